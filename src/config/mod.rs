@@ -1,0 +1,1 @@
+//! Configuration: load, plan, build.

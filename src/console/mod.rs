@@ -1,0 +1,1 @@
+//! Admin API, health, metrics and the console.

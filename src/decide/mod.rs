@@ -1,0 +1,1 @@
+//! Policies: a pure function from call, identity and context to a decision.

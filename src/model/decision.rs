@@ -1,0 +1,218 @@
+//! What was decided about an action, and why (AARM R3, R4).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, Severity};
+
+/// AARM's five decisions. Exactly one is made for every action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// Forwarded as it came.
+    Allow,
+    /// Suspended until more is known.
+    Defer,
+    /// Refused.
+    Deny,
+    /// Forwarded with changed parameters.
+    Modify,
+    /// Waits for a person.
+    StepUp,
+}
+
+impl Verdict {
+    /// All five, in the order of the standard's text.
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Deny, Self::Modify, Self::StepUp, Self::Defer];
+
+    /// AARM's spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Defer => "DEFER",
+            Self::Deny => "DENY",
+            Self::Modify => "MODIFY",
+            Self::StepUp => "STEP_UP",
+        }
+    }
+
+    /// How restrictive it is: a higher number wins between rules of equal standing.
+    #[must_use]
+    pub const fn restrictiveness(self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Modify => 1,
+            Self::StepUp => 2,
+            Self::Defer => 3,
+            Self::Deny => 4,
+        }
+    }
+}
+
+/// The class of a decision (AARM; the last two are the paper's baseline rows).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Classification {
+    /// Allowed because the context confirms it.
+    ContextDependentAllow,
+    /// Suspended because the context is uncertain.
+    ContextDependentDefer,
+    /// Refused because of the context.
+    ContextDependentDeny,
+    /// Never allowed, whatever the context.
+    Forbidden,
+    /// The baseline permits it.
+    StandardAllow,
+    /// The baseline refuses it.
+    StandardDeny,
+}
+
+impl Classification {
+    /// The word that policies, entries and events use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContextDependentAllow => "context_dependent_allow",
+            Self::ContextDependentDefer => "context_dependent_defer",
+            Self::ContextDependentDeny => "context_dependent_deny",
+            Self::Forbidden => "forbidden",
+            Self::StandardAllow => "standard_allow",
+            Self::StandardDeny => "standard_deny",
+        }
+    }
+}
+
+/// A decision with everything that explains it (AARM ).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What the policy says.
+    pub verdict: Verdict,
+    /// Whether it is enforced, and if not why not.
+    pub enforcement: Enforcement,
+    /// The class.
+    pub classification: Classification,
+    /// The policy that decided.
+    pub policy: PolicyReference,
+    /// Digest of the whole active policy set.
+    pub policy_set: Digest,
+    /// One sentence for people.
+    pub reason: Arc<str>,
+    /// One word for programs.
+    pub reason_code: ReasonCode,
+    /// Every rule that matched, the deciding one first.
+    pub matched: Vec<MatchedRule>,
+    /// The changes a MODIFY makes; empty otherwise.
+    pub edits: Vec<Edit>,
+    /// How much it matters to whoever watches.
+    pub severity: Severity,
+    /// Approvers named by the rule, for STEP_UP.
+    pub approvers: Vec<Arc<str>>,
+    /// How long evaluation took, microseconds.
+    pub evaluation_us: u64,
+}
+
+/// Whether a decision is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// It is.
+    Enforce,
+    /// The action is forwarded whatever the decision; the record says what would have happened.
+    Shadow,
+}
+
+/// Which policy, in which version, decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReference {
+    /// Digest of the policy's text.
+    pub hash: Digest,
+    /// The policy's id.
+    pub policy_id: Arc<str>,
+    /// The rule inside it; `None` for the default.
+    pub rule_id: Option<Arc<str>>,
+    /// The policy's version, as its author wrote it.
+    pub version: Arc<str>,
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchedRule {
+    /// What it asked for.
+    pub action: Verdict,
+    /// The policy's id.
+    pub policy_id: Arc<str>,
+    /// The rule's id.
+    pub rule_id: Arc<str>,
+    /// Whether the rule is in shadow and so only recorded.
+    pub shadow: bool,
+}
+
+/// Why, in one word that never changes its meaning. Also in events and in `_meta` of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// The inventory does not list the agent, or not for this server.
+    AgentNotListed,
+    /// The arguments do not fit the tool's own schema.
+    ArgumentsInvalid,
+    /// Rules of equal priority disagree (A-3.7b).
+    ConflictingPolicies,
+    /// No rule matched: the configured default.
+    DefaultPosture,
+    /// A rule could not be evaluated.
+    EvaluationError,
+    /// Nobody could be verified.
+    IdentityUnverified,
+    /// A MODIFY could not be applied as written.
+    ModificationFailed,
+    /// A STEP_UP or DEFER without anybody to ask.
+    NoApprover,
+    /// A rule said so.
+    PolicyRule,
+    /// The tool's schema is not known.
+    SchemaUnknown,
+    /// A rule refers to something that is not known yet (A-3.7a).
+    UnpopulatedContext,
+}
+
+impl ReasonCode {
+    /// The word itself.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgentNotListed => "agent_not_listed",
+            Self::ArgumentsInvalid => "arguments_invalid",
+            Self::ConflictingPolicies => "conflicting_policies",
+            Self::DefaultPosture => "default_posture",
+            Self::EvaluationError => "evaluation_error",
+            Self::IdentityUnverified => "identity_unverified",
+            Self::ModificationFailed => "modification_failed",
+            Self::NoApprover => "no_approver",
+            Self::PolicyRule => "policy_rule",
+            Self::SchemaUnknown => "schema_unknown",
+            Self::UnpopulatedContext => "unpopulated_context",
+        }
+    }
+}
+
+/// One change to the parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is changed: a JSON pointer into the arguments.
+    pub pointer: Arc<str>,
+    /// How.
+    pub kind: EditKind,
+}
+
+/// How a parameter is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditKind {
+    /// Replaced by this JSON text, or added.
+    Set(Arc<str>),
+    /// Replaced by a marker.
+    Redact,
+    /// Taken out with its name.
+    Remove,
+}

@@ -1,0 +1,36 @@
+//! The nouns of the product, the same in code, configuration, manual and events: AARM's.
+//!
+//! Everything here is plain data. This module does no I/O, reads no clock, takes no lock and imports nothing else of
+//! the crate, so every other stage may use it and none can be surprised by it.
+
+pub mod json;
+
+mod action;
+mod approval;
+mod call;
+mod decision;
+mod event;
+mod id;
+mod identity;
+mod outcome;
+mod refusal;
+mod session;
+mod time;
+mod tool;
+
+pub use action::{Action, Arguments, Destination, NativeName};
+pub use approval::{Approval, ApprovalResult, Deferral};
+pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
+pub use decision::{
+    Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
+};
+pub use event::{EventType, Severity};
+pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
+pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
+pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
+pub use refusal::{Refusal, RefusalKind};
+pub use session::{
+    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
+};
+pub use time::{Clock, ManualClock, Timestamp};
+pub use tool::{ToolDefinition, ToolHints};

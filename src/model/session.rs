@@ -1,0 +1,157 @@
+//! What the product knows about a session at the moment of a decision (AARM R2).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionId, Digest, SessionId, Timestamp, Verdict};
+
+/// An immutable snapshot of a session: the second half of what a decision is made from (AARM ).
+#[derive(Clone, Debug)]
+pub struct SessionContext {
+    /// The session.
+    pub session: SessionId,
+    /// What tied this action to the session, and so how far the session's history can be relied on.
+    pub correlation: Correlation,
+    /// When the session began.
+    pub started: Timestamp,
+    /// When this action was observed: the time that rules see.
+    pub now: Timestamp,
+    /// What the user asked for, when known.
+    pub intent: Option<Intent>,
+    /// Earlier actions, oldest first, bounded (AARM ).
+    pub history: Arc<[PriorAction]>,
+    /// Actions observed so far, this one not counted.
+    pub action_count: u64,
+    /// The highest data level seen; `None` before any data was seen.
+    pub level: Option<(DataLevel, LevelSource)>,
+    /// Labels of data seen: `PII`, `SECRET`, ... sorted.
+    pub labels: Arc<[Arc<str>]>,
+    /// Signals for this action. An absent signal is unknown, never zero.
+    pub signals: Signals,
+    /// Head of the session's context chain (AARM ).
+    pub context_hash: Digest,
+}
+
+/// What tied an action to its session, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Correlation {
+    /// A session token that this product signed.
+    SignedToken,
+    /// The transport itself: one process, one pair of pipes.
+    Transport,
+    /// `Mcp-Session-Id` of the older era.
+    ProtocolSession,
+    /// A session or trace id in `_meta` or a header, from the client.
+    ClientAsserted,
+    /// The same identity within the idle gap.
+    IdentityAndGap,
+}
+
+/// What the user wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The words, redacted.
+    pub text: Arc<str>,
+    /// Where they came from.
+    pub source: IntentSource,
+}
+
+/// Where an intent came from, most trusted first (resolution G-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentSource {
+    /// A session token that this product signed.
+    SignedToken,
+    /// The agent's host, on a channel the agent does not control.
+    Host,
+    /// A prompt event that the agent's host reported.
+    Telemetry,
+    /// Taken from the first calls.
+    Inferred,
+}
+
+/// One earlier action of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorAction {
+    /// The action.
+    pub id: ActionId,
+    /// Its tool.
+    pub tool: Arc<str>,
+    /// Its operation.
+    pub operation: Arc<str>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Whether it was forwarded.
+    pub forwarded: bool,
+    /// When it was received.
+    pub at: Timestamp,
+    /// Whether it succeeded; `None` while it runs or when it was not forwarded.
+    pub success: Option<bool>,
+}
+
+/// Ordered levels of sensitivity (AARM §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DataLevel {
+    /// For everyone.
+    Public,
+    /// For the organisation.
+    Internal,
+    /// For those who need it.
+    Confidential,
+    /// For the named few.
+    Restricted,
+}
+
+impl DataLevel {
+    /// The word that policies, entries and events use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "PUBLIC",
+            Self::Internal => "INTERNAL",
+            Self::Confidential => "CONFIDENTIAL",
+            Self::Restricted => "RESTRICTED",
+        }
+    }
+}
+
+/// How a level was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LevelSource {
+    /// Nothing said what it is, so it counts as the highest (AARM ).
+    Default,
+    /// A detector found it in the data.
+    Detector,
+    /// The operator labelled the tool.
+    Label,
+    /// A policy said so.
+    Policy,
+}
+
+/// A fraction in millionths: signed bytes hold integers only (resolution G-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PartsPerMillion(pub u32);
+
+/// What was computed about one action in its session (AARM ). `None` is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Distance between intent and action, 0 to 1,000,000 (AARM ).
+    pub semantic_distance: Option<PartsPerMillion>,
+    /// Drift over the session, 0 to 1,000,000 (AARM ).
+    pub cumulative_drift: Option<PartsPerMillion>,
+    /// The action reaches beyond what the intent asked for.
+    pub scope_expansion: Option<bool>,
+    /// Data of a higher level than the session began with was read.
+    pub classification_escalation: Option<bool>,
+    /// More actions in the last minute than this agent usually makes.
+    pub velocity_anomaly: Option<bool>,
+    /// An order of actions that is unusual.
+    pub unusual_sequence: Option<bool>,
+    /// The session is longer than its limit.
+    pub chain_length_exceeded: Option<bool>,
+}

@@ -1,0 +1,1 @@
+//! Telemetry that agents send about themselves.
