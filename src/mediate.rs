@@ -1,1 +1,254 @@
-//! The path of an action.
+//! The path of an action. Read this first.
+//!
+//! ```text
+//! agent ─► identify ─► context ─► decide ─► RECORD decision ─► forward ─► RECORD outcome ─► agent
+//! ```
+//!
+//! This is the only place where stages meet, and the types keep the order: nothing is forwarded without a `Permit`,
+//! which only `decide` can make, and a `Decided`, which only `record` can make. From the decision on the work runs on a
+//! task of its own, so that a client that hangs up cannot cancel the record.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::context::{Session, Sessions, caller};
+use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
+use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
+use crate::identify::Authenticator;
+use crate::intercept::{Arrival, Mediate, REFUSED, Reply, error_line, read_line};
+use crate::metrics::{Counter, count};
+use crate::model::json::Limits;
+use crate::model::{
+    ActionId, Call, Clock, Credentials, Decision, Enforcement, FrameKind, Identity, Outcome, OutcomeStatus, Refusal,
+    RefusalKind, Verdict,
+};
+use crate::net::random_bytes;
+use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
+
+/// Everything an action passes through.
+pub struct Mediator {
+    /// Who is calling.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// What is known about sessions.
+    pub sessions: Sessions,
+    /// The active policies; swapped whole at a reload.
+    pub policies: ArcSwap<PolicySet>,
+    /// The evidence.
+    pub recorder: Recorder,
+    /// The servers.
+    pub upstreams: Upstreams,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How arguments stand in entries.
+    pub parameters_mode: ParametersMode,
+    /// What happens to callers that nobody verified.
+    pub unverified: Unverified,
+    /// Told about every decision, for people who watch.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// What happens to callers that nobody verified (AARM A-6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// Everything they send is decided, and refused with a 401, protocol frames included.
+    Deny,
+    /// They are marked in every entry, and policies decide.
+    Flag,
+}
+
+/// Hears of every decision, after it is durable. Must not block.
+pub trait Observer: Send + Sync {
+    /// One decision.
+    fn decided(&self, call: &Call, identity: &Identity, decision: &Decision);
+}
+
+/// A decision on its way to the log, and what it permits.
+struct Taken {
+    session: Arc<Session>,
+    decided: Decided,
+    decision: Decision,
+    gate: Gate,
+}
+
+impl Mediator {
+    /// The path of one action.
+    async fn act(self: &Arc<Self>, call: Call, identity: Arc<Identity>) -> Reply {
+        // Waits only for the log's queue and, at a server's first call, for the list of its tools.
+        let mut taken = match self.take(&call, &identity).await {
+            Ok(taken) => taken,
+            Err(error) => return refused(&call, error.refusal()),
+        };
+        // COMMIT POINT: nothing is forwarded, asked or answered before the decision survives a crash.
+        if let Err(error) = taken.decided.durable().await {
+            return refused(&call, error.refusal());
+        }
+        tell(self.observer.as_ref(), &call, &identity, &taken.decision);
+        let receipt = taken.decided.receipt().clone();
+        let Gate::Open(permit) = taken.gate else {
+            return refused(&call, taken.decision.refusal(&call.action, receipt));
+        };
+        let (session, action) = (taken.session, call.action.id.clone());
+        let completed = move |outcome: &Outcome| session.complete(&action, outcome.status == OutcomeStatus::Success);
+        match self.upstreams.forward(permit, taken.decided, self.origin(&call, identity), completed).await {
+            Ok(response) => Reply::Upstream(Box::new(response)),
+            Err(error) => refused(&call, error.refusal(Some(receipt))),
+        }
+    }
+
+    async fn take(&self, call: &Call, identity: &Identity) -> Result<Taken, RecordError> {
+        let tool = self.upstreams.tool(&call.action).await;
+        let reservation = self.recorder.reserve().await?;
+        Ok(self.decide(call, identity, tool, reservation))
+    }
+
+    /// Observes, decides, signs and enqueues: one critical section for each session, without a wait inside, so that
+    /// what was decided, what is recorded and the order of both agree. The places in the queue were taken before.
+    fn decide(
+        &self,
+        call: &Call,
+        identity: &Identity,
+        tool: Option<Arc<CompiledTool>>,
+        reservation: Reservation,
+    ) -> Taken {
+        let server = self.upstreams.server(&call.action.native.server);
+        let enforcement = server.map_or(Enforcement::Enforce, |server| server.enforcement);
+        let session = self.sessions.find(call, identity);
+        let chain = self.recorder.chain(session.id());
+        let policies = self.policies.load();
+        let observed = session.observe(&call.action);
+        let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
+        let begun = self.clock.monotonic_ns();
+        let (mut decision, gate) = policies.decide(&input);
+        decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
+        let facts = DecisionFacts {
+            call,
+            identity,
+            context: observed.context(),
+            decision: &decision,
+            forwarded: gate.modified_arguments(),
+            tool: tool.as_ref().map(|tool| tool.definition().digest),
+            parameters_mode: self.parameters_mode,
+        };
+        let decided = self.recorder.decided(reservation, &chain, facts);
+        observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
+        Taken { session, decided, decision, gate }
+    }
+
+    /// A frame of the protocol: through the same door, with a permit from the fixed list.
+    async fn pass(self: &Arc<Self>, call: Call, identity: Arc<Identity>) -> Reply {
+        let origin = self.origin(&call, Arc::clone(&identity));
+        let permit = match FramePermit::pass(call) {
+            Ok(permit) => permit,
+            Err(call) => return self.act(call, identity).await,
+        };
+        count(Counter::Frames);
+        match self.upstreams.pass(permit, origin).await {
+            Ok(response) => Reply::Upstream(Box::new(response)),
+            Err(error) => Reply::Refused(Box::new(error.refusal(None))),
+        }
+    }
+
+    fn origin(self: &Arc<Self>, call: &Call, identity: Arc<Identity>) -> Origin {
+        Origin {
+            server: Arc::clone(&call.action.native.server),
+            caller: caller(call, &identity),
+            client: call.client.clone(),
+            identity,
+            jsonrpc_id: call.action.jsonrpc_id.clone(),
+            method: Arc::clone(&call.action.method),
+            requests: Arc::clone(self) as _,
+        }
+    }
+}
+
+impl Mediate for Arc<Mediator> {
+    async fn mediate(&self, call: Call) -> Reply {
+        let this = Self::clone(self);
+        // A task of its own: the client's connection may end at any moment and takes only the answer with it.
+        let work = tokio::spawn(async move {
+            let identity = Arc::new(this.authenticator.identify(&call.credentials, &call.client.peer).await);
+            let turned_away = this.unverified == Unverified::Deny && !identity.verification.is_verified();
+            match call.kind {
+                FrameKind::Protocol | FrameKind::Response if !turned_away => this.pass(call, identity).await,
+                _ => this.act(call, identity).await,
+            }
+        });
+        work.await.unwrap_or_else(|error| {
+            let refusal = Refusal::new(RefusalKind::Internal, "The call could not be mediated.", error);
+            Reply::Refused(Box::new(refusal))
+        })
+    }
+}
+
+impl ServerRequests for Mediator {
+    /// What a server asks of a client is an action in the other direction: decided and recorded before the client sees
+    /// it (design §5).
+    fn decide<'a>(
+        &'a self,
+        request: ServerRequest,
+        origin: &'a Origin,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            if self.permits(&request, origin).await {
+                return true;
+            }
+            let line = error_line(Some(&request.id), REFUSED, "refused by policy");
+            if let Err(error) = self.upstreams.answer(line.into(), origin).await {
+                tracing::warn!(%error, server = %origin.server, "tell a server that its question was refused");
+            }
+            false
+        })
+    }
+}
+
+impl Mediator {
+    async fn permits(&self, request: &ServerRequest, origin: &Origin) -> bool {
+        let received = self.clock.now();
+        let Ok(random) = random_bytes() else { return false };
+        let arrival = Arrival {
+            server: Arc::clone(&origin.server),
+            action: ActionId::mint(received, random),
+            received,
+            limits: Limits::default(),
+        };
+        let peer = origin.client.peer.clone();
+        let Ok(mut call) = read_line(request.message.clone(), arrival, peer, Credentials::default()) else {
+            return false;
+        };
+        call.client = origin.client.clone();
+        let Ok(mut taken) = self.take(&call, &origin.identity).await else { return false };
+        if taken.decided.durable().await.is_err() || !matches!(taken.gate, Gate::Open(_)) {
+            return false;
+        }
+        tell(self.observer.as_ref(), &call, &origin.identity, &taken.decision);
+        taken.decided.complete(Outcome::passed_to_client(received, self.clock.now()));
+        true
+    }
+}
+
+fn refused(call: &Call, mut refusal: Refusal) -> Reply {
+    if matches!(refusal.kind, RefusalKind::LogUnavailable) {
+        count(Counter::LogRefusals);
+    }
+    tracing::debug!(action = %call.action.id, inside = %refusal.inside, "refused");
+    refusal.action = Some(call.action.id.clone());
+    Reply::Refused(Box::new(refusal))
+}
+
+/// Counts a durable decision and tells whoever watches.
+fn tell(observer: &dyn Observer, call: &Call, identity: &Identity, decision: &Decision) {
+    count(Counter::Actions);
+    match decision.verdict {
+        Verdict::Allow => {}
+        Verdict::Defer => count(Counter::Deferred),
+        Verdict::Deny => count(Counter::Denied),
+        Verdict::Modify => count(Counter::Modified),
+        Verdict::StepUp => count(Counter::SteppedUp),
+    }
+    if decision.enforcement == Enforcement::Shadow && decision.verdict != Verdict::Allow {
+        count(Counter::ShadowForwarded);
+    }
+    observer.decided(call, identity, decision);
+}

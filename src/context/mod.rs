@@ -1,1 +1,35 @@
-//! What is known about a session.
+//! What is known about a session: the second half of what a decision is made from (AARM R2).
+//!
+//! A session is found by the strongest key a call offers; the strength is recorded. Actions are added when they are
+//! requested and completed later, so that a crash in between leaves a request without a result, never a result without
+//! a request (AARM ). Every action extends a hash chain over the session's context (AARM ). Memory is
+//! bounded: sessions, actions a session, and idle time. Must never take a session's intent from a tool's output, and
+//! never decide.
+
+mod session;
+mod sessions;
+
+use serde::Deserialize;
+
+pub use session::{Observed, Session};
+pub use sessions::{SessionKey, Sessions, caller};
+
+/// Bounds on what is remembered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Sessions at once. One more, and the one that has been idle longest is forgotten.
+    pub sessions_max: usize,
+    /// Idle seconds after which a session ends (AARM G-28).
+    pub session_ttl_s: u64,
+    /// Idle seconds after which calls of one identity, without any session key, begin a new session.
+    pub idle_gap_s: u64,
+    /// Actions kept word by word for each session (AARM ).
+    pub actions_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { sessions_max: 10_000, session_ttl_s: 3_600, idle_gap_s: 900, actions_max: 100 }
+    }
+}

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::Origin;
 use crate::model::{ActionId, Client, Digest, Outbound};
 
 /// A frame that may leave for its server: decided and durable, or a protocol frame from the fixed list.
@@ -22,6 +26,29 @@ pub struct Cleared {
 }
 
 impl Cleared {
+    /// A JSON-RPC response in a client's place, in its session.
+    pub(super) fn response(message: Bytes, origin: &Origin) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let mut copy = |name: &'static str, value: Option<&Arc<str>>| {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        };
+        copy("mcp-session-id", origin.client.protocol_session.as_ref());
+        copy("mcp-protocol-version", origin.client.protocol_version.as_ref());
+        let (server, path) = (Arc::clone(&origin.server), Arc::from(""));
+        Self {
+            outbound: Outbound { server, method: Method::POST, path, headers, body: message },
+            client: origin.client.clone(),
+            action: None,
+            jsonrpc_id: None,
+            method: Arc::from(""),
+            caller: origin.caller,
+        }
+    }
+
     /// What is sent.
     #[must_use]
     pub const fn outbound(&self) -> &Outbound {

@@ -5,15 +5,35 @@
 //! never retries what a server may have seen, and adds nothing to what the client sent but the header
 //! `Countersign-Action`.
 
+mod answer;
 mod cleared;
+mod finding;
+mod http;
+mod pending;
+mod sse;
+mod streamed;
+mod tools;
+mod upstreams;
+mod watch;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
-use http::Response;
+use ::http::Response;
+use bytes::Bytes;
 
+use crate::metrics::{Counter, count};
+use crate::model::{Outcome, ReceiptId, Refusal, RefusalKind, with_causes};
 use crate::net::Body;
 
+pub use answer::{Message, ResponseVerdict, read_message};
 pub use cleared::Cleared;
+pub use finding::Finding;
+pub use http::{HttpSettings, HttpUpstream};
+pub use pending::Pending;
+pub use tools::{Catalogue, Tools};
+pub use upstreams::{Origin, Server, Upstreams};
+pub use watch::{AnswerLimits, Watch, watch};
 
 /// A server that calls can be sent to.
 ///
@@ -26,6 +46,33 @@ pub trait Upstream: Send + Sync {
 
     /// Host and port, or the command's name: what evidence says about where a call went.
     fn address(&self) -> &str;
+}
+
+/// Told once how a forwarded call ended, with the answer's text as far as it was held. Returns something to wait for
+/// when the end of the answer must not leave before the outcome is durable (`outcome: wait`). Dropped untold, the
+/// outcome is unknown.
+pub type Completion = Box<dyn FnOnce(Outcome, Bytes) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> + Send>;
+
+/// Something a server asks of the client: sampling, elicitation, roots.
+#[derive(Clone, Debug)]
+pub struct ServerRequest {
+    /// Its method.
+    pub method: Arc<str>,
+    /// Its JSON-RPC id as written.
+    pub id: Arc<str>,
+    /// The message as the server wrote it.
+    pub message: Bytes,
+}
+
+/// Decides what servers ask of clients. It is an action like any other, in the other direction.
+pub trait ServerRequests: Send + Sync {
+    /// Decides and records one request; true when it may be passed on. When it may not, the implementation answers
+    /// the server.
+    fn decide<'a>(
+        &'a self,
+        request: ServerRequest,
+        origin: &'a Origin,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 }
 
 /// Why a call got no answer.
@@ -70,4 +117,35 @@ pub enum ForwardError {
     /// The configuration names no such server.
     #[error("no server `{0}` is configured")]
     Unknown(String),
+}
+
+impl ForwardError {
+    /// What the caller is told.
+    #[must_use]
+    pub fn refusal(&self, receipt: Option<ReceiptId>) -> Refusal {
+        let (kind, outside) = match self {
+            Self::Timeout { server, seconds } => (
+                RefusalKind::UpstreamTimeout { receipt },
+                format!(
+                    "Tool server `{server}` did not answer within {seconds} s. Whether the call took effect is unknown."
+                ),
+            ),
+            Self::Overloaded { server, .. } => (
+                RefusalKind::Overloaded,
+                format!("Tool server `{server}` has too many calls in flight. Try again later."),
+            ),
+            Self::Connect { server, .. } | Self::Unknown(server) => (
+                RefusalKind::UpstreamUnavailable { receipt },
+                format!("Tool server `{server}` could not be reached. The call was not made."),
+            ),
+            Self::Exchange { server, .. } => (
+                RefusalKind::UpstreamUnavailable { receipt },
+                format!("Tool server `{server}` broke off. Whether the call took effect is unknown."),
+            ),
+        };
+        count(Counter::UpstreamFailures);
+        let inside = with_causes(self);
+        tracing::warn!(error = inside, "no answer");
+        Refusal::new(kind, &outside, inside)
+    }
 }

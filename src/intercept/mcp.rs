@@ -92,6 +92,47 @@ pub fn read_line(line: Bytes, arrival: Arrival, peer: Peer, credentials: Credent
     message.into_call(&line, arrival, client, credentials, outbound).map_err(|problem| (problem, id))
 }
 
+/// The older era's `GET` (the server's own stream) and `DELETE` (the end of a session), as protocol frames.
+#[must_use]
+pub fn stream_frame(head: &Head, arrival: Arrival) -> Call {
+    let method: Arc<str> = head.method.as_str().into();
+    let action = Action {
+        id: arrival.action,
+        tool: Arc::clone(&arrival.server),
+        operation: Arc::clone(&method),
+        native: NativeName { server: Arc::clone(&arrival.server), operation: Arc::clone(&method), wrapper: None },
+        method,
+        arguments: Arguments::none(),
+        destination: None,
+        received: arrival.received,
+        jsonrpc_id: None,
+        trace: None,
+    };
+    let version = head.text("mcp-protocol-version");
+    let modern = version.is_some_and(|version| version.len() == 10 && version >= MODERN_VERSION);
+    let client = Client {
+        peer: Peer::Address(head.peer),
+        transport: Transport::McpHttp,
+        era: if modern { Era::Modern } else { Era::Legacy },
+        protocol_version: version.map(Arc::from),
+        name: None,
+        version: None,
+        protocol_session: head.text("mcp-session-id").map(Arc::from),
+        meta: None,
+        url_elicitation: false,
+        accepts_stream: true,
+        progress_token: None,
+    };
+    let outbound = Outbound {
+        server: arrival.server,
+        method: head.method.clone(),
+        path: Arc::from(""),
+        headers: head.forwarded(),
+        body: Bytes::new(),
+    };
+    Call { action, kind: FrameKind::Protocol, client, credentials: head.credentials(), outbound }
+}
+
 /// A scanned message: text, places of values, and the members that say what it is.
 struct Message<'a> {
     text: &'a str,

@@ -11,8 +11,6 @@ mod methods;
 mod reply;
 mod server;
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
 use crate::model::{Call, Refusal};
@@ -22,7 +20,8 @@ pub use head::{Head, HostCheck};
 pub use http_tool::{PathTemplate, read as read_http};
 pub use mcp::{Arrival, MODERN_VERSION, Refused, read as read_mcp, read_line};
 pub use methods::frame_kind;
-pub use reply::{Malformed, error_line, malformed, refusal};
+pub use reply::{Malformed, REFUSED, error_line, malformed, refusal};
+pub use server::{Interceptor, Routes, ServeError};
 
 /// What the rest of the product answers to a call.
 #[derive(Debug)]
@@ -38,12 +37,6 @@ pub enum Reply {
 pub trait Mediate: Send + Sync + 'static {
     /// Mediates one call. Work that must not be lost when the caller goes away is the implementation's to detach.
     fn mediate(&self, call: Call) -> impl Future<Output = Reply> + Send;
-}
-
-impl<T: Mediate> Mediate for Arc<T> {
-    fn mediate(&self, call: Call) -> impl Future<Output = Reply> + Send {
-        self.as_ref().mediate(call)
-    }
 }
 
 /// Limits on what is read from a client.

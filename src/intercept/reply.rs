@@ -72,10 +72,12 @@ impl Malformed {
     }
 }
 
+/// JSON-RPC error code of a decision against a message that is not a tool call.
+pub const REFUSED: i64 = 40_301;
+
 /// Application error codes lie outside the range that JSON-RPC reserves: the HTTP status and two digits.
 mod code {
     pub(super) const UNAUTHENTICATED: i64 = 40_101;
-    pub(super) const REFUSED: i64 = 40_301;
     pub(super) const OVERLOADED: i64 = 42_901;
     pub(super) const INTERNAL: i64 = 50_001;
     pub(super) const UPSTREAM: i64 = 50_201;
@@ -100,7 +102,7 @@ pub fn malformed(problem: &Malformed, id: Option<&str>) -> Response<Body> {
 #[must_use]
 pub fn refusal(refusal: &Refusal, action: &Action, client: &Client) -> Response<Body> {
     let (status, code) = match &refusal.kind {
-        RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, code::REFUSED),
+        RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, REFUSED),
         RefusalKind::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
         RefusalKind::LogUnavailable => (StatusCode::SERVICE_UNAVAILABLE, code::LOG),
         RefusalKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, code::OVERLOADED),

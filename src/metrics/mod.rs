@@ -1,1 +1,93 @@
-//! What the product counts about itself.
+//! What the product counts about itself: names as an enum, so that none is spelt twice.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter of the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Actions that were decided.
+    Actions,
+    /// Of these, refused.
+    Denied,
+    /// Of these, changed.
+    Modified,
+    /// Of these, that wait for a person.
+    SteppedUp,
+    /// Of these, suspended.
+    Deferred,
+    /// Actions forwarded although the decision was against them.
+    ShadowForwarded,
+    /// Protocol frames passed on.
+    Frames,
+    /// Requests refused before they were calls.
+    Malformed,
+    /// Calls refused because evidence could not be written.
+    LogRefusals,
+    /// Calls that a server did not answer.
+    UpstreamFailures,
+    /// Events delivered to destinations.
+    EventsExported,
+    /// Attempts to deliver that failed.
+    ExportFailures,
+    /// Reloads that were refused.
+    ReloadFailures,
+}
+
+/// All counters, with the name and the help that Prometheus shows.
+pub const COUNTERS: [(Counter, &str, &str); 13] = [
+    (Counter::Actions, "aarm_actions_total", "Actions decided"),
+    (Counter::Denied, "aarm_actions_denied_total", "Actions refused"),
+    (Counter::Modified, "aarm_actions_modified_total", "Actions forwarded with changed parameters"),
+    (Counter::SteppedUp, "aarm_actions_stepup_total", "Actions that need a person"),
+    (Counter::Deferred, "aarm_actions_deferred_total", "Actions suspended"),
+    (Counter::ShadowForwarded, "countersign_shadow_forwarded_total", "Actions forwarded although shadow would refuse"),
+    (Counter::Frames, "countersign_protocol_frames_total", "Protocol frames passed on"),
+    (Counter::Malformed, "countersign_malformed_requests_total", "Requests refused before they were calls"),
+    (Counter::LogRefusals, "countersign_log_refusals_total", "Calls refused because evidence could not be written"),
+    (Counter::UpstreamFailures, "countersign_upstream_failures_total", "Calls that a server did not answer"),
+    (Counter::EventsExported, "countersign_export_events_total", "Events delivered to destinations"),
+    (Counter::ExportFailures, "countersign_export_failures_total", "Failed attempts to deliver"),
+    (Counter::ReloadFailures, "countersign_reload_failures_total", "Reloads that were refused"),
+];
+
+static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];
+
+/// Adds one.
+pub fn count(counter: Counter) {
+    add(counter, 1);
+}
+
+/// Adds `n`.
+pub fn add(counter: Counter, n: u64) {
+    if let Some(value) = VALUES.get(counter as usize) {
+        value.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// The value now.
+#[must_use]
+pub fn value(counter: Counter) -> u64 {
+    VALUES.get(counter as usize).map_or(0, |value| value.load(Ordering::Relaxed))
+}
+
+/// All counters in the text format of Prometheus.
+#[must_use]
+pub fn render() -> String {
+    let mut out = String::new();
+    for (counter, name, help) in COUNTERS {
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {}\n", value(counter)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_stands_at_its_own_place() {
+        for (index, (counter, _, _)) in COUNTERS.into_iter().enumerate() {
+            assert_eq!(counter as usize, index);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Severity};
+use super::{Action, Digest, ReceiptId, Refusal, RefusalKind, Severity};
 
 /// AARM's five decisions. Exactly one is made for every action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,6 +111,26 @@ pub struct Decision {
     pub approvers: Vec<Arc<str>>,
     /// How long evaluation took, microseconds.
     pub evaluation_us: u64,
+}
+
+impl Decision {
+    /// What the caller of a refused action is told.
+    #[must_use]
+    pub fn refusal(&self, action: &Action, receipt: ReceiptId) -> Refusal {
+        let what = format!("{}.{}", action.tool, action.operation);
+        let outside = match self.verdict {
+            Verdict::StepUp => format!("Countersign needs a person's approval for {what}: {}", self.reason),
+            Verdict::Defer => format!("Countersign deferred {what}: {}", self.reason),
+            _ => format!("Countersign denied {what}: {}", self.reason),
+        };
+        let kind = if self.reason_code == ReasonCode::IdentityUnverified {
+            RefusalKind::Unauthenticated { receipt: Some(receipt) }
+        } else {
+            let (policy, reason_code) = (self.policy.clone(), self.reason_code);
+            RefusalKind::Decided { verdict: self.verdict, policy, reason_code, receipt }
+        };
+        Refusal::new(kind, &outside, &self.reason)
+    }
 }
 
 /// Whether a decision is carried out.

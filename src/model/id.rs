@@ -19,7 +19,7 @@ macro_rules! identifier {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// A new identifier: UUID version 7 (RFC 9562) from the time and 10 random bytes, behind the prefix.
@@ -43,7 +43,7 @@ macro_rules! identifier {
 
             /// The text.
             #[must_use]
-            pub const fn as_str(&self) -> &str {
+            pub fn as_str(&self) -> &str {
                 &self.0
             }
         }

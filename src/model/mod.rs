@@ -28,7 +28,7 @@ pub use event::{EventType, Severity};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
     Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
 };

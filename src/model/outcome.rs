@@ -29,6 +29,24 @@ pub struct Outcome {
     pub server_version: Option<Arc<str>>,
 }
 
+impl Outcome {
+    /// A server's question that was passed on to the client: what the client answers is its own action.
+    #[must_use]
+    pub fn passed_to_client(started: Timestamp, completed: Timestamp) -> Self {
+        Self {
+            status: OutcomeStatus::Success,
+            started,
+            completed,
+            upstream: Arc::from("client"),
+            http_status: None,
+            error_code: None,
+            error: None,
+            result: ResultSummary::default(),
+            server_version: None,
+        }
+    }
+}
+
 /// How a forwarded action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

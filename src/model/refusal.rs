@@ -62,3 +62,16 @@ impl Refusal {
         Self { kind, action: None, outside: outside.into(), inside: inside.to_string().into() }
     }
 }
+
+/// An error with all its causes, on one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -21,3 +21,24 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 pub fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
+
+/// Reads a body to its end, up to `bytes_max` bytes.
+///
+/// # Errors
+/// The body's own error, or a sentence when it is larger.
+pub async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let mut parts: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let part = frame?.into_data().unwrap_or_default();
+        bytes += part.len();
+        if bytes > bytes_max {
+            return Err(format!("the body is larger than {bytes_max} bytes").into());
+        }
+        parts.push(part);
+    }
+    Ok(match parts.as_slice() {
+        [one] => one.clone(),
+        many => many.concat().into(),
+    })
+}

@@ -6,6 +6,6 @@ mod body;
 mod clock;
 mod random;
 
-pub use body::{Body, BodyError, empty, full};
+pub use body::{Body, BodyError, collect, empty, full};
 pub use clock::SystemClock;
 pub use random::{RandomError, random_bytes};

@@ -1,0 +1,132 @@
+//! What a server answered, as far as evidence needs to know it.
+
+use std::sync::Arc;
+
+use crate::model::OutcomeStatus;
+use crate::model::json::{Kind, Limits, View, scan};
+
+/// What one message from a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Neither an answer nor a question.
+    Notification {
+        /// Its method.
+        method: Arc<str>,
+    },
+    /// The server asks the client for something: an action of its own (design §5).
+    Request {
+        /// Its method.
+        method: Arc<str>,
+        /// Its id as written.
+        id: Arc<str>,
+    },
+    /// The answer to the call with this id.
+    Response {
+        /// The id as written.
+        id: Arc<str>,
+        /// What it says.
+        verdict: ResponseVerdict,
+    },
+}
+
+/// What an answer says about the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseVerdict {
+    /// How the call ended.
+    pub status: OutcomeStatus,
+    /// The JSON-RPC error code.
+    pub error_code: Option<i64>,
+    /// The error's message, or the first text of a tool's error; not redacted, bounded.
+    pub error: Option<Arc<str>>,
+    /// Methods of the requests inside an `input_required` result (MCP 2026-07-28).
+    pub input_requests: Vec<Arc<str>>,
+}
+
+/// Longest error text that is kept, in characters.
+const ERROR_CHARACTERS_MAX: usize = 300;
+
+/// Reads one message from a server. `None`: not strict JSON, or not a JSON-RPC message.
+#[must_use]
+pub fn read_message(bytes: &[u8]) -> Option<Message> {
+    let (text, document) = scan(bytes, Limits::default()).ok()?;
+    let root = document.root(text);
+    if root.kind() != Kind::Object {
+        return None;
+    }
+    let id = root.get("id").map(|id| Arc::<str>::from(id.text()));
+    if let Some(method) = root.get("method") {
+        let method = Arc::<str>::from(&*method.as_str()?);
+        return Some(match id {
+            Some(id) => Message::Request { method, id },
+            None => Message::Notification { method },
+        });
+    }
+    if let Some(error) = root.get("error") {
+        let verdict = ResponseVerdict {
+            status: OutcomeStatus::ProtocolError,
+            error_code: error.get("code").and_then(|code| code.text().parse().ok()),
+            error: error.get("message").and_then(|message| message.as_str()).map(|text| shorten(&text)),
+            input_requests: Vec::new(),
+        };
+        return Some(Message::Response { id: id.unwrap_or_else(|| "null".into()), verdict });
+    }
+    let result = root.get("result")?;
+    Some(Message::Response { id: id?, verdict: read_result(result) })
+}
+
+fn read_result(result: View<'_>) -> ResponseVerdict {
+    let failed = result.get("isError").and_then(|value| value.as_bool()) == Some(true);
+    let waits = result.get("resultType").and_then(|kind| kind.as_str()).as_deref() == Some("input_required");
+    let status = match (failed, waits) {
+        (true, _) => OutcomeStatus::ToolError,
+        (false, true) => OutcomeStatus::InputRequired,
+        (false, false) => OutcomeStatus::Success,
+    };
+    let first_text = || result.pointer("/content/0/text")?.as_str().map(|text| shorten(&text));
+    let requests = result.get("inputRequests").into_iter().flat_map(|requests| requests.children());
+    let methods = requests.filter_map(|request| request.get("method")?.as_str().map(|method| Arc::from(&*method)));
+    let error = if failed { first_text() } else { None };
+    ResponseVerdict { status, error_code: None, error, input_requests: methods.collect() }
+}
+
+fn shorten(text: &str) -> Arc<str> {
+    text.chars().take(ERROR_CHARACTERS_MAX).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(text: &str) -> (Arc<str>, ResponseVerdict) {
+        match read_message(text.as_bytes()) {
+            Some(Message::Response { id, verdict }) => (id, verdict),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tells_how_a_call_ended() {
+        let (id, verdict) = response(r#"{"jsonrpc":"2.0","id":"a","result":{"content":[]}}"#);
+        assert_eq!((&*id, verdict.status), ("\"a\"", OutcomeStatus::Success));
+        let (_, verdict) = response(r#"{"jsonrpc":"2.0","id":1,"result":{"isError":true,"content":[{"text":"no"}]}}"#);
+        assert_eq!((verdict.status, verdict.error.as_deref()), (OutcomeStatus::ToolError, Some("no")));
+        let (_, verdict) = response(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"m"}}"#);
+        assert_eq!((verdict.status, verdict.error_code), (OutcomeStatus::ProtocolError, Some(-32602)));
+        let (_, verdict) = response(
+            r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"sampling/createMessage"}}}}"#,
+        );
+        assert_eq!(verdict.status, OutcomeStatus::InputRequired);
+        assert_eq!(verdict.input_requests, [Arc::from("sampling/createMessage")]);
+    }
+
+    #[test]
+    fn tells_questions_from_notes() {
+        let request = read_message(br#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#);
+        assert!(matches!(request, Some(Message::Request { .. })));
+        let note = read_message(br#"{"jsonrpc":"2.0","method":"notifications/progress"}"#);
+        assert!(matches!(note, Some(Message::Notification { .. })));
+        for garbage in ["", "[]", "{}", "{\"id\":1,\"id\":1,\"result\":{}}", "<html>"] {
+            assert_eq!(read_message(garbage.as_bytes()), None, "{garbage}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What is found out about an answer while it passes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer::ResponseVerdict;
+use crate::model::{OutcomeStatus, ResultSummary};
+
+/// What is known so far about an answer.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// How the call ended, as far as known.
+    pub status: OutcomeStatus,
+    /// HTTP status of the answer.
+    pub http_status: u16,
+    /// JSON-RPC error code.
+    pub error_code: Option<i64>,
+    /// What went wrong, not yet redacted.
+    pub error: Option<Arc<str>>,
+    /// Sizes and digest.
+    pub result: ResultSummary,
+    /// The answer's text, when it was held.
+    pub text: Bytes,
+}
+
+impl Finding {
+    /// Before anything was read but the head.
+    #[must_use]
+    pub fn new(http_status: u16) -> Self {
+        let status = match http_status {
+            200..=399 => OutcomeStatus::Success,
+            _ => OutcomeStatus::ProtocolError,
+        };
+        Self {
+            status,
+            http_status,
+            error_code: None,
+            error: None,
+            result: ResultSummary::default(),
+            text: Bytes::new(),
+        }
+    }
+
+    /// Takes over what the answer says.
+    pub fn judge(&mut self, verdict: ResponseVerdict) {
+        self.status = verdict.status;
+        self.error_code = verdict.error_code;
+        self.error = verdict.error;
+    }
+}

@@ -1,0 +1,183 @@
+//! All configured servers, isolated from one another, and the one door to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{
+    AnswerLimits, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
+};
+use crate::decide::{CompiledTool, FramePermit, Permit};
+use crate::model::{Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary};
+use crate::net::Body;
+use crate::record::Decided;
+
+/// One configured server.
+pub struct Server {
+    /// How it is reached.
+    pub upstream: Arc<dyn Upstream>,
+    /// What it says about its tools.
+    pub tools: Catalogue,
+    /// Calls that wait for their answer on another stream.
+    pub pending: Arc<Pending>,
+    /// Whether decisions about it are carried out.
+    pub enforcement: Enforcement,
+    /// Whether it speaks MCP, and so can be listed.
+    pub speaks_mcp: bool,
+}
+
+/// All configured servers.
+pub struct Upstreams {
+    servers: HashMap<Arc<str>, Server>,
+    clock: Arc<dyn Clock>,
+    limits: AnswerLimits,
+}
+
+/// Who a forwarded frame is for, besides its permit.
+#[derive(Clone)]
+pub struct Origin {
+    /// The configured alias of the server.
+    pub server: Arc<str>,
+    /// The client.
+    pub client: Client,
+    /// Who is calling.
+    pub identity: Arc<Identity>,
+    /// Tells callers apart whose state a server process must not share.
+    pub caller: Digest,
+    /// The JSON-RPC id as written.
+    pub jsonrpc_id: Option<Arc<str>>,
+    /// The method.
+    pub method: Arc<str>,
+    /// Who decides what the server asks of the client.
+    pub requests: Arc<dyn ServerRequests>,
+}
+
+impl Upstreams {
+    /// The servers of a configuration.
+    #[must_use]
+    pub fn new(servers: HashMap<Arc<str>, Server>, clock: Arc<dyn Clock>, limits: AnswerLimits) -> Self {
+        Self { servers, clock, limits }
+    }
+
+    /// One server by its alias.
+    #[must_use]
+    pub fn server(&self, alias: &str) -> Option<&Server> {
+        self.servers.get(alias)
+    }
+
+    /// What is known about the tool that an action names. Lists the server first when it has not been listed.
+    pub async fn tool(&self, action: &Action) -> Option<Arc<CompiledTool>> {
+        let server = self.servers.get(&action.native.server)?;
+        if !server.speaks_mcp || &*action.method != "tools/call" {
+            return None;
+        }
+        server.tools.ensure(&action.native.server, server.upstream.as_ref(), self.clock.as_ref()).await;
+        server.tools.tool(&action.native.operation)
+    }
+
+    /// Forwards a permitted action whose decision is durable. `then` is told how it ended, exactly once, before the
+    /// client sees the end; the outcome is on its way to the log by then.
+    ///
+    /// # Errors
+    /// [`ForwardError`]: the server gave no answer; the outcome has been recorded.
+    pub async fn forward(
+        &self,
+        permit: Permit,
+        decided: Decided,
+        origin: Origin,
+        then: impl FnOnce(&Outcome) + Send + 'static,
+    ) -> Result<Response<Body>, ForwardError> {
+        let action = decided.action().clone();
+        let completion: Completion = Box::new(move |outcome, _text| {
+            then(&outcome);
+            decided.complete(outcome);
+            None
+        });
+        let outbound = permit.into_outbound();
+        let cleared = Cleared {
+            client: origin.client.clone(),
+            action: Some(action),
+            jsonrpc_id: origin.jsonrpc_id.clone(),
+            method: Arc::clone(&origin.method),
+            caller: origin.caller,
+            outbound,
+        };
+        self.send(cleared, origin, Some(completion)).await
+    }
+
+    /// Passes a protocol frame on.
+    ///
+    /// # Errors
+    /// [`ForwardError`]: the server gave no answer.
+    pub async fn pass(&self, permit: FramePermit, origin: Origin) -> Result<Response<Body>, ForwardError> {
+        let cleared = Cleared {
+            outbound: permit.into_outbound(),
+            client: origin.client.clone(),
+            action: None,
+            jsonrpc_id: origin.jsonrpc_id.clone(),
+            method: Arc::clone(&origin.method),
+            caller: origin.caller,
+        };
+        self.send(cleared, origin, None).await
+    }
+
+    /// Answers a server's question in the client's place, when it was refused.
+    ///
+    /// # Errors
+    /// [`ForwardError`]: the server could not be told.
+    pub async fn answer(&self, message: Bytes, origin: &Origin) -> Result<(), ForwardError> {
+        let unknown = || ForwardError::Unknown(origin.server.to_string());
+        let server = self.servers.get(&origin.server).ok_or_else(unknown)?;
+        server.upstream.send(Cleared::response(message, origin)).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        cleared: Cleared,
+        origin: Origin,
+        completion: Option<Completion>,
+    ) -> Result<Response<Body>, ForwardError> {
+        let alias = Arc::clone(&origin.server);
+        let started = self.clock.now();
+        let unreachable = |address: &str, error: &ForwardError| Outcome {
+            status: OutcomeStatus::UpstreamError,
+            started,
+            completed: self.clock.now(),
+            upstream: address.into(),
+            http_status: None,
+            error_code: None,
+            error: Some(error.to_string().into()),
+            result: ResultSummary::default(),
+            server_version: None,
+        };
+        let Some(server) = self.servers.get(&alias) else {
+            let error = ForwardError::Unknown(alias.to_string());
+            if let Some(completion) = completion {
+                let _durable_later = completion(unreachable(&alias, &error), Bytes::new());
+            }
+            return Err(error);
+        };
+        match server.upstream.send(cleared).await {
+            Ok(response) => {
+                let watching = Watch {
+                    origin,
+                    started,
+                    upstream: server.upstream.address().into(),
+                    completion,
+                    pending: Arc::clone(&server.pending),
+                    clock: Arc::clone(&self.clock),
+                    limits: self.limits,
+                };
+                Ok(watch(response, watching).await)
+            }
+            Err(error) => {
+                if let Some(completion) = completion {
+                    let _durable_later = completion(unreachable(server.upstream.address(), &error), Bytes::new());
+                }
+                Err(error)
+            }
+        }
+    }
+}

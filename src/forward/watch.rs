@@ -1,0 +1,336 @@
+//! Watches an answer on its way to the client: hashes it, finds out how the call ended, and has that written down
+//! before the client sees the end of it. The bytes are passed on as they came, event by event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, header};
+use http_body_util::BodyExt;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::answer::{Message, ResponseVerdict, read_message};
+use super::pending::Pending;
+use super::sse::Events;
+use super::streamed::Streamed;
+use super::{Completion, Finding, Origin, ServerRequest};
+use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, Timestamp};
+use crate::net::{Body, BodyError, full};
+
+/// Limits on an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLimits {
+    /// Largest answer that is held whole to be looked at; a larger one streams and is hashed only.
+    pub inspected_bytes_max: usize,
+    /// Largest event of a stream. A larger one ends the stream with an error.
+    pub event_bytes_max: usize,
+    /// Longest silence of a stream.
+    pub silence_max: Duration,
+}
+
+impl Default for AnswerLimits {
+    /// 1 MiB, the largest event that the Python SDK reads; 16 MiB; 10 minutes, longer than any tool that still runs.
+    fn default() -> Self {
+        Self { inspected_bytes_max: 1 << 20, event_bytes_max: 16 << 20, silence_max: Duration::from_secs(600) }
+    }
+}
+
+/// What watching one answer needs.
+pub struct Watch {
+    /// Who the answer is for.
+    pub origin: Origin,
+    /// When forwarding began.
+    pub started: Timestamp,
+    /// Host and port of the server.
+    pub upstream: Arc<str>,
+    /// What is told how it ended; `None` for protocol frames.
+    pub completion: Option<Completion>,
+    /// Calls whose answer comes on another stream.
+    pub pending: Arc<Pending>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Limits.
+    pub limits: AnswerLimits,
+}
+
+/// Passes `response` on and watches it.
+pub async fn watch(response: Response<Body>, watch: Watch) -> Response<Body> {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("text/event-stream") {
+        watch_stream(response, watch)
+    } else {
+        watch_whole(response, watch).await
+    }
+}
+
+/// An answer in one piece: read to its end, looked at, passed on as it came. One that is too large to look at streams.
+async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Response<Body> {
+    let (head, mut body) = response.into_parts();
+    let status = head.status.as_u16();
+    let mut parts: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        match tokio::time::timeout(watch.limits.silence_max, body.frame()).await {
+            Ok(Some(Ok(frame))) => parts.extend(frame.into_data().ok()),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => return watch.broken_off(head, parts, error.to_string()),
+            Err(_) => return watch.broken_off(head, parts, "the answer fell silent".into()),
+        }
+        bytes = parts.iter().map(Bytes::len).sum();
+        if bytes > watch.limits.inspected_bytes_max {
+            return watch.pass_large(head, parts, body);
+        }
+    }
+    let whole = match parts.as_slice() {
+        [one] => one.clone(),
+        many => many.concat().into(),
+    };
+    let mut finding = Finding::new(status);
+    finding.result = ResultSummary { bytes: size(bytes), digest: Some(Digest::of(&whole)), notifications: 0 };
+    if let (Some(_), Some(Message::Response { verdict, .. })) = (&watch.origin.jsonrpc_id, read_message(&whole)) {
+        finding.judge(verdict);
+    } else if watch.origin.jsonrpc_id.is_some() && !whole.is_empty() && (200..300).contains(&status) {
+        finding.status = OutcomeStatus::ProtocolError;
+        finding.error = Some("the answer is not a JSON-RPC message".into());
+    }
+    finding.text = whole.clone();
+    watch.complete(finding).await;
+    Response::from_parts(head, full(whole))
+}
+
+fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let (sender, streamed) = Streamed::channel();
+    let status = head.status.as_u16();
+    tokio::spawn(
+        Stream { finding: Finding::new(status), hash: Sha256::new(), sender, client_left: false, watch }.run(body),
+    );
+    Response::from_parts(head, streamed.boxed_unsync())
+}
+
+impl Watch {
+    async fn complete(&mut self, finding: Finding) {
+        let Some(completion) = self.completion.take() else { return };
+        let outcome = self.outcome(&finding);
+        if let Some(durable) = completion(outcome, finding.text) {
+            durable.await;
+        }
+    }
+
+    fn outcome(&self, finding: &Finding) -> Outcome {
+        Outcome {
+            status: finding.status,
+            started: self.started,
+            completed: self.clock.now(),
+            upstream: Arc::clone(&self.upstream),
+            http_status: Some(finding.http_status),
+            error_code: finding.error_code,
+            error: finding.error.clone(),
+            result: finding.result.clone(),
+            server_version: None,
+        }
+    }
+
+    /// The answer broke off: what came is passed on and then the connection breaks for the client too.
+    fn broken_off(mut self, head: http::response::Parts, parts: Vec<Bytes>, error: String) -> Response<Body> {
+        let mut finding = Finding::new(head.status.as_u16());
+        finding.status = OutcomeStatus::Unknown;
+        finding.error = Some(format!("the answer broke off: {error}").into());
+        finding.result.bytes = size(parts.iter().map(Bytes::len).sum());
+        let (sender, streamed) = Streamed::channel();
+        tokio::spawn(async move {
+            self.complete(finding).await;
+            for part in parts {
+                if sender.send(Ok(part)).await.is_err() {
+                    return;
+                }
+            }
+            let _gone = sender.send(Err(error.into())).await;
+        });
+        Response::from_parts(head, streamed.boxed_unsync())
+    }
+
+    /// Too large to be held: streams, is hashed, and is judged by its HTTP status alone.
+    fn pass_large(mut self, head: http::response::Parts, parts: Vec<Bytes>, mut body: Body) -> Response<Body> {
+        let mut finding = Finding::new(head.status.as_u16());
+        let silence_max = self.limits.silence_max;
+        let (sender, streamed) = Streamed::channel();
+        tokio::spawn(async move {
+            let mut hash = Sha256::new();
+            let mut waiting = parts.into_iter();
+            let mut last: Option<Bytes> = None;
+            let failure = loop {
+                let next = match waiting.next() {
+                    Some(part) => Some(part),
+                    None => match tokio::time::timeout(silence_max, body.frame()).await {
+                        Ok(Some(Ok(frame))) => frame.into_data().ok(),
+                        Ok(None) => break None,
+                        Ok(Some(Err(error))) => break Some(error.to_string()),
+                        Err(_) => break Some("the answer fell silent".to_owned()),
+                    },
+                };
+                let Some(part) = next else { continue };
+                hash.update(&part);
+                finding.result.bytes += size(part.len());
+                // The last part is held until the outcome is written.
+                if let Some(ready) = last.replace(part) {
+                    let _client_may_be_gone = sender.send(Ok(ready)).await;
+                }
+            };
+            finding.result.digest = Some(Digest(hash.finalize().into()));
+            if let Some(error) = &failure {
+                finding.status = OutcomeStatus::Unknown;
+                finding.error = Some(format!("the answer broke off: {error}").into());
+            }
+            self.complete(finding).await;
+            if let Some(part) = last {
+                let _client_may_be_gone = sender.send(Ok(part)).await;
+            }
+            if let Some(error) = failure {
+                let _client_may_be_gone = sender.send(Err(error.into())).await;
+            }
+        });
+        Response::from_parts(head, streamed.boxed_unsync())
+    }
+}
+
+/// One event stream on its way.
+struct Stream {
+    watch: Watch,
+    finding: Finding,
+    hash: Sha256,
+    sender: mpsc::Sender<Result<Bytes, BodyError>>,
+    client_left: bool,
+}
+
+/// Why a stream ends early.
+enum End {
+    /// The client went away, and in its era that cancels the call.
+    Cancelled,
+    /// The server sent what cannot be passed on, or broke off.
+    Broken(String),
+}
+
+impl Stream {
+    async fn run(mut self, body: Body) {
+        let ended = self.pump(body).await;
+        self.finding.result.digest = Some(Digest(std::mem::take(&mut self.hash).finalize().into()));
+        match ended {
+            Ok(()) if self.watch.origin.client.era == Era::Legacy && self.watch.completion.is_some() => {
+                self.leave_pending()
+            }
+            Ok(()) => {
+                self.finding.status = OutcomeStatus::Unknown;
+                self.finding.error = Some("the stream ended without an answer".into());
+                self.watch.complete(self.finding).await;
+            }
+            Err(End::Cancelled) => {
+                self.finding.status = OutcomeStatus::Cancelled;
+                self.watch.complete(self.finding).await;
+            }
+            Err(End::Broken(error)) => {
+                self.finding.status = OutcomeStatus::Unknown;
+                self.finding.error = Some(format!("the stream broke off: {error}").into());
+                self.watch.complete(self.finding).await;
+                let _client_may_be_gone = self.sender.send(Err(error.into())).await;
+            }
+        }
+    }
+
+    async fn pump(&mut self, mut body: Body) -> Result<(), End> {
+        let mut events = Events::new(self.watch.limits.event_bytes_max);
+        loop {
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = self.sender.closed(), if !self.client_left => {
+                    self.client_left()?;
+                    continue;
+                }
+                () = tokio::time::sleep(self.watch.limits.silence_max), if self.watch.completion.is_some() => {
+                    return Err(End::Broken("the stream fell silent".into()));
+                }
+            };
+            let chunk = match frame {
+                None => break,
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Err(End::Broken(error.to_string())),
+            };
+            self.hash.update(&chunk);
+            self.finding.result.bytes += size(chunk.len());
+            for event in events.push(chunk).map_err(|error| End::Broken(error.to_string()))? {
+                if self.look_at(event.data.as_ref()).await? {
+                    self.send(event.raw).await?;
+                }
+            }
+        }
+        match events.finish() {
+            Some(rest) => self.send(rest).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at one event; false when it must not be passed on.
+    async fn look_at(&mut self, data: Option<&Bytes>) -> Result<bool, End> {
+        let Some(data) = data.filter(|data| !data.is_empty()) else { return Ok(true) };
+        match read_message(data) {
+            None => Err(End::Broken("an event that is not a JSON-RPC message".into())),
+            Some(Message::Notification { .. }) => {
+                self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
+                Ok(true)
+            }
+            Some(Message::Request { method, id }) => {
+                let request = ServerRequest { method, id, message: data.clone() };
+                Ok(self.watch.origin.requests.decide(request, &self.watch.origin).await)
+            }
+            Some(Message::Response { id, verdict }) => {
+                self.answered(&id, verdict, data).await;
+                Ok(true)
+            }
+        }
+    }
+
+    /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves.
+    async fn answered(&mut self, id: &str, verdict: ResponseVerdict, data: &Bytes) {
+        if self.watch.origin.jsonrpc_id.as_deref() == Some(id) {
+            let mut finding = self.finding.clone();
+            finding.judge(verdict);
+            finding.result.digest = Some(Digest::of(data));
+            finding.text = data.clone();
+            self.watch.complete(finding).await;
+        } else if let Some(mut other) =
+            self.watch.pending.take(self.watch.origin.client.protocol_session.as_deref(), id)
+        {
+            let mut finding = other.finding;
+            finding.judge(verdict);
+            finding.result.digest = Some(Digest::of(data));
+            finding.text = data.clone();
+            other.watch.complete(finding).await;
+        }
+    }
+
+    /// The older era lets a server end a stream and answer later on another one (MCP 2025-11-25, polling).
+    fn leave_pending(self) {
+        let pending = Arc::clone(&self.watch.pending);
+        pending.leave(self.watch, self.finding);
+    }
+
+    async fn send(&mut self, bytes: Bytes) -> Result<(), End> {
+        if !self.client_left && self.sender.send(Ok(bytes)).await.is_err() {
+            self.client_left()?;
+        }
+        Ok(())
+    }
+
+    /// A client that goes away cancels its call in the newer era. In the older one it does not, and the rest of the
+    /// stream is read for the evidence.
+    fn client_left(&mut self) -> Result<(), End> {
+        self.client_left = true;
+        let waits = self.watch.completion.is_some();
+        if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
+    }
+}
+
+fn size(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
