@@ -1,9 +1,77 @@
 //! The command line: one file a subcommand.
+//!
+//! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
+
+mod config;
+mod demo;
+mod keys;
+mod line;
+mod receipts;
+mod run;
+mod wrap;
 
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A check failed.
+pub const EXIT_FAILED: u8 = 1;
+/// Usage or configuration.
+pub const EXIT_USAGE: u8 = 2;
+/// Evidence is incomplete.
+pub const EXIT_INCOMPLETE: u8 = 3;
+
+/// Decides every tool call of your agents before it runs, and keeps evidence that others can verify.
+#[derive(Parser, Debug)]
+#[command(name = "countersign", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Check or describe the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Everything in one minute, offline, without configuration.
+    Demo(demo::Arguments),
+    /// Make API keys for agents.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// List, show, verify and prove receipts.
+    #[command(subcommand)]
+    Receipts(receipts::Command),
+    /// Stand in front of servers.
+    Run(run::Arguments),
+    /// Stand in front of one stdio server, for one stdio client.
+    Wrap(wrap::Arguments),
+}
 
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            // Nobody is left to tell when even this cannot be printed.
+            let _printed = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match arguments.command {
+        Command::Config(command) => config::run(command),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Keys(command) => keys::run(command),
+        Command::Receipts(command) => receipts::run(command),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Wrap(arguments) => wrap::run(arguments),
+    }
+}
+
+/// Prints what is wrong, for people, and gives the exit code.
+fn fail(code: u8, problem: impl std::fmt::Display) -> ExitCode {
+    eprintln!("countersign: {problem}");
+    ExitCode::from(code)
 }

@@ -1,1 +1,110 @@
-//! Configuration: load, plan, build.
+//! Configuration: load (text to structs), plan (pure checks), build (keys, files, sockets).
+//!
+//! Each stage owns its own `Config`; this module composes them under the names of the seeds and says, for whatever is
+//! wrong, which file, which line and what to do. Secrets are named by environment variable or file, never written here.
+
+mod build;
+mod load;
+mod plan;
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::identify::AgentEntry;
+use crate::model::Enforcement;
+use crate::net::ServerTls;
+use crate::{context, decide, export, identify, intercept, record};
+
+pub use build::{App, BuildError, compile_policies as check_policies};
+pub use load::{ConfigError, load, parse};
+pub use plan::Plan;
+pub use server::{CredentialHeader, ServerConfig};
+
+/// `countersign.yaml`. Every key has a default but `servers`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where agents connect.
+    pub listen: String,
+    /// TLS of `listen`. Required beyond loopback.
+    pub tls: Option<ServerTls>,
+    /// The admin API, health, metrics and console.
+    pub admin: Admin,
+    /// Where the log, keys and state live. `$XDG_STATE_HOME/countersign` by default.
+    pub data_dir: Option<PathBuf>,
+    /// The name of this instance in its log's origin.
+    pub name: String,
+    /// Whether decisions are carried out: `enforce` or `shadow`.
+    pub mode: Enforcement,
+    /// Whether the end of an answer waits until its outcome is durable.
+    pub outcome: OutcomeWait,
+    /// Limits on what clients send.
+    pub intercept: intercept::Config,
+    /// Who callers are.
+    pub identity: identify::Config,
+    /// The inventory of agents. Once there is one, an agent that is not in it is refused.
+    pub agents: Vec<AgentEntry>,
+    /// What is remembered of sessions.
+    pub sessions: context::Config,
+    /// The servers that agents reach through this proxy, by alias.
+    pub servers: BTreeMap<String, ServerConfig>,
+    /// Policy files, relative to the configuration file.
+    pub policies: Vec<PathBuf>,
+    /// How decisions are made where policies are silent.
+    pub policy: decide::Settings,
+    /// The log.
+    pub record: record::Config,
+    /// Where events go.
+    pub telemetry: export::Config,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: String,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:4181".into() }
+    }
+}
+
+/// When the end of an answer leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeWait {
+    /// As soon as its outcome is on its way to the log.
+    #[default]
+    Stream,
+    /// When its outcome is durable.
+    Wait,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:4180".into(),
+            tls: None,
+            admin: Admin::default(),
+            data_dir: None,
+            name: "localhost".into(),
+            mode: Enforcement::Enforce,
+            outcome: OutcomeWait::default(),
+            intercept: intercept::Config::default(),
+            identity: identify::Config::default(),
+            agents: Vec::new(),
+            sessions: context::Config::default(),
+            servers: BTreeMap::new(),
+            policies: Vec::new(),
+            policy: decide::Settings::default(),
+            record: record::Config::default(),
+            telemetry: export::Config::default(),
+        }
+    }
+}

@@ -1,1 +1,122 @@
-//! Events to destinations.
+//! Events to destinations: the log is the only queue.
+//!
+//! An event is a pure function of durable entries. A destination is a cursor over the log: it reads, formats, delivers,
+//! and only then moves its cursor. A destination that is down costs disk that is already budgeted and nothing else; one
+//! destination never slows another, nor a decision. Must never invent a fact that no entry holds, and never drop one
+//! silently.
+
+mod cursor;
+mod destination;
+mod event;
+mod pipeline;
+mod schema;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::model::Clock;
+use crate::record::Log;
+
+pub use cursor::Cursor;
+pub use destination::{Batch, Destination, DestinationConfig, SendError};
+pub use event::{Event, events_of};
+pub use schema::{Schema, format};
+
+/// The `telemetry:` section: the seed's keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Whether anything is exported.
+    pub enabled: bool,
+    /// The schema of destinations that name none.
+    pub schema: Schema,
+    /// Where events go.
+    pub exporters: Vec<DestinationConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { enabled: true, schema: Schema::default(), exporters: Vec::new() }
+    }
+}
+
+/// Why exporting cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The cursor of a destination cannot be read or written.
+    #[error("keep the cursor `{path}`", path = path.display())]
+    Cursor {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The cursor stands where the log is not: it belongs to another log, or the log lost its end.
+    #[error("the cursor `{path}` stands at entry {sequence}, but the log holds {size}; move it away to start again", path = path.display())]
+    CursorAhead {
+        /// Its file.
+        path: PathBuf,
+        /// Where it stands.
+        sequence: u64,
+        /// The size of the log.
+        size: u64,
+    },
+    /// Two destinations of one name would share a cursor.
+    #[error("two exporters are named `{0}`; give one of them another `name`")]
+    Duplicate(String),
+    /// A destination's file.
+    #[error("open `{path}`", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// All destinations, each on a task of its own.
+pub struct Exporter {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Exporter {
+    /// Starts a task for each destination, from where its cursor stands.
+    ///
+    /// # Errors
+    /// [`ExportError`] names the destination that cannot start.
+    pub fn start(config: &Config, log: &Log, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = Vec::new();
+        let mut names = HashSet::new();
+        for exporter in config.exporters.iter().filter(|_| config.enabled) {
+            let name = exporter.name();
+            if !names.insert(name.to_owned()) {
+                return Err(ExportError::Duplicate(name.to_owned()));
+            }
+            let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
+            let destination = exporter.build(data_dir)?;
+            let schema = exporter.schema().unwrap_or(config.schema);
+            let pipeline = pipeline::Pipeline { destination, schema, cursor, log: log.clone(), clock: Arc::clone(&clock) };
+            tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
+        }
+        Ok(Self { stop, tasks })
+    }
+
+    /// Delivers what is durable by now, within a bound, and stops.
+    pub async fn stop(self) {
+        let _nobody_left = self.stop.send(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a destination's task ended badly");
+            }
+        }
+    }
+}

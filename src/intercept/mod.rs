@@ -10,6 +10,7 @@ mod mcp;
 mod methods;
 mod reply;
 mod server;
+mod stdio;
 
 use serde::Deserialize;
 
@@ -22,6 +23,7 @@ pub use mcp::{Arrival, MODERN_VERSION, Refused, read as read_mcp, read_line};
 pub use methods::frame_kind;
 pub use reply::{Malformed, REFUSED, error_line, malformed, refusal};
 pub use server::{Interceptor, Routes, ServeError};
+pub use stdio::StdioClient;
 
 /// What the rest of the product answers to a call.
 #[derive(Debug)]

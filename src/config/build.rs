@@ -1,0 +1,338 @@
+//! Builds everything a plan names, and runs it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::server::ServerKind;
+use super::{ConfigError, Plan};
+use crate::context::Sessions;
+use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
+use crate::export::{ExportError, Exporter};
+use crate::forward::{AnswerLimits, Catalogue, ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
+use crate::identify::IdentifyError;
+use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
+use crate::mediate::{Mediator, Observer, Unverified};
+use crate::model::{Call, Clock, Decision, Enforcement, Identity};
+use crate::net::{SystemClock, TlsError};
+use crate::record::{ControlFact, Log, RealDisk, RecordError, Recorder};
+use crate::{console, identify};
+
+/// The shipped policy for whoever names none.
+const BASELINE: &str = include_str!("../../policies/baseline.yaml");
+
+/// What cannot be built or run.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration names something that does not work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The exporter.
+    #[error("start the exporter")]
+    Export(#[from] ExportError),
+    /// A server.
+    #[error("prepare a server")]
+    Forward(#[from] ForwardError),
+    /// Identity.
+    #[error("prepare `identity`")]
+    Identify(#[from] IdentifyError),
+    /// A port.
+    #[error("listen on `{address}`; is another instance running?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The log.
+    #[error("open the log in `{}`", data_dir.display())]
+    Record {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+    /// The listener, later.
+    #[error("serve")]
+    Serve(#[from] ServeError),
+    /// TLS.
+    #[error("prepare `tls`")]
+    Tls(#[from] TlsError),
+}
+
+impl BuildError {
+    /// Whether the configuration is to blame (exit code 2) and not the machine (1).
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Identify(_) | Self::Tls(_) | Self::Forward(_))
+    }
+}
+
+/// Everything, built and listening, not yet serving.
+pub struct App {
+    interceptor: Arc<Interceptor<Arc<Mediator>>>,
+    mediator: Arc<Mediator>,
+    listener: TcpListener,
+    admin: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    log: Log,
+    exporter: Exporter,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    notices: Vec<String>,
+}
+
+impl App {
+    /// Builds what `plan` names: opens the log, recovers what was left open, compiles the policies, binds the ports.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the first thing that does not work. Nothing is left running.
+    pub async fn build(plan: Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut notices = Vec::new();
+        let policies = compile_policies(&plan)?;
+        let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&clock))).transpose()?;
+        let authenticator = identify::build(&plan.config.identity, &plan.config.agents, Arc::clone(&clock))?;
+        let upstreams = build_upstreams(&plan, &clock)?;
+        // The ports come before the log: a second instance finds them taken and touches nothing.
+        let listener = bind(plan.listen).await?;
+        let admin = bind(plan.admin).await?;
+        let address = listener.local_addr().unwrap_or(plan.listen);
+        let (log, recorder) = open_log(&plan, &clock, &mut notices)?;
+        let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
+        let unverified = unverified(&plan);
+        if unverified == Unverified::Flag {
+            notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
+        }
+        let routes = routes(&plan);
+        let mediator = Arc::new(Mediator {
+            authenticator,
+            sessions: Sessions::new(plan.config.sessions.clone()),
+            policies: ArcSwap::from_pointee(policies),
+            recorder,
+            upstreams,
+            clock: Arc::clone(&clock),
+            parameters_mode: plan.config.record.parameters,
+            unverified,
+            observer: observer.unwrap_or_else(|| Arc::new(Silent)),
+        });
+        let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
+        let interceptor =
+            Interceptor::new(Arc::clone(&mediator), routes, hosts, plan.config.intercept.clone(), Arc::clone(&clock));
+        let app = Self {
+            interceptor: Arc::new(interceptor),
+            mediator,
+            listener,
+            admin,
+            tls,
+            log,
+            exporter,
+            address,
+            data_dir: plan.data_dir,
+            notices,
+        };
+        app.record_start().await?;
+        Ok(app)
+    }
+
+    /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the listener or the log failed.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
+        let (stopping, stopped) = watch::channel(false);
+        let health = Arc::new(Health { log: self.log.clone(), sessions: Arc::clone(&self.mediator) });
+        let mut admin_stop = stopped.clone();
+        let admin = tokio::spawn(console::serve(self.admin, health, async move {
+            let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
+        }));
+        let mut broken = self.log.watch_health();
+        let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => Some(served),
+            () = stop => None,
+            // A log that cannot be written stays so for the life of the process (design §10): end it, loudly.
+            _ = broken.wait_for(|healthy| !healthy) => None,
+        };
+        let _nobody_listens = stopping.send(true);
+        let served = match served {
+            Some(served) => served,
+            None => serving.await,
+        };
+        admin.abort();
+        self.exporter.stop().await;
+        let data_dir = self.data_dir.clone();
+        let closed = async {
+            self.mediator.recorder.control(ControlFact::stop()).await?;
+            self.log.close().await
+        };
+        closed.await.map_err(|source| BuildError::Record { data_dir, source })?;
+        Ok(served.unwrap_or(Ok(()))?)
+    }
+
+    async fn record_start(&self) -> Result<(), BuildError> {
+        let policies = self.mediator.policies.load_full();
+        let fact = ControlFact::policies_loaded(policies.hash(), policies.summaries());
+        let written = self.mediator.recorder.control(fact).await;
+        written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
+    }
+
+    /// Where agents connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The log's origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.log.instance().origin
+    }
+
+    /// Where state lives.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Whether agents connect by TLS.
+    #[must_use]
+    pub const fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What the person who started this should know.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The path of an action, for transports that bring their own listener.
+    #[must_use]
+    pub fn mediator(&self) -> &Arc<Mediator> {
+        &self.mediator
+    }
+}
+
+/// Loads and compiles the policies of a plan.
+///
+/// # Errors
+/// [`ConfigError`]: a file cannot be read, or does not load.
+pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
+    let mut sources = Vec::new();
+    for path in &plan.policies {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        sources.push(PolicySource { name: path.display().to_string(), text });
+    }
+    if sources.is_empty() {
+        sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
+    }
+    let mut settings: Settings = plan.config.policy.clone();
+    settings.identity = match unverified(plan) {
+        Unverified::Deny => UnverifiedIdentity::Deny,
+        Unverified::Flag => UnverifiedIdentity::Flag,
+    };
+    settings.listed_agents_only |= !plan.config.agents.is_empty();
+    PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
+}
+
+/// Without any credentials configured, on loopback, identities are flagged and the start-up says so (design §14.5).
+fn unverified(plan: &Plan) -> Unverified {
+    let identity = &plan.config.identity;
+    if identity.flags_unverified() || !identity.has_credentials() { Unverified::Flag } else { Unverified::Deny }
+}
+
+fn open_log(plan: &Plan, clock: &Arc<dyn Clock>, notices: &mut Vec<String>) -> Result<(Log, Recorder), BuildError> {
+    let failed = |source| BuildError::Record { data_dir: plan.data_dir.clone(), source };
+    let mut settings = plan.config.record.clone();
+    settings.data_dir.clone_from(&plan.data_dir);
+    settings.name.clone_from(&plan.config.name);
+    let (log, opened) = Log::open(&settings, Arc::new(RealDisk), Arc::clone(clock)).map_err(failed)?;
+    let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
+    if !opened.fresh {
+        notices.push(format!("{} entries in the log, {} decisions without outcome closed as unknown", opened.size, recovered.open));
+    }
+    Ok((log, recorder))
+}
+
+fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, BuildError> {
+    let mut servers = HashMap::new();
+    for (alias, kind) in &plan.servers {
+        let Some(config) = plan.config.servers.get(alias) else { continue };
+        let name: Arc<str> = alias.as_str().into();
+        let (upstream, speaks_mcp): (Arc<dyn Upstream>, bool) = match kind {
+            ServerKind::McpHttp(url) | ServerKind::Http(url, _) => {
+                let settings = HttpSettings {
+                    server: Arc::clone(&name),
+                    url: url.clone(),
+                    timeout: config.timeout(),
+                    concurrency_max: config.concurrency_max,
+                    credentials: config.credential_headers(alias)?,
+                    tls: config.client_tls(alias, url)?,
+                };
+                (Arc::new(HttpUpstream::new(settings)?), matches!(kind, ServerKind::McpHttp(_)))
+            }
+            ServerKind::Command(command) => (config.stdio(&name, command, Arc::clone(clock)), true),
+        };
+        let enforcement = match (plan.config.mode, config.mode) {
+            // A server can be put in shadow by itself; it cannot be enforced in a process that is all shadow.
+            (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
+            _ => Enforcement::Enforce,
+        };
+        let server =
+            Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        servers.insert(name, server);
+    }
+    Ok(Upstreams::new(servers, Arc::clone(clock), AnswerLimits::default()))
+}
+
+fn routes(plan: &Plan) -> Routes {
+    let mut routes = Routes::default();
+    for (alias, kind) in &plan.servers {
+        let name: Arc<str> = alias.as_str().into();
+        match kind {
+            ServerKind::Http(_, templates) => drop(routes.http.insert(alias.clone(), (name, templates.clone()))),
+            ServerKind::McpHttp(_) | ServerKind::Command(_) => drop(routes.mcp.insert(alias.clone(), name)),
+        }
+    }
+    routes
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    TcpListener::bind(address).await.map_err(|source| BuildError::Listen { address, source })
+}
+
+/// Nobody watches.
+struct Silent;
+
+impl Observer for Silent {
+    fn decided(&self, _call: &Call, _identity: &Identity, _decision: &Decision) {}
+}
+
+struct Health {
+    log: Log,
+    sessions: Arc<Mediator>,
+}
+
+impl console::Health for Health {
+    fn problems(&self) -> Vec<String> {
+        if self.log.is_healthy() { Vec::new() } else { vec!["the log cannot be written".into()] }
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let sessions = u64::try_from(self.sessions.sessions.len()).unwrap_or(u64::MAX);
+        vec![
+            ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
+            ("countersign_sessions", "Live sessions", sessions),
+        ]
+    }
+}

@@ -1,0 +1,113 @@
+//! One destination's task: read from the cursor, format, deliver, move the cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::destination::{Batch, Destination, SendError};
+use super::{Cursor, Event, Schema, events_of, format};
+use crate::metrics::{Counter, add, count};
+use crate::model::{Clock, Digest, with_causes};
+use crate::net::Backoff;
+use crate::record::{Log, leaf_hash};
+
+/// Entries read at once: a batch, and the most that a crash repeats.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of entries read at once.
+const BYTES_MAX: usize = 4 << 20;
+
+/// Time that events may still take to leave when the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+pub(super) struct Pipeline {
+    pub(super) destination: Box<dyn Destination>,
+    pub(super) schema: Schema,
+    pub(super) cursor: Cursor,
+    pub(super) log: Log,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// What is ready to leave.
+struct Ready {
+    batch: Batch,
+    next: u64,
+    last: Digest,
+}
+
+impl Pipeline {
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut size = self.log.watch_size();
+        let mut failures = 0;
+        loop {
+            let stopping = *stop.borrow();
+            match self.read() {
+                Err(problem) => {
+                    tracing::error!(destination = self.destination.name(), problem, "exporting stopped at an entry");
+                    return;
+                }
+                Ok(None) if stopping => return,
+                Ok(None) => {
+                    tokio::select! {
+                        changed = size.changed() => if changed.is_err() { return },
+                        _ = stop.changed() => {}
+                    }
+                }
+                Ok(Some(ready)) => {
+                    let sending = self.destination.send(&ready.batch);
+                    let sent = if stopping {
+                        tokio::time::timeout(LAST_WORDS, sending).await.unwrap_or(Err(SendError::Later("stopping".into())))
+                    } else {
+                        sending.await
+                    };
+                    match sent {
+                        Ok(()) => {
+                            failures = 0;
+                            self.delivered(&ready);
+                        }
+                        Err(_) if stopping => return,
+                        Err(error) => {
+                            failures += 1;
+                            self.wait(failures, &error, &mut stop).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Option<Ready>, String> {
+        let entries = self.log.read(self.cursor.next(), ENTRIES_MAX, BYTES_MAX).map_err(|error| with_causes(&error))?;
+        let Some(last) = entries.last() else { return Ok(None) };
+        let (next, last) = (last.index + 1, leaf_hash(&last.bytes));
+        let mut events: Vec<Event> = Vec::new();
+        for entry in &entries {
+            events.extend(events_of(entry).map_err(|problem| format!("entry {}: {problem}", entry.index))?);
+        }
+        let origin = &self.log.instance().origin;
+        let rendered = events.iter().map(|event| format(self.schema, event, origin)).collect();
+        Ok(Some(Ready { batch: Batch { events, rendered }, next, last }))
+    }
+
+    fn delivered(&mut self, ready: &Ready) {
+        add(Counter::EventsExported, u64::try_from(ready.batch.events.len()).unwrap_or(u64::MAX));
+        if let Err(error) = self.cursor.advance(ready.next, ready.last) {
+            // The events have arrived; without the cursor they will arrive again, which ids make harmless.
+            tracing::error!(destination = self.destination.name(), error = with_causes(&error), "keep the cursor");
+        }
+    }
+
+    async fn wait(&self, failures: u32, error: &SendError, stop: &mut watch::Receiver<bool>) {
+        count(Counter::ExportFailures);
+        let pause = Backoff::default().wait(failures);
+        tracing::warn!(
+            destination = self.destination.name(), error = with_causes(error), failures, ?pause,
+            now = %self.clock.now(), "delivery failed; the log keeps the events"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! AARM v1.0 R1, pre-execution interception.

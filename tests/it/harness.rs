@@ -1,0 +1,266 @@
+//! The stand: an instance of the product on loopback, a scripted MCP server behind it, and the audit.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use countersign::config::{App, Plan, parse};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// One request as the scripted server received it.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Received {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+type Script = dyn Fn(&Received) -> Response<countersign::net::Body> + Send + Sync;
+
+/// A scripted MCP server that remembers everything it received.
+pub(crate) struct Server {
+    pub(crate) address: std::net::SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Server {
+    pub(crate) async fn start(script: impl Fn(&Received) -> Response<countersign::net::Body> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let received: Arc<Mutex<Vec<Received>>> = Arc::default();
+        let (log, script): (_, Arc<Script>) = (Arc::clone(&received), Arc::new(script));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (log, script) = (Arc::clone(&log), Arc::clone(&script));
+                    async move {
+                        let (parts, body) = request.into_parts();
+                        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                        let request = Received { method: parts.method, headers: parts.headers, body };
+                        log.lock().unwrap().push(request.clone());
+                        Ok::<_, std::convert::Infallible>(script(&request))
+                    }
+                });
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, received }
+    }
+
+    /// Everything that was received but our own listing of tools.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The tool calls that arrived.
+    pub(crate) fn calls(&self) -> Vec<Received> {
+        self.received().into_iter().filter(|request| request.json()["method"] == "tools/call").collect()
+    }
+}
+
+/// Answers as an ordinary MCP server of the older era with a handful of tools, `echo` among them.
+pub(crate) fn ordinary(request: &Received) -> Response<countersign::net::Body> {
+    let message = request.json();
+    let id = message["id"].clone();
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({
+            "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+            "serverInfo": { "name": "scripted", "version": "1" },
+        }),
+        Some("tools/list") => {
+            let free = json!({ "type": "object" });
+            let tool = |name: &str| json!({ "name": name, "inputSchema": free });
+            json!({ "tools": ["echo", "send", "delete", "pay", "read"].map(tool) })
+        }
+        Some("tools/call") => json!({
+            "content": [{ "type": "text", "text": message["params"]["arguments"].to_string() }], "isError": false,
+        }),
+        Some(_) if !id.is_null() => json!({}),
+        _ => return respond(StatusCode::ACCEPTED, ""),
+    };
+    if message["method"] == "tools/list" && request.headers.contains_key("mcp-method") {
+        // Not a server of the stateless era.
+        let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32601, "message": "no" } });
+        return respond(StatusCode::BAD_REQUEST, &error.to_string());
+    }
+    respond(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
+}
+
+pub(crate) fn respond(status: StatusCode, body: &str) -> Response<countersign::net::Body> {
+    let mut response = Response::new(countersign::net::full(body.to_owned()));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    response
+}
+
+/// A folder of its own for each test, removed when the test passes.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("countersign-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+}
+
+/// The product with a scripted server behind it.
+pub(crate) struct Stand {
+    pub(crate) folder: Folder,
+    pub(crate) server: Server,
+    pub(crate) address: std::net::SocketAddr,
+    key: String,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Allows everything: for tests that are about something else.
+pub(crate) const ALLOW_ALL: &str = "
+policy: { id: all, version: '1' }
+rules:
+  - { id: everything, action: ALLOW }
+";
+
+impl Stand {
+    /// Starts with one policy and an ordinary server.
+    pub(crate) async fn start(policy: &str) -> Self {
+        Self::with(policy, "", Server::start(ordinary).await).await
+    }
+
+    /// Starts with more configuration and a server of one's own.
+    pub(crate) async fn with(policy: &str, more: &str, server: Server) -> Self {
+        Self::resume(policy, more, server, Folder::new()).await
+    }
+
+    /// Starts in a folder that may hold a log already.
+    pub(crate) async fn resume(policy: &str, more: &str, server: Server, folder: Folder) -> Self {
+        std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
+        let (key, hash) = countersign::identify::mint_api_key().unwrap();
+        let config = format!(
+            "listen: 127.0.0.1:0
+admin: {{ listen: 127.0.0.1:0 }}
+data_dir: data
+servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }} }}
+policies: [policy.yaml]
+identity:
+  api_keys:
+    - {{ name: test, hash: '{hash}', human: alice@example.com, service: tests, agent: tester, role: engineer, scope: [tools] }}
+{more}",
+            server.address
+        );
+        let config = parse(&config, &folder.0.join("countersign.yaml")).unwrap();
+        let app = App::build(Plan::check(config, &folder.0).unwrap(), None).await.unwrap();
+        let address = app.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
+        });
+        Self { folder, server, address, key: key.expose().to_owned(), stop: Some(stop), running: Some(running) }
+    }
+
+    /// Posts one message of the older era and returns status, headers and body.
+    pub(crate) async fn post(&self, body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+        self.post_with(&[], body).await
+    }
+
+    pub(crate) async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+        let mut request = Request::post("/mcp/test").header("host", "localhost");
+        let given = |name: &str| headers.iter().any(|(other, _)| *other == name);
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("authorization", &format!("Bearer {}", self.key)),
+        ] {
+            if !given(name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, HeaderMap, Bytes) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (parts.status, parts.headers, body)
+    }
+
+    /// Calls a tool in the older era and returns the answer.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let message = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool, "arguments": arguments },
+        });
+        let (_, _, body) = self.post(message.to_string()).await;
+        serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
+    /// Stops, and audits the whole log. Returns the payloads of its entries.
+    pub(crate) async fn stop(mut self) -> (Vec<Value>, Folder) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        let folder = std::mem::replace(&mut self.folder, Folder::new());
+        let entries = audit(&folder.0.join("data"));
+        (entries, folder)
+    }
+}
+
+/// Verifies the whole log: signatures, chains, tree, every decision that permitted has one outcome.
+pub(crate) fn audit(data: &std::path::Path) -> Vec<Value> {
+    let report = countersign::record::verify_directory(data, &countersign::record::VerifyOptions::default()).unwrap();
+    assert!(report.problems.is_empty(), "the audit found: {:?}", report.problems);
+    let entries: Vec<Value> = report.payloads;
+    for outcome in entries.iter().filter(|entry| entry["predicate"]["kind"] == "outcome") {
+        let action = &outcome["predicate"]["action"]["action_id"];
+        let decisions = entries.iter().filter(|entry| {
+            entry["predicate"]["kind"] == "decision" && entry["predicate"]["action"]["action_id"] == *action
+        });
+        assert_eq!(decisions.count(), 1, "an outcome without its decision: {action}");
+    }
+    entries
+}
+
+/// The decisions among entries.
+pub(crate) fn decisions(entries: &[Value]) -> Vec<&Value> {
+    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "decision").collect()
+}
+
+/// The outcomes among entries.
+pub(crate) fn outcomes(entries: &[Value]) -> Vec<&Value> {
+    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "outcome").collect()
+}
+
+/// Whether a refusal reached the model in the form that every client passes on.
+pub(crate) fn is_refused(answer: &Value) -> bool {
+    answer["result"]["isError"] == true && answer["result"]["_meta"]["countersign/decision"].is_object()
+}
