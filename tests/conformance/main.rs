@@ -30,9 +30,6 @@ use crate::fixture::{Fixture, Shared};
 /// every test of reconnection waits for it.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
 
-/// Origins of pages that are served from this machine. Anything else is a page that was rebound to it.
-const LOCAL_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::var("PORT").map_or(Ok(0), |text| text.parse())?;
@@ -41,7 +38,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = StreamableHttpService::new(
         move || Ok(Fixture::new(Arc::clone(&shared))),
         Arc::new(DisconnectingSessions::new(RECONNECT_AFTER)),
-        StreamableHttpServerConfig::default().with_allowed_origins(LOCAL_ORIGINS).with_sse_retry(Some(RECONNECT_AFTER)),
+        // The library checks `Host` only. `Origin` stays unchecked on purpose: a proxy that hides a hostile `Host` from
+        // this server and checks nothing itself must show up in `dns-rebinding-protection`.
+        StreamableHttpServerConfig::default().with_sse_retry(Some(RECONNECT_AFTER)),
     );
     println!("conformance-server listening on http://{}/mcp", listener.local_addr()?);
     axum::serve(listener, axum::Router::new().route_service("/mcp", service)).await?;
