@@ -21,6 +21,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
 use crate::disconnect::DisconnectingSessions;
@@ -43,6 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         StreamableHttpServerConfig::default().with_sse_retry(Some(RECONNECT_AFTER)),
     );
     println!("conformance-server listening on http://{}/mcp", listener.local_addr()?);
+    // Small events must leave at once: a delay of this server would look like one of the proxy.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
     axum::serve(listener, axum::Router::new().route_service("/mcp", service)).await?;
     Ok(())
 }
