@@ -75,43 +75,36 @@ impl BuildError {
     }
 }
 
-/// Everything, built and listening, not yet serving.
-pub struct App {
-    interceptor: Arc<Interceptor<Arc<Mediator>>>,
-    mediator: Arc<Mediator>,
-    listener: TcpListener,
-    admin: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+/// Everything but listeners: the log open and recovered, policies compiled, servers known.
+pub struct Core {
+    /// The path of an action.
+    pub mediator: Arc<Mediator>,
+    /// The clock of everything.
+    pub clock: Arc<dyn Clock>,
+    /// What the person who started this should know.
+    pub notices: Vec<String>,
     log: Log,
     exporter: Exporter,
-    address: SocketAddr,
     data_dir: PathBuf,
-    notices: Vec<String>,
 }
 
-impl App {
-    /// Builds what `plan` names: opens the log, recovers what was left open, compiles the policies, binds the ports.
+impl Core {
+    /// Builds what `plan` names, listeners excepted.
     ///
     /// # Errors
     /// [`BuildError`]: the first thing that does not work. Nothing is left running.
-    pub async fn build(plan: Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+    pub async fn open(plan: &Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
-        let policies = compile_policies(&plan)?;
-        let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&clock))).transpose()?;
+        let policies = compile_policies(plan)?;
         let authenticator = identify::build(&plan.config.identity, &plan.config.agents, Arc::clone(&clock))?;
-        let upstreams = build_upstreams(&plan, &clock)?;
-        // The ports come before the log: a second instance finds them taken and touches nothing.
-        let listener = bind(plan.listen).await?;
-        let admin = bind(plan.admin).await?;
-        let address = listener.local_addr().unwrap_or(plan.listen);
-        let (log, recorder) = open_log(&plan, &clock, &mut notices)?;
+        let upstreams = build_upstreams(plan, &clock)?;
+        let (log, recorder) = open_log(plan, &clock, &mut notices)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
-        let unverified = unverified(&plan);
+        let unverified = unverified(plan);
         if unverified == Unverified::Flag {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
-        let routes = routes(&plan);
         let mediator = Arc::new(Mediator {
             authenticator,
             sessions: Sessions::new(plan.config.sessions.clone()),
@@ -123,59 +116,9 @@ impl App {
             unverified,
             observer: observer.unwrap_or_else(|| Arc::new(Silent)),
         });
-        let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
-        let interceptor =
-            Interceptor::new(Arc::clone(&mediator), routes, hosts, plan.config.intercept.clone(), Arc::clone(&clock));
-        let app = Self {
-            interceptor: Arc::new(interceptor),
-            mediator,
-            listener,
-            admin,
-            tls,
-            log,
-            exporter,
-            address,
-            data_dir: plan.data_dir,
-            notices,
-        };
-        app.record_start().await?;
-        Ok(app)
-    }
-
-    /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
-    ///
-    /// # Errors
-    /// [`BuildError`]: the listener or the log failed.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
-        let (stopping, stopped) = watch::channel(false);
-        let health = Arc::new(Health { log: self.log.clone(), sessions: Arc::clone(&self.mediator) });
-        let mut admin_stop = stopped.clone();
-        let admin = tokio::spawn(console::serve(self.admin, health, async move {
-            let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
-        }));
-        let mut broken = self.log.watch_health();
-        let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
-        tokio::pin!(serving);
-        let served = tokio::select! {
-            served = &mut serving => Some(served),
-            () = stop => None,
-            // A log that cannot be written stays so for the life of the process (design §10): end it, loudly.
-            _ = broken.wait_for(|healthy| !healthy) => None,
-        };
-        let _nobody_listens = stopping.send(true);
-        let served = match served {
-            Some(served) => served,
-            None => serving.await,
-        };
-        admin.abort();
-        self.exporter.stop().await;
-        let data_dir = self.data_dir.clone();
-        let closed = async {
-            self.mediator.recorder.control(ControlFact::stop()).await?;
-            self.log.close().await
-        };
-        closed.await.map_err(|source| BuildError::Record { data_dir, source })?;
-        Ok(served.unwrap_or(Ok(()))?)
+        let core = Self { mediator, clock, notices, log, exporter, data_dir: plan.data_dir.clone() };
+        core.record_start().await?;
+        Ok(core)
     }
 
     async fn record_start(&self) -> Result<(), BuildError> {
@@ -183,12 +126,6 @@ impl App {
         let fact = ControlFact::policies_loaded(policies.hash(), policies.summaries());
         let written = self.mediator.recorder.control(fact).await;
         written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
-    }
-
-    /// Where agents connect.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// The log's origin.
@@ -203,23 +140,104 @@ impl App {
         &self.data_dir
     }
 
+    /// Delivers what is durable, writes the last entry and closes the log.
+    ///
+    /// # Errors
+    /// [`BuildError::Record`]: the log could not be closed in order.
+    pub async fn close(self) -> Result<(), BuildError> {
+        let closed = async {
+            self.mediator.recorder.control(ControlFact::stop()).await?;
+            self.exporter.stop().await;
+            self.log.close().await
+        };
+        let data_dir = self.data_dir.clone();
+        closed.await.map_err(|source| BuildError::Record { data_dir, source })
+    }
+}
+
+/// Everything, built and listening, not yet serving.
+pub struct App {
+    /// Everything but the listeners.
+    pub core: Core,
+    interceptor: Arc<Interceptor<Arc<Mediator>>>,
+    listener: TcpListener,
+    admin: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+}
+
+impl App {
+    /// Builds what `plan` names: opens the log, recovers what was left open, compiles the policies, binds the ports.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the first thing that does not work. Nothing is left running.
+    pub async fn build(plan: Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+        let routes = routes(&plan);
+        // The ports come before the log: a second instance finds them taken and touches nothing.
+        let listener = bind(plan.listen).await?;
+        let admin = bind(plan.admin).await?;
+        let address = listener.local_addr().unwrap_or(plan.listen);
+        let admin_address = admin.local_addr().unwrap_or(plan.admin);
+        let core = Core::open(&plan, observer).await?;
+        let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&core.clock))).transpose()?;
+        let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
+        let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
+        let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
+        Ok(Self { core, interceptor, listener, admin, tls, address, admin_address })
+    }
+
+    /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the listener or the log failed.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
+        let (stopping, stopped) = watch::channel(false);
+        let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let mut admin_stop = stopped.clone();
+        let admin = tokio::spawn(console::serve(self.admin, health, async move {
+            let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
+        }));
+        let mut broken = self.core.log.watch_health();
+        let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => Some(served),
+            () = stop => None,
+            // A log that cannot be written stays so for the life of the process (design §10): end it, loudly.
+            () = turned_false(&mut broken) => None,
+        };
+        let _nobody_listens = stopping.send(true);
+        let served = match served {
+            Some(served) => served,
+            None => serving.await,
+        };
+        admin.abort();
+        self.core.close().await?;
+        Ok(served.unwrap_or(Ok(()))?)
+    }
+
+    /// Where agents connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin API is.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
     /// Whether agents connect by TLS.
     #[must_use]
     pub const fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
+}
 
-    /// What the person who started this should know.
-    #[must_use]
-    pub fn notices(&self) -> &[String] {
-        &self.notices
-    }
-
-    /// The path of an action, for transports that bring their own listener.
-    #[must_use]
-    pub fn mediator(&self) -> &Arc<Mediator> {
-        &self.mediator
-    }
+async fn turned_false(health: &mut watch::Receiver<bool>) {
+    let _broken_or_gone = health.wait_for(|healthy| !*healthy).await;
 }
 
 /// Loads and compiles the policies of a plan.
@@ -320,7 +338,7 @@ impl Observer for Silent {
 
 struct Health {
     log: Log,
-    sessions: Arc<Mediator>,
+    mediator: Arc<Mediator>,
 }
 
 impl console::Health for Health {
@@ -329,7 +347,7 @@ impl console::Health for Health {
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let sessions = u64::try_from(self.sessions.sessions.len()).unwrap_or(u64::MAX);
+        let sessions = u64::try_from(self.mediator.sessions.len()).unwrap_or(u64::MAX);
         vec![
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),

@@ -18,9 +18,9 @@ use crate::model::Enforcement;
 use crate::net::ServerTls;
 use crate::{context, decide, export, identify, intercept, record};
 
-pub use build::{App, BuildError, compile_policies as check_policies};
+pub use build::{App, BuildError, Core, compile_policies as check_policies};
 pub use load::{ConfigError, load, parse};
-pub use plan::Plan;
+pub use plan::{Plan, default_data_dir};
 pub use server::{CredentialHeader, ServerConfig};
 
 /// `countersign.yaml`. Every key has a default but `servers`.
@@ -35,8 +35,8 @@ pub struct Config {
     pub admin: Admin,
     /// Where the log, keys and state live. `$XDG_STATE_HOME/countersign` by default.
     pub data_dir: Option<PathBuf>,
-    /// The name of this instance in its log's origin.
-    pub name: String,
+    /// The name of this instance in its log's origin; `localhost` by default.
+    pub name: Option<String>,
     /// Whether decisions are carried out: `enforce` or `shadow`.
     pub mode: Enforcement,
     /// Whether the end of an answer waits until its outcome is durable.
@@ -93,7 +93,7 @@ impl Default for Config {
             tls: None,
             admin: Admin::default(),
             data_dir: None,
-            name: "localhost".into(),
+            name: None,
             mode: Enforcement::Enforce,
             outcome: OutcomeWait::default(),
             intercept: intercept::Config::default(),

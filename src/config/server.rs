@@ -9,9 +9,22 @@ use http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 
 use super::ConfigError;
+use crate::forward::{StdioSettings, StdioUpstream, Upstream};
 use crate::intercept::PathTemplate;
-use crate::model::Enforcement;
+use crate::model::{Clock, Enforcement};
 use crate::net::{ClientTls, SecretSource};
+
+/// What a command inherits without being told: what programs need to find themselves and speak the user's language.
+const INHERITED: &[&str] = &["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+
+/// Processes of one stdio server at once: each is a whole runtime with its memory.
+const PROCESSES_MAX: usize = 64;
+
+/// A process that nobody has used for this long is ended; the client's next call starts another.
+const PROCESS_IDLE: Duration = Duration::from_secs(3_600);
+
+/// The longest line a stdio server may write: the largest answers that clients read.
+const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// One entry under `servers:`. Exactly one of `url`, `command` and `http` says what it is.
 #[derive(Clone, Debug, Deserialize)]
@@ -121,6 +134,25 @@ impl ServerConfig {
             Ok((name, value))
         };
         self.credentials.iter().map(read).collect()
+    }
+
+    /// The stdio server that `command` runs.
+    pub(super) fn stdio(&self, server: &Arc<str>, command: &[String], clock: Arc<dyn Clock>) -> Arc<dyn Upstream> {
+        let passed = INHERITED.iter().copied().chain(self.pass_environment.iter().map(String::as_str));
+        let mut environment: BTreeMap<String, String> =
+            passed.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
+        environment.extend(self.environment.clone());
+        let settings = StdioSettings {
+            server: Arc::clone(server),
+            command: command.to_vec(),
+            environment: environment.into_iter().collect(),
+            working_directory: self.working_directory.clone(),
+            timeout: self.timeout(),
+            processes_max: PROCESSES_MAX,
+            idle: PROCESS_IDLE,
+            line_bytes_max: LINE_BYTES_MAX,
+        };
+        Arc::new(StdioUpstream::new(settings, clock))
     }
 
     /// The time-out as a duration.

@@ -13,9 +13,13 @@ const WAITING_MAX: usize = 10_000;
 #[derive(Default)]
 pub struct Pending(Mutex<Waiting>);
 
+/// The session of the older era and the JSON-RPC id as written.
+type Key = (Option<Arc<str>>, Arc<str>);
+
 #[derive(Default)]
 struct Waiting {
-    calls: HashMap<(Option<Arc<str>>, Arc<str>), (u64, Left)>,
+    /// With the order in which they were left.
+    calls: HashMap<Key, (u64, Left)>,
     counter: u64,
 }
 

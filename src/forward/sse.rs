@@ -7,21 +7,21 @@ use bytes::{Bytes, BytesMut};
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// Exactly what came, with the blank line that ends it.
-    pub raw: Bytes,
+    pub(crate) raw: Bytes,
     /// The joined `data` lines; `None` when there were none.
-    pub data: Option<Bytes>,
+    pub(crate) data: Option<Bytes>,
 }
 
 /// An event is larger than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is larger than {0} bytes")]
-pub struct TooLarge(usize);
+pub(crate) struct TooLarge(usize);
 
 /// Cuts a stream into events.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     waiting: BytesMut,
     /// Bytes of `waiting` that were searched for an end already.
     searched: usize,
@@ -31,7 +31,7 @@ pub struct Events {
 impl Events {
     /// A stream whose events hold at most `bytes_max` bytes.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self { waiting: BytesMut::new(), searched: 0, bytes_max }
     }
 
@@ -39,7 +39,7 @@ impl Events {
     ///
     /// # Errors
     /// [`TooLarge`]: what waits for its end is larger than the limit.
-    pub fn push(&mut self, chunk: Bytes) -> Result<Vec<Event>, TooLarge> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Vec<Event>, TooLarge> {
         self.waiting.extend_from_slice(&chunk);
         let mut events = Vec::new();
         while let Some(end) = self.end() {
@@ -52,7 +52,7 @@ impl Events {
 
     /// What is left when the stream ends: an event without its end, which clients ignore.
     #[must_use]
-    pub fn finish(self) -> Option<Bytes> {
+    pub(crate) fn finish(self) -> Option<Bytes> {
         (!self.waiting.is_empty()).then(|| self.waiting.freeze())
     }
 

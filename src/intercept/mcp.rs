@@ -94,7 +94,7 @@ pub fn read_line(line: Bytes, arrival: Arrival, peer: Peer, credentials: Credent
 
 /// The older era's `GET` (the server's own stream) and `DELETE` (the end of a session), as protocol frames.
 #[must_use]
-pub fn stream_frame(head: &Head, arrival: Arrival) -> Call {
+pub(super) fn stream_frame(head: &Head, arrival: Arrival) -> Call {
     let method: Arc<str> = head.method.as_str().into();
     let action = Action {
         id: arrival.action,

@@ -113,8 +113,11 @@ async fn answer<M: Mediate>(mediate: M, call: crate::model::Call, lines: mpsc::S
         Reply::Refused(ends) => refusal(&ends, &remembered.0, &remembered.1),
         Reply::Upstream(response) => *response,
     };
-    let is_stream = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let sent = if is_stream { send_events(response.into_body(), &lines).await } else {
+    let is_stream =
+        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let sent = if is_stream {
+        send_events(response.into_body(), &lines).await
+    } else {
         match response.into_body().collect().await.map(|body| body.to_bytes()) {
             Ok(body) if !body.is_empty() => lines.send(body).await.is_ok(),
             Ok(_) => true,

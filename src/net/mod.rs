@@ -16,9 +16,9 @@ mod tls_reload;
 #[cfg(test)]
 mod tls_tests;
 
-pub use body::{Body, BodyError, collect, empty, full};
 pub use address_range::AddressRange;
 pub use backoff::Backoff;
+pub use body::{Body, BodyError, collect, empty, full};
 pub use clock::SystemClock;
 pub use http_client::{BodyReadError, HttpClient, HttpClientError, HttpProxy, USER_AGENT, read_body};
 pub use random::{RandomError, random_bytes};

@@ -5,8 +5,23 @@ use std::path::{Path, PathBuf};
 
 /// A module imports only from its left.
 const ORDER: &[&str] = &[
-    "model", "net", "metrics", "record", "intercept", "identify", "context", "decide", "approve", "forward", "export",
-    "observe", "mediate", "console", "config", "cli", "main",
+    "model",
+    "net",
+    "metrics",
+    "record",
+    "intercept",
+    "identify",
+    "context",
+    "decide",
+    "approve",
+    "forward",
+    "export",
+    "observe",
+    "mediate",
+    "console",
+    "config",
+    "cli",
+    "main",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -38,7 +38,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(script: impl Fn(&Received) -> Response<countersign::net::Body> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        script: impl Fn(&Received) -> Response<countersign::net::Body> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
@@ -56,7 +58,9 @@ impl Server {
                         Ok::<_, std::convert::Infallible>(script(&request))
                     }
                 });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         Self { address, received }
@@ -188,7 +192,11 @@ identity:
         self.post_with(&[], body).await
     }
 
-    pub(crate) async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (StatusCode, HeaderMap, Bytes) {
         let mut request = Request::post("/mcp/test").header("host", "localhost");
         let given = |name: &str| headers.iter().any(|(other, _)| *other == name);
         for (name, value) in [

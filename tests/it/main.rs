@@ -1,7 +1,13 @@
 //! One integration binary: the real stack, a scripted server behind it, and an audit of the whole log at the end of
 //! every test.
 #![expect(clippy::tests_outside_test_module, reason = "this whole crate is tests")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests say so by failing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests say so by failing"
+)]
 #![expect(missing_docs, reason = "test names are the documentation")]
 
 mod aarm_r1;

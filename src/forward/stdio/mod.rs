@@ -107,7 +107,10 @@ impl StdioUpstream {
             return Ok(status(StatusCode::ACCEPTED));
         };
         let waiting = process.begin(id, cleared.client.progress_token.as_deref(), cleared.client.era);
-        let late = || ForwardError::Timeout { server: self.settings.server.to_string(), seconds: self.settings.timeout.as_secs() };
+        let late = || ForwardError::Timeout {
+            server: self.settings.server.to_string(),
+            seconds: self.settings.timeout.as_secs(),
+        };
         let begun = tokio::time::timeout(self.settings.timeout, waiting).await.map_err(|_| late())?;
         let mut call = begun.map_err(|error| self.broken(error))?;
         process.write(line).await.map_err(|error| self.broken(error))?;

@@ -108,7 +108,13 @@ impl Process {
             }
             let (sender, messages) = mpsc::channel(MESSAGES_IN_FLIGHT);
             if self.lock().begin(id, progress_token, sender) {
-                return Ok(CallInFlight { process: Arc::clone(self), id: id.to_owned(), era, messages, answered: false });
+                return Ok(CallInFlight {
+                    process: Arc::clone(self),
+                    id: id.to_owned(),
+                    era,
+                    messages,
+                    answered: false,
+                });
             }
             ended.await;
         }

@@ -105,7 +105,9 @@ impl Routing {
         let params = document.root(text).get("params")?;
         if let Some(token) = params.get("progressToken") {
             let mut calls = self.calls.values();
-            return calls.find(|call| call.progress_token.as_deref() == Some(token.text())).map(|call| call.sender.clone());
+            return calls
+                .find(|call| call.progress_token.as_deref() == Some(token.text()))
+                .map(|call| call.sender.clone());
         }
         let subscription = params.get("_meta")?.get("io.modelcontextprotocol/subscriptionId")?;
         self.calls.get(subscription.text()).map(|call| call.sender.clone())
@@ -122,8 +124,20 @@ mod tests {
 
     fn goes_to(routing: &mut Routing, line: &'static str) -> &'static str {
         match routing.route(Bytes::from_static(line.as_bytes())).unwrap() {
-            Some((Destination::Call(sender, true), _)) => if sender.max_capacity() == 1 { "answer a" } else { "answer b" },
-            Some((Destination::Call(sender, false), _)) => if sender.max_capacity() == 1 { "a" } else { "b" },
+            Some((Destination::Call(sender, true), _)) => {
+                if sender.max_capacity() == 1 {
+                    "answer a"
+                } else {
+                    "answer b"
+                }
+            }
+            Some((Destination::Call(sender, false), _)) => {
+                if sender.max_capacity() == 1 {
+                    "a"
+                } else {
+                    "b"
+                }
+            }
             Some((Destination::Stream(_), _)) => "stream",
             None => "nobody",
         }
