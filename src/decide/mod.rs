@@ -1,1 +1,48 @@
-//! Policies: a pure function from call, identity and context to a decision.
+//! Policies: a pure function from call, identity and context to a decision (AARM R3, R4).
+//!
+//! [`PolicySet::decide`] reads no clock, does no I/O, takes no lock and cannot fail: whatever it is given, it decides,
+//! and on doubt it does not forward. Only this stage can make a [`Permit`]; what forwards takes one by value. It must
+//! never look at anything that is not in its [`Input`], or the same action would not get the same decision twice.
+//!
+//! ```text
+//! text ─► schema ─► set (index, levels)          once, at load
+//! call ─► checks ─► index ─► evaluate ─► combine ─► ruling ─► modify ─► (Decision, Gate)
+//! ```
+//!
+//! The language is described in the manual's page on policies.
+
+mod apply;
+mod checks;
+mod combine;
+mod condition;
+mod datum;
+mod domain;
+mod evaluate;
+mod field;
+mod frames;
+mod index;
+mod input;
+mod mirror;
+mod modify;
+mod names;
+mod number;
+mod path;
+mod permit;
+mod ruling;
+mod schema;
+mod set;
+mod settings;
+mod splice;
+mod truth;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use frames::FramePermit;
+pub use input::{CompiledTool, Input};
+pub use permit::{Gate, Permit, PermitKind};
+pub use schema::{PolicyError, PolicyErrors, PolicySource};
+pub use set::{PolicySet, PolicySummary};
+pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};

@@ -1,0 +1,142 @@
+//! From every rule that matched, or might, to the one outcome (AARM, resolution G-7).
+//!
+//! 1. The highest level wins: see [`Level`].
+//! 2. Within a level, the highest explicit priority; a rule without one stands below all that have one.
+//! 3. Within that, the most restrictive action.
+//!
+//! Two rules of one level with the same explicit priority that say opposite things, forward and refuse, are a conflict:
+//! DEFER (A-3.7b). A rule that is unknown defers if its match would change the outcome, and only then (A-3.7a); with
+//! `strict_defer`, always. A rule in shadow is recorded and otherwise takes no part.
+
+use super::set::SetRule;
+use super::truth::Truth;
+use crate::model::{Classification, Verdict};
+
+/// The levels of AARM's precedence, lowest first. Where compositional risk will stand there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Rules about the action alone.
+    Baseline,
+    /// Denied by the baseline, confirmed by the context. Only for rules whose author says so.
+    ContextAllow,
+    /// Allowed by the baseline, refused because of the context.
+    ContextDeny,
+    /// Suspended because of the context.
+    Uncertainty,
+    /// Never, whatever the context.
+    Forbidden,
+}
+
+impl Level {
+    /// `classified`: whether the author wrote the class. A rule that was only given one by what it tests must not
+    /// rise over a denial by it.
+    pub(super) const fn of(classification: Classification, classified: bool, by_context: bool) -> Self {
+        match classification {
+            Classification::Forbidden => Self::Forbidden,
+            Classification::ContextDependentDeny => Self::ContextDeny,
+            Classification::ContextDependentDefer if classified || by_context => Self::Uncertainty,
+            Classification::ContextDependentAllow if classified => Self::ContextAllow,
+            _ => Self::Baseline,
+        }
+    }
+}
+
+/// A rule that matched or might.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<'s> {
+    pub(super) rule: &'s SetRule,
+    /// True or unknown; with `strict_defer` also false, if something in the rule was unknown.
+    pub(super) truth: Truth,
+    /// What was unknown in it.
+    pub(super) unknown: Option<&'s str>,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome<'s> {
+    /// These two disagree.
+    Conflict(&'s SetRule, &'s SetRule),
+    /// No rule.
+    Default,
+    /// This rule decides.
+    Rule(&'s SetRule),
+    /// This rule might change the outcome, but for this field nobody knows.
+    Uncertain(&'s SetRule, &'s str),
+}
+
+/// Puts the answers together. `default` is the verdict when no rule matches.
+pub(super) fn combine<'s>(answers: &[Answer<'s>], default: Verdict, strict: bool) -> Outcome<'s> {
+    let counting = || answers.iter().filter(|answer| !answer.rule.shadow);
+    let matched: Vec<&'s SetRule> =
+        counting().filter(|answer| answer.truth == Truth::True).map(|answer| answer.rule).collect();
+    let winner = matched.iter().copied().reduce(higher);
+    let conflict = winner.and_then(|winner| Some((winner, opponent(winner, &matched)?)));
+    let settled = winner.is_some_and(|winner| winner.level == Level::Forbidden);
+    let uncertain = counting()
+        .filter_map(|answer| Some((answer, answer.unknown?)))
+        .filter(|(answer, _)| match strict {
+            true => !settled,
+            false => {
+                answer.truth == Truth::Unknown && matters(answer.rule, winner, conflict.is_some(), &matched, default)
+            }
+        })
+        .reduce(
+            |first, second| {
+                if std::ptr::eq(higher(first.0.rule, second.0.rule), first.0.rule) { first } else { second }
+            },
+        );
+    match (uncertain, conflict, winner) {
+        (Some((answer, unknown)), _, _) => Outcome::Uncertain(answer.rule, unknown),
+        (None, Some((first, second)), _) => Outcome::Conflict(first, second),
+        (None, None, Some(winner)) => Outcome::Rule(winner),
+        (None, None, None) => Outcome::Default,
+    }
+}
+
+/// Where a rule stands: the pair within which rules can conflict.
+fn standing(rule: &SetRule) -> (Level, Option<i64>) {
+    (rule.level, rule.rule.priority)
+}
+
+/// The one of two that decides. Ties go to the first name, so that the order of files does not matter.
+fn higher<'s>(left: &'s SetRule, right: &'s SetRule) -> &'s SetRule {
+    let rank = |rule: &SetRule| (standing(rule), rule.rule.action.restrictiveness());
+    let name = |rule: &'s SetRule| (&rule.reference.policy_id, &rule.rule.id);
+    match rank(left).cmp(&rank(right)).then_with(|| name(right).cmp(&name(left))) {
+        std::cmp::Ordering::Less => right,
+        std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => left,
+    }
+}
+
+/// Whether one forwards and the other refuses.
+const fn opposite(left: Verdict, right: Verdict) -> bool {
+    matches!(
+        (left, right),
+        (Verdict::Deny, Verdict::Allow | Verdict::Modify) | (Verdict::Allow | Verdict::Modify, Verdict::Deny)
+    )
+}
+
+/// A rule of the same standing, with an explicit priority, that says the opposite. The winner is the most restrictive
+/// of its standing, so only its own opponents matter.
+fn opponent<'s>(rule: &SetRule, others: &[&'s SetRule]) -> Option<&'s SetRule> {
+    rule.rule.priority?;
+    let opposed = others
+        .iter()
+        .copied()
+        .filter(|other| standing(other) == standing(rule) && opposite(rule.rule.action, other.rule.action));
+    opposed.reduce(higher)
+}
+
+/// Whether the match of an unknown rule would change what happens.
+fn matters(rule: &SetRule, winner: Option<&SetRule>, conflict: bool, matched: &[&SetRule], default: Verdict) -> bool {
+    let Some(winner) = winner else { return rule.rule.action != default };
+    let (action, decided) = (rule.rule.action, winner.rule.action);
+    if conflict {
+        // A DEFER already, unless the rule stands above both sides.
+        return standing(rule) > standing(winner) && action != Verdict::Defer;
+    }
+    let above = std::ptr::eq(higher(rule, winner), rule) && action != decided;
+    let adds_changes = action == Verdict::Modify && decided == Verdict::Modify;
+    let would_conflict = standing(rule) == standing(winner) && opponent(rule, matched).is_some();
+    above || adds_changes || would_conflict
+}

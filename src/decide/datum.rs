@@ -1,0 +1,151 @@
+//! What the fields of [`super::field`] hold for one action.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::condition::Test;
+use super::field::{ContextField, IdentityField, SignalField};
+use super::input::Input;
+use super::number::Number;
+use crate::model::{
+    Claim, Correlation, DataLevel, Destination, Identity, IntentSource, LevelSource, PartsPerMillion, PriorAction,
+    Signals,
+};
+
+/// One value of a field.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Datum<'a> {
+    /// Known not to be there.
+    Absent,
+    Destination(&'a Destination),
+    Flag(bool),
+    Json(&'a Value),
+    /// `None`: no data was seen yet, which is below every level.
+    Level(Option<DataLevel>),
+    Number(Number),
+    /// An earlier action; it goes by its tool, its operation, and both with a dot.
+    Prior(&'a PriorAction),
+    Text(&'a str),
+    /// Nobody knows.
+    Unknown,
+}
+
+type Visit<'v, 'a> = &'v mut dyn FnMut(Datum<'a>);
+
+pub(super) fn context<'a>(field: ContextField, test: &Test, input: &Input<'a>, visit: Visit<'_, 'a>) {
+    let context = input.context;
+    let one = match field {
+        ContextField::ActionCount => Datum::Number(Number::Integer(i128::from(context.action_count))),
+        ContextField::Correlation => Datum::Text(correlation(context.correlation)),
+        ContextField::DataClassification => match test {
+            Test::Level(..) => Datum::Level(context.level.map(|(level, _)| level)),
+            _ => return context.labels.iter().for_each(|label| visit(Datum::Text(label))),
+        },
+        ContextField::DataLevel => Datum::Level(context.level.map(|(level, _)| level)),
+        ContextField::DataLevelSource => match context.level {
+            Some((_, source)) => Datum::Text(level_source(source)),
+            None => Datum::Absent,
+        },
+        ContextField::Destination => input.call.action.destination.as_ref().map_or(Datum::Unknown, Datum::Destination),
+        ContextField::ElapsedSeconds => {
+            let seconds = context.now.micros_since(context.started) / 1_000_000;
+            Datum::Number(Number::Integer(i128::from(seconds)))
+        }
+        ContextField::Intent => context.intent.as_ref().map_or(Datum::Unknown, |intent| Datum::Text(&intent.text)),
+        ContextField::IntentSource => {
+            context.intent.as_ref().map_or(Datum::Unknown, |intent| Datum::Text(intent_source(intent.source)))
+        }
+        // What was refused has read and changed nothing.
+        ContextField::PriorActions => {
+            return context.history.iter().filter(|prior| prior.forwarded).for_each(|prior| visit(Datum::Prior(prior)));
+        }
+        ContextField::Session => Datum::Text(context.session.as_str()),
+    };
+    visit(one);
+}
+
+pub(super) fn identity<'a>(field: IdentityField, identity: &'a Identity, visit: Visit<'_, 'a>) {
+    let agent = identity.agent.as_ref();
+    // What the agent says about itself is as good as the agent's id.
+    let beside = |value: Option<&'a Arc<str>>| match (value, agent) {
+        (Some(value), Some(agent)) if agent.id.verification.is_verified() => Datum::Text(value),
+        _ => Datum::Unknown,
+    };
+    let inventory = |value: &'a Option<Arc<str>>| value.as_deref().map_or(Datum::Unknown, Datum::Text);
+    visit(match field {
+        IdentityField::Agent => claim(agent.map(|agent| &agent.id)),
+        IdentityField::AgentInstance => beside(agent.and_then(|agent| agent.instance.as_ref())),
+        IdentityField::AgentListed => agent.and_then(|agent| agent.listed).map_or(Datum::Unknown, Datum::Flag),
+        IdentityField::AgentVersion => beside(agent.and_then(|agent| agent.version.as_ref())),
+        IdentityField::Delegation => {
+            let parties = identity.delegation.iter().flat_map(|step| [&step.delegator, &step.delegatee]);
+            return parties.for_each(|party| visit(Datum::Text(party)));
+        }
+        IdentityField::Human => claim(identity.human.as_ref()),
+        IdentityField::Issuer => inventory(&identity.issuer),
+        IdentityField::Owner => inventory(&identity.owner),
+        IdentityField::Role => claim(identity.role.as_ref()),
+        IdentityField::Scope => return identity.scope.iter().for_each(|scope| visit(Datum::Text(scope))),
+        IdentityField::Service => claim(identity.service.as_ref()),
+        IdentityField::Session => claim(identity.session.as_ref()),
+        IdentityField::Team => inventory(&identity.team),
+        IdentityField::Tenant => inventory(&identity.tenant),
+        IdentityField::Verification => Datum::Text(identity.verification.as_str()),
+        IdentityField::Verified => Datum::Flag(identity.verification.is_verified()),
+    });
+}
+
+/// A part of an identity. What only the caller says is not known (resolution G-10).
+fn claim(claim: Option<&Claim>) -> Datum<'_> {
+    match claim {
+        Some(claim) if claim.verification.is_verified() => Datum::Text(&claim.value),
+        _ => Datum::Unknown,
+    }
+}
+
+pub(super) fn signal<'a>(field: SignalField, signals: &Signals) -> Datum<'a> {
+    let flag = |value: Option<bool>| value.map_or(Datum::Unknown, Datum::Flag);
+    match field {
+        SignalField::ChainLengthExceeded => flag(signals.chain_length_exceeded),
+        SignalField::ClassificationEscalation => flag(signals.classification_escalation),
+        SignalField::CumulativeDrift => fraction(signals.cumulative_drift),
+        SignalField::ScopeExpansion => flag(signals.scope_expansion),
+        SignalField::SemanticDistance => fraction(signals.semantic_distance),
+        SignalField::UnusualSequence => flag(signals.unusual_sequence),
+        SignalField::VelocityAnomaly => flag(signals.velocity_anomaly),
+    }
+}
+
+/// Division rounds correctly, so 700,000 parts per million is exactly the 0.7 that a policy writes.
+fn fraction<'a>(value: Option<PartsPerMillion>) -> Datum<'a> {
+    value.map_or(Datum::Unknown, |ppm| Datum::Number(Number::Float(f64::from(ppm.0) / 1e6)))
+}
+
+const fn correlation(correlation: Correlation) -> &'static str {
+    match correlation {
+        Correlation::SignedToken => "signed_token",
+        Correlation::Transport => "transport",
+        Correlation::ProtocolSession => "protocol_session",
+        Correlation::ClientAsserted => "client_asserted",
+        Correlation::IdentityAndGap => "identity_and_gap",
+    }
+}
+
+const fn intent_source(source: IntentSource) -> &'static str {
+    match source {
+        IntentSource::SignedToken => "signed_token",
+        IntentSource::Host => "host",
+        IntentSource::Telemetry => "telemetry",
+        IntentSource::Inferred => "inferred",
+    }
+}
+
+const fn level_source(source: LevelSource) -> &'static str {
+    match source {
+        LevelSource::Default => "default",
+        LevelSource::Detector => "detector",
+        LevelSource::Label => "label",
+        LevelSource::Policy => "policy",
+    }
+}

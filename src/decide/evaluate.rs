@@ -1,0 +1,130 @@
+//! Whether a condition holds for an action, in three values.
+//!
+//! Pure and total: no I/O, no clock, no lock. The one error is a spent budget, and that refuses the action.
+//!
+//! What is unknown, and what is not:
+//!
+//! - A session field, an identity part or a signal that nobody filled in is unknown. So is an identity part that only
+//!   the caller asserts.
+//! - A value of a type that the operator cannot compare is unknown, never false: `{gt: 100}` on `"5000"` must not let
+//!   a restricting rule pass, and must not satisfy `not` in a permitting one.
+//! - A parameter that is not there, or is null, is known to be absent if the tool's own schema declares it: it is then
+//!   its declared default, or nothing. If no schema declares it, the rule may well mean a parameter by a wrong name:
+//!   unknown.
+//! - Unless something else settles it, a rule that is unknown defers, and only where its match would change the
+//!   outcome: see [`super::combine`].
+
+use serde_json::Value;
+
+use super::apply;
+use super::condition::{Condition, Leaf, Quantifier, Test};
+use super::datum::{self, Datum};
+use super::domain::DomainSet;
+use super::field::Field;
+use super::input::Input;
+use super::names::ActionNames;
+use super::path::{self, Budget, Overrun, Path, Place};
+use super::truth::Truth;
+
+/// Values one decision may look at: a hundred rules over a document of a thousand values, many times over.
+pub(super) const VALUES_MAX: u32 = 1_000_000;
+
+/// Answers conditions about one action. `'a`: the action; `'s`: the policy set.
+pub(super) struct Evaluator<'a, 's> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) names: &'a ActionNames<'a>,
+    /// [`ActionNames::tools`], computed once.
+    pub(super) tools: &'a [&'a str],
+    pub(super) internal: &'a DomainSet,
+    pub(super) budget: Budget,
+    /// Whether every test is answered even where the result is settled, so that nothing unknown stays unseen.
+    pub(super) exhaustive: bool,
+    /// The last field that was unknown.
+    pub(super) unknown: Option<&'s str>,
+}
+
+impl<'a, 's> Evaluator<'a, 's> {
+    pub(super) fn condition(&mut self, condition: &'s Condition) -> Result<Truth, Overrun> {
+        match condition {
+            Condition::All(parts) => self.fold(parts, Truth::True, Truth::False, Truth::and),
+            Condition::Any(parts) => self.fold(parts, Truth::False, Truth::True, Truth::or),
+            Condition::Is(leaf) => {
+                let truth = self.leaf(leaf)?;
+                if truth == Truth::Unknown {
+                    self.unknown = Some(&leaf.label);
+                }
+                Ok(truth)
+            }
+            Condition::Named(scope) => Ok(scope.matches(self.names, self.tools).into()),
+            Condition::Not(inner) => self.condition(inner).map(Truth::not),
+        }
+    }
+
+    fn fold(
+        &mut self,
+        parts: &'s [Condition],
+        start: Truth,
+        settled: Truth,
+        join: fn(Truth, Truth) -> Truth,
+    ) -> Result<Truth, Overrun> {
+        let mut truth = start;
+        for part in parts {
+            truth = join(truth, self.condition(part)?);
+            if truth == settled && !self.exhaustive {
+                break;
+            }
+        }
+        Ok(truth)
+    }
+
+    fn leaf(&mut self, leaf: &'s Leaf) -> Result<Truth, Overrun> {
+        let (start, join): (Truth, fn(Truth, Truth) -> Truth) = match leaf.quantifier {
+            Quantifier::All => (Truth::True, Truth::and),
+            Quantifier::Any => (Truth::False, Truth::or),
+        };
+        let mut truth = start;
+        let input = self.input;
+        let internal = self.internal;
+        let mut visit = |datum: Datum<'a>| truth = join(truth, apply::passes(leaf, datum, internal));
+        match &leaf.field {
+            Field::Context(field) => datum::context(*field, &leaf.test, input, &mut visit),
+            Field::Identity(field) => datum::identity(*field, input.identity, &mut visit),
+            Field::Parameter(path) => {
+                let arguments: &'a Value = &input.call.action.arguments.value;
+                let budget = &mut self.budget;
+                let mut elements = 0;
+                path::walk(arguments, &path.steps, budget, &mut |place| {
+                    let datum = match place {
+                        Place::Value(Value::Null) if !apply::takes_null(&leaf.test) => absent(path, leaf, input),
+                        Place::Value(value) => {
+                            elements += value.as_array().map_or(0, Vec::len);
+                            Datum::Json(value)
+                        }
+                        Place::Absent => absent(path, leaf, input),
+                        Place::Misshapen => Datum::Unknown,
+                    };
+                    visit(datum);
+                    Ok(())
+                })?;
+                // Elements of lists were looked at as well.
+                for _ in 0..elements {
+                    self.budget.spend()?;
+                }
+            }
+            Field::Signal(field) => visit(datum::signal(*field, &input.context.signals)),
+        }
+        Ok(truth)
+    }
+}
+
+/// What a parameter that is not there counts as.
+fn absent<'a>(path: &Path, leaf: &Leaf, input: &'a Input<'a>) -> Datum<'a> {
+    if matches!(leaf.test, Test::Exists) {
+        return Datum::Absent;
+    }
+    let schema = input.tool.and_then(|tool| path.declared(&tool.definition().input_schema));
+    match schema {
+        Some(schema) => schema.get("default").map_or(Datum::Absent, Datum::Json),
+        None => Datum::Unknown,
+    }
+}

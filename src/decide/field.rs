@@ -1,0 +1,172 @@
+//! What rules can look at: the parameters, the session, the identity and the signals.
+//!
+//! The table below is the whole vocabulary. A name that is not in it does not load, so a condition on something that
+//! nobody ever fills in cannot sit in a policy and look like protection.
+
+use super::path::Path;
+
+/// A thing that a rule can test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Context(ContextField),
+    Identity(IdentityField),
+    Parameter(Path),
+    Signal(SignalField),
+}
+
+impl Field {
+    /// Whether a rule with this field decides by the context and not by the action alone (AARM ).
+    pub(super) const fn is_context(&self) -> bool {
+        matches!(self, Self::Context(_) | Self::Signal(_))
+    }
+}
+
+/// What the session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ContextField {
+    ActionCount,
+    Correlation,
+    DataClassification,
+    DataLevel,
+    DataLevelSource,
+    Destination,
+    ElapsedSeconds,
+    Intent,
+    IntentSource,
+    PriorActions,
+    Session,
+}
+
+/// Who acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdentityField {
+    Agent,
+    AgentInstance,
+    AgentListed,
+    AgentVersion,
+    Delegation,
+    Human,
+    Issuer,
+    Owner,
+    Role,
+    Scope,
+    Service,
+    Session,
+    Team,
+    Tenant,
+    Verification,
+    Verified,
+}
+
+/// What was computed about the action in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignalField {
+    ChainLengthExceeded,
+    ClassificationEscalation,
+    CumulativeDrift,
+    ScopeExpansion,
+    SemanticDistance,
+    UnusualSequence,
+    VelocityAnomaly,
+}
+
+/// What kind of values a field has, and so which operators make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Anything: parameters.
+    Any,
+    /// The labels of data, together with its level.
+    Classification,
+    /// A host or domain with whether it is external.
+    Destination,
+    /// true or false.
+    Flag,
+    /// PUBLIC < INTERNAL < CONFIDENTIAL < RESTRICTED.
+    Level,
+    /// Names.
+    List,
+    /// A number; of signals, from 0 to 1.
+    Number,
+    /// A text; letters count.
+    Text,
+    /// A text that a person wrote: letters count without regard to case.
+    Words,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+type Named<F> = (&'static str, F, Kind);
+
+const CORRELATIONS: &[&str] = &["signed_token", "transport", "protocol_session", "client_asserted", "identity_and_gap"];
+const INTENT_SOURCES: &[&str] = &["signed_token", "host", "telemetry", "inferred"];
+const LEVEL_SOURCES: &[&str] = &["default", "detector", "label", "policy"];
+const VERIFICATIONS: &[&str] =
+    &["mtls", "jwt", "api_key", "operating_system", "trusted_proxy", "inventory", "asserted", "none"];
+
+/// Names in `context`: this product's first, then the aliases that AARM's pages use (resolution G-15).
+pub(super) const CONTEXT: &[Named<ContextField>] = &[
+    ("action_count", ContextField::ActionCount, Kind::Number),
+    ("correlation", ContextField::Correlation, Kind::Word(CORRELATIONS)),
+    ("data_classification", ContextField::DataClassification, Kind::Classification),
+    ("data_level", ContextField::DataLevel, Kind::Level),
+    ("data_level_source", ContextField::DataLevelSource, Kind::Word(LEVEL_SOURCES)),
+    ("destination", ContextField::Destination, Kind::Destination),
+    ("elapsed_s", ContextField::ElapsedSeconds, Kind::Number),
+    ("intent", ContextField::Intent, Kind::Words),
+    ("intent_source", ContextField::IntentSource, Kind::Word(INTENT_SOURCES)),
+    ("prior_actions", ContextField::PriorActions, Kind::List),
+    ("session", ContextField::Session, Kind::Text),
+    ("chain_length", ContextField::ActionCount, Kind::Number),
+    ("classification_source", ContextField::DataLevelSource, Kind::Word(LEVEL_SOURCES)),
+    ("data_accessed", ContextField::DataClassification, Kind::Classification),
+    ("data_classifications", ContextField::DataClassification, Kind::Classification),
+    ("data_classifications_accessed", ContextField::DataClassification, Kind::Classification),
+    ("original_request", ContextField::Intent, Kind::Words),
+    ("recipient", ContextField::Destination, Kind::Destination),
+    ("session_accessed_data", ContextField::DataClassification, Kind::Classification),
+    ("user_intent", ContextField::Intent, Kind::Words),
+];
+
+/// Names in `identity`.
+pub(super) const IDENTITY: &[Named<IdentityField>] = &[
+    ("agent", IdentityField::Agent, Kind::Text),
+    ("agent_instance", IdentityField::AgentInstance, Kind::Text),
+    ("agent_listed", IdentityField::AgentListed, Kind::Flag),
+    ("agent_version", IdentityField::AgentVersion, Kind::Text),
+    ("delegation", IdentityField::Delegation, Kind::List),
+    ("human", IdentityField::Human, Kind::Text),
+    ("issuer", IdentityField::Issuer, Kind::Text),
+    ("owner", IdentityField::Owner, Kind::Text),
+    ("role", IdentityField::Role, Kind::Text),
+    ("scope", IdentityField::Scope, Kind::List),
+    ("service", IdentityField::Service, Kind::Text),
+    ("session", IdentityField::Session, Kind::Text),
+    ("team", IdentityField::Team, Kind::Text),
+    ("tenant", IdentityField::Tenant, Kind::Text),
+    ("verification", IdentityField::Verification, Kind::Word(VERIFICATIONS)),
+    ("verified", IdentityField::Verified, Kind::Flag),
+    ("assurance", IdentityField::Verification, Kind::Word(VERIFICATIONS)),
+    ("delegation_chain", IdentityField::Delegation, Kind::List),
+    ("effective_scope", IdentityField::Scope, Kind::List),
+];
+
+/// Names in `risk_signals`.
+pub(super) const SIGNALS: &[Named<SignalField>] = &[
+    ("chain_length_exceeded", SignalField::ChainLengthExceeded, Kind::Flag),
+    ("classification_escalation", SignalField::ClassificationEscalation, Kind::Flag),
+    ("cumulative_drift", SignalField::CumulativeDrift, Kind::Number),
+    ("scope_expansion", SignalField::ScopeExpansion, Kind::Flag),
+    ("semantic_distance", SignalField::SemanticDistance, Kind::Number),
+    ("unusual_sequence", SignalField::UnusualSequence, Kind::Flag),
+    ("velocity_anomaly", SignalField::VelocityAnomaly, Kind::Flag),
+];
+
+/// The entry of a table.
+pub(super) fn lookup<F: Copy>(table: &'static [Named<F>], name: &str) -> Option<(F, Kind)> {
+    table.iter().find(|(known, _, _)| *known == name).map(|(_, field, kind)| (*field, *kind))
+}
+
+/// The names of a table.
+pub(super) fn names<F>(table: &'static [Named<F>]) -> Vec<&'static str> {
+    table.iter().map(|(name, _, _)| *name).collect()
+}

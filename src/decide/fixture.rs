@@ -1,0 +1,150 @@
+//! Calls, identities and contexts for the tests of this stage.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{CompiledTool, Input, PolicySet, PolicySource, Settings};
+use crate::model::{
+    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, Decision, Digest,
+    Enforcement, Era, FrameKind, Identity, NativeName, Outbound, Peer, SessionContext, SessionId, Signals, Timestamp,
+    ToolDefinition, ToolHints, Transport, Verification,
+};
+
+/// A tools/call with this text as its arguments, inside a body with odd spacing.
+pub(super) fn call(server: &str, operation: &str, arguments: &str) -> Call {
+    let head =
+        format!(r#"{{"jsonrpc":"2.0", "id":1,"method":"tools/call","params":{{"name":"{operation}","arguments": "#);
+    let body = Bytes::from(format!("{head}{arguments} }} }}"));
+    let text = body.slice(head.len()..head.len() + arguments.len());
+    let value: Value = serde_json::from_str(arguments).unwrap();
+    let native = NativeName { server: server.into(), operation: operation.into(), wrapper: None };
+    Call {
+        action: Action {
+            id: ActionId::parse("act_test").unwrap(),
+            tool: server.into(),
+            operation: operation.into(),
+            native,
+            method: "tools/call".into(),
+            arguments: Arguments { text, offset: Some(head.len()), value: Arc::new(value) },
+            destination: None,
+            received: Timestamp::from_secs(1_000),
+            jsonrpc_id: Some("1".into()),
+            trace: None,
+        },
+        kind: FrameKind::Action,
+        client: Client {
+            peer: Peer::Address(SocketAddr::from(([127, 0, 0, 1], 5_000))),
+            transport: Transport::McpHttp,
+            era: Era::Modern,
+            protocol_version: None,
+            name: None,
+            version: None,
+            protocol_session: None,
+            meta: None,
+            url_elicitation: false,
+            accepts_stream: true,
+            progress_token: None,
+        },
+        credentials: Credentials::default(),
+        outbound: Outbound {
+            server: server.into(),
+            method: http::Method::POST,
+            path: "".into(),
+            headers: http::HeaderMap::new(),
+            body,
+        },
+    }
+}
+
+pub(super) fn claim(value: &str) -> Claim {
+    Claim { value: value.into(), verification: Verification::Jwt }
+}
+
+/// A verified agent without role.
+pub(super) fn identity() -> Identity {
+    Identity {
+        human: Some(claim("ann")),
+        agent: Some(AgentIdentity { id: claim("helper"), instance: None, version: None, listed: None }),
+        verification: Verification::Jwt,
+        ..Identity::default()
+    }
+}
+
+pub(super) fn context() -> SessionContext {
+    SessionContext {
+        session: SessionId::parse("sess_test").unwrap(),
+        correlation: Correlation::ProtocolSession,
+        started: Timestamp::from_secs(900),
+        now: Timestamp::from_secs(1_000),
+        intent: None,
+        history: Arc::from([]),
+        action_count: 0,
+        level: None,
+        labels: Arc::from([]),
+        signals: Signals::default(),
+        context_hash: Digest([0; 32]),
+    }
+}
+
+/// A tool that takes any object and declares nothing, or what `schema` says.
+pub(super) fn tool(schema: &str) -> CompiledTool {
+    CompiledTool::new(ToolDefinition {
+        name: "x".into(),
+        digest: Digest([0; 32]),
+        input_schema: serde_json::from_str(schema).unwrap(),
+        hints: ToolHints::default(),
+        mirrored: Vec::new(),
+    })
+}
+
+pub(super) const OPEN: &str = r#"{"type":"object"}"#;
+
+pub(super) fn source(text: &str) -> PolicySource {
+    PolicySource { name: "test.yaml".into(), text: text.into() }
+}
+
+pub(super) fn set(text: &str) -> PolicySet {
+    set_with(text, &Settings { internal_domains: vec!["corp.example".into()], ..Settings::default() })
+}
+
+pub(super) fn set_with(text: &str, settings: &Settings) -> PolicySet {
+    PolicySet::compile(&[source(text)], settings).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// The whole of an input, to be changed before it is decided on.
+pub(super) struct Case {
+    pub(super) call: Call,
+    pub(super) identity: Identity,
+    pub(super) context: SessionContext,
+    pub(super) tool: Option<CompiledTool>,
+    pub(super) enforcement: Enforcement,
+}
+
+impl Case {
+    pub(super) fn new(server: &str, operation: &str, arguments: &str) -> Self {
+        Self {
+            call: call(server, operation, arguments),
+            identity: identity(),
+            context: context(),
+            tool: Some(tool(OPEN)),
+            enforcement: Enforcement::Enforce,
+        }
+    }
+
+    pub(super) fn input(&self) -> Input<'_> {
+        Input {
+            call: &self.call,
+            identity: &self.identity,
+            context: &self.context,
+            tool: self.tool.as_ref(),
+            enforcement: self.enforcement,
+        }
+    }
+
+    pub(super) fn decide(&self, set: &PolicySet) -> (Decision, super::Gate) {
+        set.decide(&self.input())
+    }
+}

@@ -1,0 +1,199 @@
+//! The `match` of a rule: names, fields, and `any`, `all`, `not` around them.
+
+use super::error::{Problems, advise};
+use super::operator::{self, Subject};
+use super::section::{self, Section, unknown_key};
+use super::yaml::{Key, Node, Yaml};
+use crate::decide::condition::{Condition, Reading};
+use crate::decide::field::{self, Field, Kind};
+use crate::decide::names::{Names, Scope};
+use crate::decide::path::Path;
+
+const KEYS: &[&str] = &[
+    "server",
+    "tool",
+    "operation",
+    "method",
+    "parameters",
+    "context",
+    "identity",
+    "risk_signals",
+    "any",
+    "all",
+    "not",
+];
+
+const LATER: &[(&str, &str)] = &[
+    ("original_request.intent_classification", "intents have no classes in this version; test `context.intent`"),
+    (
+        "rate",
+        "rate limits are not part of this version; test `context.action_count` or `risk_signals.velocity_anomaly`",
+    ),
+    ("sink", "telemetry is redacted by the exporter, not by rules about actions"),
+    ("sink.type", "telemetry is redacted by the exporter, not by rules about actions"),
+    ("when", "conditions in CEL are not part of this version; write it with `any`, `all` and `not`"),
+];
+
+/// A family of fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Namespace {
+    Context,
+    Identity,
+    Parameters,
+    Signals,
+}
+
+impl Namespace {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "context" => Self::Context,
+            "identity" => Self::Identity,
+            "parameters" | "params" | "arguments" => Self::Parameters,
+            "risk_signals" | "signals" => Self::Signals,
+            _ => return None,
+        })
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Context => "context",
+            Self::Identity => "identity",
+            Self::Parameters => "parameters",
+            Self::Signals => "risk_signals",
+        }
+    }
+}
+
+/// Reads a block of a `match`. The names it gives come back apart, because the index needs them.
+pub(super) fn block(
+    node: &Node,
+    what: &'static str,
+    reading: Reading,
+    problems: &mut Problems<'_>,
+) -> (Scope, Condition) {
+    let (mut scope, mut condition) = (Scope::default(), Condition::always());
+    let Some(mut section) = Section::open(node, what, problems) else { return (scope, condition) };
+    for (key, value) in section.take_rest() {
+        let part = match key.name.as_str() {
+            "server" => named(&mut scope.server, value, "server", problems),
+            "tool" => named(&mut scope.tool, value, "tool", problems),
+            "operation" => named(&mut scope.operation, value, "operation", problems),
+            "method" => named(&mut scope.method, value, "method", problems),
+            "all" => Condition::All(blocks(value, "all", reading, problems)),
+            "any" => Condition::Any(blocks(value, "any", reading, problems)),
+            "not" => nested(value, "not", reading.turned(), problems).negate(),
+            _ => family(key, value, what, reading, problems),
+        };
+        condition = condition.and(part);
+    }
+    (scope, condition)
+}
+
+/// A block inside another one: its names are part of the condition.
+pub(super) fn nested(node: &Node, what: &'static str, reading: Reading, problems: &mut Problems<'_>) -> Condition {
+    let (scope, condition) = block(node, what, reading, problems);
+    if scope == Scope::default() { condition } else { condition.and(Condition::Named(Box::new(scope))) }
+}
+
+/// A map of the fields of one family.
+pub(super) fn fields(node: &Node, namespace: Namespace, reading: Reading, problems: &mut Problems<'_>) -> Condition {
+    let Some(mut section) = Section::open(node, namespace.as_str(), problems) else { return Condition::always() };
+    let entries = section.take_rest();
+    Condition::All(
+        entries.iter().filter_map(|(key, node)| one(namespace, key, &key.name, node, reading, problems)).collect(),
+    )
+}
+
+/// AARM's `trigger`: signals and session fields by their bare names.
+pub(super) fn trigger(node: &Node, reading: Reading, problems: &mut Problems<'_>) -> Condition {
+    let Some(mut section) = Section::open(node, "trigger", problems) else { return Condition::always() };
+    let mut parts = Vec::new();
+    for (key, node) in section.take_rest() {
+        let signal = field::lookup(field::SIGNALS, &key.name).is_some();
+        let namespace = if signal { Namespace::Signals } else { Namespace::Context };
+        // This page's word for what the session has read.
+        let name = if key.name == "data_classification_accessed" { "data_accessed" } else { &key.name };
+        parts.extend(one(namespace, key, name, node, reading, problems));
+    }
+    Condition::All(parts)
+}
+
+/// `parameters: {...}`, `parameters.to: {...}` and the like of the other families.
+fn family(key: &Key, node: &Node, what: &str, reading: Reading, problems: &mut Problems<'_>) -> Condition {
+    if let Some(namespace) = Namespace::of(&key.name) {
+        return fields(node, namespace, reading, problems);
+    }
+    let dotted = key.name.split_once('.').and_then(|(family, name)| Some((Namespace::of(family)?, name)));
+    let Some((namespace, name)) = dotted else {
+        unknown_key(key, what, KEYS, LATER, problems);
+        return Condition::always();
+    };
+    one(namespace, key, name, node, reading, problems).unwrap_or_else(Condition::always)
+}
+
+/// The conditions on one field.
+fn one(
+    namespace: Namespace,
+    key: &Key,
+    name: &str,
+    node: &Node,
+    reading: Reading,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let found: Result<(Field, Kind), String> = match namespace {
+        Namespace::Parameters => match Path::parse(name) {
+            Ok(path) => Ok((Field::Parameter(path), Kind::Any)),
+            Err(problem) => {
+                problems.add(key.line, problem, "write `name`, `outer.inner`, `list[*].name` or `/json/pointer`");
+                return None;
+            }
+        },
+        Namespace::Context => known(field::CONTEXT, name).map(|(field, kind)| (Field::Context(field), kind)),
+        Namespace::Identity => known(field::IDENTITY, name).map(|(field, kind)| (Field::Identity(field), kind)),
+        Namespace::Signals => known(field::SIGNALS, name).map(|(field, kind)| (Field::Signal(field), kind)),
+    };
+    match found {
+        Ok((field, kind)) => {
+            let label = format!("{}.{name}", namespace.as_str());
+            operator::conditions(node, &Subject { field, kind, label: &label }, reading, problems)
+        }
+        Err(advice) => {
+            let what = format!("`{}.{name}` is never filled in, so the rule could never decide", namespace.as_str());
+            problems.add(key.line, what, advice);
+            None
+        }
+    }
+}
+
+fn known<F: Copy>(table: &'static [(&'static str, F, Kind)], name: &str) -> Result<(F, Kind), String> {
+    field::lookup(table, name).ok_or_else(|| advise(name, &field::names(table)))
+}
+
+fn blocks(node: &Node, what: &'static str, reading: Reading, problems: &mut Problems<'_>) -> Vec<Condition> {
+    if !matches!(&node.value, Yaml::List(elements) if !elements.is_empty()) {
+        problems.add(
+            node.line,
+            format!("`{what}` is {}", node.value.kind()),
+            "write a list of at least one match block",
+        );
+        return Vec::new();
+    }
+    node.elements().iter().map(|element| nested(element, what, reading, problems)).collect()
+}
+
+fn named(names: &mut Names, node: &Node, what: &str, problems: &mut Problems<'_>) -> Condition {
+    if let Yaml::Map(entries) = &node.value {
+        let key = entries.first().map_or("a map", |(key, _)| key.name.as_str());
+        let what = format!("`{what}` cannot be tested with `{key}`");
+        problems.add(
+            node.line,
+            what,
+            "write a name, a name with `*` or `?`, or a list of these; turn it round with `not:`",
+        );
+        return Condition::always();
+    }
+    for text in section::texts(node, what, problems) {
+        names.add(text);
+    }
+    Condition::always()
+}

@@ -1,0 +1,419 @@
+//! Operators: `{gt: 100}`, `[a, b]`, `{not: {external: true}}`.
+
+use regex::{Regex, RegexBuilder};
+
+use super::error::{Problems, advise};
+use super::section::{self, Section};
+use super::yaml::{Node, Yaml};
+use crate::decide::condition::{Condition, JsonType, Leaf, Quantifier, Reading, Scalar, Test};
+use crate::decide::domain::DomainSet;
+use crate::decide::field::{Field, Kind};
+use crate::decide::names::Glob;
+use crate::decide::number::{Comparison, Number};
+use crate::model::DataLevel;
+
+const KEYS: &[&str] = &[
+    "eq",
+    "ne",
+    "in",
+    "not_in",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "contains",
+    "not_contains",
+    "matches",
+    "glob",
+    "starts_with",
+    "ends_with",
+    "domain_in",
+    "external",
+    "exists",
+    "type",
+    "length",
+    "any",
+    "all",
+    "not",
+];
+
+/// Operators of AARM's pages that need what this version does not have.
+const LATER: &[(&str, &str)] = &[
+    ("category", "tools have no categories in this version; name the tools"),
+    ("higher_than", "what a request may reach is not known in this version; compare with a level: `gt: INTERNAL`"),
+    ("owned_by", "who owns a resource is not known in this version; name the resources"),
+    ("rate", "rate limits are not part of this version; test `context.action_count`"),
+];
+
+/// Longest pattern, bytes; with the next two, a bound on what one rule can cost.
+const PATTERN_BYTES_MAX: usize = 4_096;
+/// Largest compiled pattern, bytes.
+const PATTERN_SIZE_MAX: usize = 256 << 10;
+/// Largest cache a pattern may build while it searches, bytes.
+const PATTERN_CACHE_MAX: usize = 1 << 20;
+
+/// What is tested.
+pub(super) struct Subject<'l> {
+    pub(super) field: Field,
+    pub(super) kind: Kind,
+    pub(super) label: &'l str,
+}
+
+impl Subject<'_> {
+    fn leaf(&self, test: Test, quantifier: Quantifier) -> Condition {
+        let (label, field) = (self.label.into(), self.field.clone());
+        Condition::Is(Box::new(Leaf { label, field, test, quantifier, fold_case: self.kind == Kind::Words }))
+    }
+
+    /// A field whose values are a set: a condition on it asks whether a name is in it.
+    const fn is_set(&self) -> bool {
+        matches!(self.kind, Kind::List | Kind::Classification)
+    }
+}
+
+/// Everything that is said about one field. `None` after a problem was added.
+pub(super) fn conditions(
+    node: &Node,
+    subject: &Subject<'_>,
+    reading: Reading,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let Yaml::Map(entries) = &node.value else { return equal(node, subject, reading, problems) };
+    if entries.is_empty() {
+        problems.add(
+            node.line,
+            format!("`{}` has no operator", subject.label),
+            "write `exists: true` if it only must be there",
+        );
+        return None;
+    }
+    let mut parts = Vec::new();
+    for (key, value) in entries {
+        let name = canonical(&key.name);
+        if let Some((_, advice)) = LATER.iter().find(|(later, _)| *later == name) {
+            problems.add(key.line, format!("operator `{name}` is not supported"), *advice);
+        } else if KEYS.contains(&name) {
+            parts.extend(operator(name, value, subject, reading, problems));
+        } else {
+            problems.add(key.line, format!("unknown operator `{name}` on `{}`", subject.label), advise(name, KEYS));
+        }
+    }
+    Some(if parts.len() == 1 { parts.pop()? } else { Condition::All(parts) })
+}
+
+/// This product's name of an operator (aliases of AARM's pages, resolution G-15).
+fn canonical(name: &str) -> &str {
+    match name {
+        "equals" => "eq",
+        "not_equals" => "ne",
+        "greater_than" => "gt",
+        "greater_than_or_equal" => "gte",
+        "less_than" => "lt",
+        "less_than_or_equal" => "lte",
+        "regex" => "matches",
+        "domain_allowlist" => "domain_in",
+        "contains_classification" => "contains",
+        other => other,
+    }
+}
+
+fn operator(
+    name: &str,
+    node: &Node,
+    subject: &Subject<'_>,
+    reading: Reading,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let quantifier = reading.quantifier();
+    match name {
+        "eq" | "in" => equal(node, subject, reading, problems),
+        "ne" | "not_in" => Some(equal(node, subject, reading.turned(), problems)?.negate()),
+        "not" => Some(conditions(node, subject, reading.turned(), problems)?.negate()),
+        "contains" => contains(node, subject, reading, problems),
+        "not_contains" => Some(contains(node, subject, reading.turned(), problems)?.negate()),
+        "any" | "all" => {
+            let parts =
+                node.elements().iter().filter_map(|node| conditions(node, subject, reading, problems)).collect();
+            Some(if name == "any" { Condition::Any(parts) } else { Condition::All(parts) })
+        }
+        "exists" => {
+            let wanted = section::flag(node, "exists", problems)?;
+            let reading = if wanted { reading } else { reading.turned() };
+            let quantifier = if subject.is_set() { Quantifier::Any } else { reading.quantifier() };
+            let leaf = subject.leaf(Test::Exists, quantifier);
+            Some(if wanted { leaf } else { leaf.negate() })
+        }
+        "external" => external(node, subject, reading, problems),
+        "gt" | "gte" | "lt" | "lte" => compare(name, node, subject, quantifier, problems),
+        "length" => length(node, subject, quantifier, problems),
+        _ => textual(name, node, subject, quantifier, problems),
+    }
+}
+
+/// Reports an operator on a field that it can never fit.
+fn misfit(
+    name: &str,
+    node: &Node,
+    subject: &Subject<'_>,
+    advice: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    problems.add(node.line, format!("`{name}` makes no sense for `{}`", subject.label), advice);
+    None
+}
+
+fn equal(node: &Node, subject: &Subject<'_>, reading: Reading, problems: &mut Problems<'_>) -> Option<Condition> {
+    match subject.kind {
+        Kind::Classification => return classification(node, subject, reading, true, problems),
+        Kind::Level => return misfit("eq", node, subject, "say which side is meant: gte, gt, lte or lt", problems),
+        _ => {}
+    }
+    let scalars = scalars(node, subject, problems)?;
+    let quantifier = if subject.is_set() { Quantifier::Any } else { reading.quantifier() };
+    Some(subject.leaf(Test::OneOf(scalars), quantifier))
+}
+
+fn contains(node: &Node, subject: &Subject<'_>, reading: Reading, problems: &mut Problems<'_>) -> Option<Condition> {
+    match subject.kind {
+        Kind::Classification => classification(node, subject, reading, false, problems),
+        Kind::List => Some(subject.leaf(Test::OneOf(scalars(node, subject, problems)?), Quantifier::Any)),
+        Kind::Any | Kind::Text | Kind::Words => {
+            Some(subject.leaf(Test::Contains(scalars(node, subject, problems)?), reading.quantifier()))
+        }
+        _ => misfit("contains", node, subject, "use eq or in", problems),
+    }
+}
+
+/// Labels and levels in one list, as AARM writes them: `[PII, CONFIDENTIAL]`.
+///
+/// The session knows the highest level only. A rule that restricts reads a level as "this or higher", so that data of
+/// a higher level never slips under it; a rule that permits reads it as "this or lower". `whole` asks a permitting
+/// rule to name everything that was seen, not only one of it.
+fn classification(
+    node: &Node,
+    subject: &Subject<'_>,
+    reading: Reading,
+    whole: bool,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let (mut labels, mut levels) = (Vec::new(), Vec::new());
+    for text in section::texts(node, subject.label, problems) {
+        match level(text) {
+            Some(level) => levels.push(level),
+            None => labels.push(Scalar::Text(text.into())),
+        }
+    }
+    let on_level = |comparison, level| subject.leaf(Test::Level(comparison, level), Quantifier::Any);
+    let narrow_whole = reading == Reading::Narrow && whole;
+    if narrow_whole {
+        let bound = levels.iter().copied().max().unwrap_or(DataLevel::Public);
+        let labels = subject.leaf(Test::OneOf(labels), Quantifier::All);
+        return Some(Condition::All(vec![on_level(Comparison::LessOrEqual, bound), labels]));
+    }
+    let mut parts = Vec::new();
+    match (reading, levels.iter().copied().min()) {
+        (Reading::Wide, Some(bound)) => parts.push(on_level(Comparison::GreaterOrEqual, bound)),
+        (Reading::Narrow, _) => parts.extend(levels.iter().map(|level| on_level(Comparison::Equal, *level))),
+        (Reading::Wide, None) => {}
+    }
+    if !labels.is_empty() {
+        parts.push(subject.leaf(Test::OneOf(labels), Quantifier::Any));
+    }
+    Some(Condition::Any(parts))
+}
+
+fn external(node: &Node, subject: &Subject<'_>, reading: Reading, problems: &mut Problems<'_>) -> Option<Condition> {
+    if !matches!(subject.kind, Kind::Any | Kind::Text | Kind::Destination) {
+        return misfit("external", node, subject, "use it on a recipient, URL or host", problems);
+    }
+    let wanted = section::flag(node, "external", problems)?;
+    let reading = if wanted { reading } else { reading.turned() };
+    let leaf = subject.leaf(Test::External, reading.quantifier());
+    Some(if wanted { leaf } else { leaf.negate() })
+}
+
+fn compare(
+    name: &str,
+    node: &Node,
+    subject: &Subject<'_>,
+    quantifier: Quantifier,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let comparison = comparison(name)?;
+    if matches!(subject.kind, Kind::Level | Kind::Classification) {
+        let Some(level) = node.as_text().and_then(level) else {
+            return misfit(name, node, subject, "compare with PUBLIC, INTERNAL, CONFIDENTIAL or RESTRICTED", problems);
+        };
+        return Some(subject.leaf(Test::Level(comparison, level), Quantifier::Any));
+    }
+    if !matches!(subject.kind, Kind::Any | Kind::Number) {
+        return misfit(name, node, subject, "it has no order; use eq or in", problems);
+    }
+    match scalar(node) {
+        Some(Scalar::Number(number)) => Some(subject.leaf(Test::Compare(comparison, number), quantifier)),
+        _ => misfit(name, node, subject, "compare with a number", problems),
+    }
+}
+
+fn comparison(name: &str) -> Option<Comparison> {
+    Some(match name {
+        "eq" => Comparison::Equal,
+        "gt" => Comparison::Greater,
+        "gte" => Comparison::GreaterOrEqual,
+        "lt" => Comparison::Less,
+        "lte" => Comparison::LessOrEqual,
+        _ => return None,
+    })
+}
+
+fn length(
+    node: &Node,
+    subject: &Subject<'_>,
+    quantifier: Quantifier,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    if !matches!(subject.kind, Kind::Any | Kind::Text | Kind::Words) {
+        return misfit("length", node, subject, "use it on a text or a list", problems);
+    }
+    if let Some(Scalar::Number(number)) = scalar(node) {
+        return Some(subject.leaf(Test::Length(Comparison::Equal, number), quantifier));
+    }
+    let mut section = Section::open(node, "length", problems)?;
+    let mut parts = Vec::new();
+    for (key, value) in section.take_rest() {
+        match (comparison(canonical(&key.name)), scalar(value)) {
+            (Some(comparison), Some(Scalar::Number(number))) => {
+                parts.push(subject.leaf(Test::Length(comparison, number), quantifier));
+            }
+            _ => problems.add(
+                key.line,
+                format!("`length` cannot be tested with `{}`", key.name),
+                "write eq, gt, gte, lt or lte with a number",
+            ),
+        }
+    }
+    Some(Condition::All(parts))
+}
+
+/// Operators that take a text or several.
+fn textual(
+    name: &str,
+    node: &Node,
+    subject: &Subject<'_>,
+    quantifier: Quantifier,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let fits = match name {
+        "type" => subject.kind == Kind::Any,
+        "domain_in" => matches!(subject.kind, Kind::Any | Kind::Text | Kind::Destination),
+        "glob" => !matches!(subject.kind, Kind::Flag | Kind::Level | Kind::Number | Kind::Classification),
+        _ => matches!(subject.kind, Kind::Any | Kind::Text | Kind::Words),
+    };
+    if !fits {
+        return misfit(name, node, subject, "use eq, in or exists", problems);
+    }
+    let texts = section::texts(node, name, problems);
+    let quantifier = if subject.is_set() { Quantifier::Any } else { quantifier };
+    let folded = || texts.iter().map(|text| fold(text, subject)).collect::<Vec<Box<str>>>();
+    let test = match name {
+        "domain_in" => match DomainSet::new(texts.iter().copied()) {
+            Ok(set) => Test::DomainIn(set),
+            Err(text) => {
+                problems.add(node.line, format!("`{text}` is not a domain"), "write a domain like `corp.example`");
+                return None;
+            }
+        },
+        "ends_with" => Test::EndsWith(folded()),
+        "glob" => Test::Glob(folded().iter().map(|text| Glob::new(text)).collect()),
+        "starts_with" => Test::StartsWith(folded()),
+        "type" => Test::Type(types(&texts, node, problems)),
+        _ => Test::Matches(texts.iter().filter_map(|text| pattern(text, node, problems)).collect()),
+    };
+    Some(subject.leaf(test, quantifier))
+}
+
+fn types(texts: &[&str], node: &Node, problems: &mut Problems<'_>) -> Vec<JsonType> {
+    let mut types = Vec::new();
+    for text in texts {
+        match JsonType::parse(text) {
+            Some(found) => types.push(found),
+            None => problems.add(node.line, format!("`{text}` is not a type"), advise(text, JsonType::WORDS)),
+        }
+    }
+    types
+}
+
+fn pattern(text: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Regex> {
+    let mut builder = RegexBuilder::new(text);
+    builder.size_limit(PATTERN_SIZE_MAX).dfa_size_limit(PATTERN_CACHE_MAX);
+    let compiled = if text.len() > PATTERN_BYTES_MAX { None } else { Some(builder.build()) };
+    let problem = match compiled {
+        Some(Ok(pattern)) => return Some(pattern),
+        Some(Err(error)) => error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+        None => format!("longer than {PATTERN_BYTES_MAX} bytes"),
+    };
+    let advice = "write a regular expression without look-around and back-references, and not too large";
+    problems.add(node.line, format!("the pattern cannot be used: {problem}"), advice);
+    None
+}
+
+fn level(text: &str) -> Option<DataLevel> {
+    [DataLevel::Public, DataLevel::Internal, DataLevel::Confidential, DataLevel::Restricted]
+        .into_iter()
+        .find(|level| level.as_str() == text)
+}
+
+fn fold(text: &str, subject: &Subject<'_>) -> Box<str> {
+    if subject.kind == Kind::Words { text.to_lowercase().into() } else { text.into() }
+}
+
+/// The values to compare with, checked against what the field can be.
+fn scalars(node: &Node, subject: &Subject<'_>, problems: &mut Problems<'_>) -> Option<Vec<Scalar>> {
+    let mut values = Vec::new();
+    for element in node.elements() {
+        let fits = match (&element.value, subject.kind) {
+            (Yaml::List(_) | Yaml::Map(_), _) => Err("compare with plain values"),
+            (_, Kind::Any) | (Yaml::Flag(_), Kind::Flag) => Ok(()),
+            (Yaml::Integer(_) | Yaml::Large(_) | Yaml::Float(_), Kind::Number) => Ok(()),
+            (Yaml::Text(text), Kind::Word(words)) if !words.contains(&text.as_str()) => Err(""),
+            (Yaml::Text(_), Kind::Destination | Kind::List | Kind::Text | Kind::Words | Kind::Word(_)) => Ok(()),
+            (_, Kind::Flag) => Err("it is true or false"),
+            (_, Kind::Number) => Err("it is a number"),
+            _ => Err("it is a text"),
+        };
+        if let Err(advice) = fits {
+            let shown = element.as_text().unwrap_or(element.value.kind());
+            let advice = match subject.kind {
+                Kind::Word(words) => advise(shown, words),
+                _ => advice.to_owned(),
+            };
+            problems.add(element.line, format!("`{}` can never be `{shown}`", subject.label), advice);
+            return None;
+        }
+        values.push(match scalar(element)? {
+            Scalar::Text(text) => Scalar::Text(fold(&text, subject)),
+            other => other,
+        });
+    }
+    if values.is_empty() {
+        problems.add(
+            node.line,
+            format!("`{}` is compared with an empty list", subject.label),
+            "name at least one value",
+        );
+        return None;
+    }
+    Some(values)
+}
+
+fn scalar(node: &Node) -> Option<Scalar> {
+    Some(match &node.value {
+        Yaml::Null => Scalar::Null,
+        Yaml::Flag(flag) => Scalar::Flag(*flag),
+        Yaml::Integer(number) => Scalar::Number(Number::Integer(i128::from(*number))),
+        Yaml::Large(number) => Scalar::Number(Number::Integer(i128::from(*number))),
+        Yaml::Float(number) => Scalar::Number(Number::Float(*number)),
+        Yaml::Text(text) => Scalar::Text(text.as_str().into()),
+        Yaml::List(_) | Yaml::Map(_) => return None,
+    })
+}

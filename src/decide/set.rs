@@ -1,0 +1,278 @@
+//! The compiled policy set: immutable, shared, swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::checks;
+use super::combine::{Answer, Level, combine};
+use super::domain::DomainSet;
+use super::evaluate::{Evaluator, VALUES_MAX};
+use super::index::Index;
+use super::input::Input;
+use super::modify;
+use super::names::ActionNames;
+use super::path::Budget;
+use super::permit::{Gate, Permit};
+use super::ruling::{BUILT_IN, DEFAULT, Ruling, built_in_policy};
+use super::schema::{self, Mode, Policy, PolicyError, PolicyErrors, PolicySource, Rule};
+use super::settings::{DefaultPosture, SchemaCheck, Settings};
+use super::truth::Truth;
+use crate::model::{Decision, Digest, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict};
+
+/// Most rules in a set: bounds the memory, and so the time, of a load.
+const RULES_MAX: u32 = 100_000;
+
+/// A compiled policy set.
+#[derive(Debug)]
+pub struct PolicySet {
+    settings: Settings,
+    internal: DomainSet,
+    hash: Digest,
+    policies: Vec<PolicySummary>,
+    rules: Vec<SetRule>,
+    index: Index,
+}
+
+/// What is known about one policy of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySummary {
+    /// Id, version and digest; no rule.
+    pub reference: PolicyReference,
+    /// The file it came from.
+    pub file: Arc<str>,
+    /// The author's description.
+    pub description: Option<Arc<str>>,
+    /// How many rules it has.
+    pub rules: usize,
+    /// How many of them are in shadow.
+    pub shadow_rules: usize,
+}
+
+/// A rule in its place.
+#[derive(Debug)]
+pub(super) struct SetRule {
+    pub(super) rule: Rule,
+    pub(super) reference: PolicyReference,
+    /// Whether the rule, or its whole policy, is only recorded.
+    pub(super) shadow: bool,
+    pub(super) level: Level,
+}
+
+impl PolicySet {
+    /// Compiles policies and settings. The order of the sources makes no difference.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of them. Nothing is compiled then.
+    pub fn compile(sources: &[PolicySource], settings: &Settings) -> Result<Self, PolicyErrors> {
+        let mut errors = Vec::new();
+        let mut sorted: Vec<&PolicySource> = sources.iter().collect();
+        sorted.sort_by_key(|source| (&source.name, &source.text));
+        let policies: Vec<Policy> = sorted.iter().filter_map(|source| schema::read(source, &mut errors)).collect();
+        distinct(&policies, &mut errors);
+        let internal = DomainSet::new(settings.internal_domains.iter().map(String::as_str)).unwrap_or_else(|text| {
+            let what = format!("`{text}` in `internal_domains` is not a domain");
+            errors.push(problem("configuration", 0, what, "write a domain like `corp.example`"));
+            DomainSet::default()
+        });
+        let mut set = Self {
+            settings: settings.clone(),
+            internal,
+            hash: digest(&sorted, settings),
+            policies: Vec::new(),
+            rules: Vec::new(),
+            index: Index::default(),
+        };
+        for policy in policies {
+            set.add(policy, &mut errors);
+        }
+        if errors.is_empty() { Ok(set) } else { Err(PolicyErrors::new(errors)) }
+    }
+
+    fn add(&mut self, policy: Policy, errors: &mut Vec<PolicyError>) {
+        let whole = policy.mode == Mode::Shadow;
+        let shadow_rules = policy.rules.iter().filter(|rule| whole || rule.mode == Mode::Shadow).count();
+        self.policies.push(PolicySummary {
+            reference: policy.reference.clone(),
+            file: Arc::clone(&policy.file),
+            description: policy.description,
+            rules: policy.rules.len(),
+            shadow_rules,
+        });
+        for rule in policy.rules {
+            let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+            if number >= RULES_MAX {
+                let what = format!("more than {RULES_MAX} rules in all policies together");
+                errors.push(problem(&policy.file, rule.line, what, "take some out"));
+                return;
+            }
+            self.index.insert(&rule.scope, number);
+            let by_context = rule.condition.leaves().iter().any(|leaf| leaf.field.is_context());
+            let reference = PolicyReference { rule_id: Some(Arc::clone(&rule.id)), ..policy.reference.clone() };
+            let level = Level::of(rule.classification, rule.classified, by_context);
+            let shadow = whole || rule.mode == Mode::Shadow;
+            self.rules.push(SetRule { rule, reference, shadow, level });
+        }
+    }
+
+    /// Digest of everything that can change a decision: all policies and the settings. In every receipt.
+    #[must_use]
+    pub const fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// The policies, by file name.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicySummary> {
+        self.policies.iter()
+    }
+
+    /// Decides about one call (AARM ): pure, total, the same for the same input.
+    ///
+    /// `evaluation_us` of the decision is 0: there is no clock here, the caller measures.
+    #[must_use]
+    pub fn decide(&self, input: &Input<'_>) -> (Decision, Gate) {
+        let ruling = self.rule_on(input);
+        let shadow = input.enforcement == Enforcement::Shadow;
+        let call = input.call;
+        if ruling.verdict != Verdict::Modify {
+            let gate = match ruling.verdict {
+                _ if shadow => Gate::Open(Permit::shadow(call)),
+                Verdict::Allow => Gate::Open(Permit::unchanged(call)),
+                Verdict::Defer | Verdict::Deny | Verdict::Modify | Verdict::StepUp => Gate::Closed,
+            };
+            return (unanswered(ruling).into_decision(input.enforcement, self.hash), gate);
+        }
+        let changes = ruling.modifiers.iter().flat_map(|rule| &rule.rule.changes);
+        match modify::modify(changes, input, &self.settings) {
+            Ok(modified) => {
+                let mut decision = ruling.into_decision(input.enforcement, self.hash);
+                decision.edits = modified.edits;
+                let permit = if shadow {
+                    Permit::shadow(call)
+                } else {
+                    Permit::modified(call, modified.outbound, modified.arguments)
+                };
+                (decision, Gate::Open(permit))
+            }
+            Err(problem) => {
+                let gate = if shadow { Gate::Open(Permit::shadow(call)) } else { Gate::Closed };
+                (ruling.unmodifiable(&problem).into_decision(input.enforcement, self.hash), gate)
+            }
+        }
+    }
+
+    fn rule_on(&self, input: &Input<'_>) -> Ruling<'_> {
+        if let Some(ruling) = checks::refuse(input, &self.settings, self.hash) {
+            return ruling;
+        }
+        let names = ActionNames::of(&input.call.action);
+        let tools = names.tools();
+        let candidates = self.index.find(&names, &tools);
+        let mut ruling = self.weigh(&candidates, input, &names, &tools);
+        if self.settings.schema == SchemaCheck::Record
+            && checks::has_schema(input)
+            && input.tool.and_then(|tool| checks::problem(tool, &input.call.action.arguments.value)).is_some()
+        {
+            let check = built_in_policy(ReasonCode::ArgumentsInvalid.as_str(), self.hash);
+            let (policy_id, rule_id) = (check.policy_id, check.rule_id.unwrap_or_default());
+            ruling.matched.push(MatchedRule { action: Verdict::Deny, policy_id, rule_id, shadow: true });
+        }
+        ruling
+    }
+
+    /// Evaluates the candidates and combines what they say.
+    fn weigh(&self, candidates: &[u32], input: &Input<'_>, names: &ActionNames<'_>, tools: &[&str]) -> Ruling<'_> {
+        let strict = self.settings.strict_defer;
+        let mut answers = Vec::with_capacity(8);
+        // Rules in shadow have a budget of their own: nothing that they do may reach the others.
+        let (mut budget, mut shadow_budget) = (VALUES_MAX, VALUES_MAX);
+        let numbers = candidates.iter().filter_map(|number| usize::try_from(*number).ok());
+        for rule in numbers.filter_map(|number| self.rules.get(number)) {
+            if !rule.rule.scope.matches(names, tools) {
+                continue;
+            }
+            let purse = if rule.shadow { &mut shadow_budget } else { &mut budget };
+            match self.answer(rule, input, names, tools, purse) {
+                Some(answer) if answer.truth != Truth::False || (strict && answer.unknown.is_some()) => {
+                    answers.push(answer);
+                }
+                Some(_) => {}
+                None if rule.shadow => {}
+                None => return Ruling::failed(rule, &answers),
+            }
+        }
+        let (default, posture) = match self.settings.default {
+            DefaultPosture::Allow => (Verdict::Allow, DefaultPosture::Allow),
+            DefaultPosture::Deny => (Verdict::Deny, DefaultPosture::Deny),
+        };
+        let outcome = combine(&answers, default, strict);
+        Ruling::of_outcome(outcome, &answers, input.context, posture, self.hash)
+    }
+
+    /// What one rule says; `None` when the budget is spent.
+    fn answer<'s>(
+        &'s self,
+        rule: &'s SetRule,
+        input: &Input<'_>,
+        names: &ActionNames<'_>,
+        tools: &[&str],
+        budget: &mut u32,
+    ) -> Option<Answer<'s>> {
+        let mut evaluator = Evaluator {
+            input,
+            names,
+            tools,
+            internal: &self.internal,
+            budget: Budget(*budget),
+            exhaustive: self.settings.strict_defer,
+            unknown: None,
+        };
+        let truth = evaluator.condition(&rule.rule.condition);
+        *budget = evaluator.budget.0;
+        let unknown = evaluator.unknown;
+        truth.ok().map(|truth| Answer { rule, truth, unknown })
+    }
+}
+
+/// STEP_UP and DEFER while there is nobody to ask: the verdict stands, and the action does not run.
+fn unanswered(ruling: Ruling<'_>) -> Ruling<'_> {
+    match ruling.verdict {
+        Verdict::Defer | Verdict::StepUp => {
+            let reason = format!("{}; no approver configured", ruling.reason);
+            Ruling { reason, code: ReasonCode::NoApprover, ..ruling }
+        }
+        Verdict::Allow | Verdict::Deny | Verdict::Modify => ruling,
+    }
+}
+
+/// Policies are told apart by their ids, in receipts and by operators.
+fn distinct(policies: &[Policy], errors: &mut Vec<PolicyError>) {
+    let mut seen: HashMap<&str, &Policy> = HashMap::new();
+    for policy in policies {
+        let id = &*policy.reference.policy_id;
+        if matches!(id, BUILT_IN | DEFAULT) {
+            let what = format!("the policy id `{id}` is this product's own");
+            errors.push(problem(&policy.file, policy.line, what, "choose another one"));
+        }
+        if let Some(first) = seen.insert(id, policy) {
+            let what = format!("the policy id `{id}` is taken by {}:{}", first.file, first.line);
+            errors.push(problem(&policy.file, policy.line, what, "give every policy an id of its own"));
+        }
+    }
+}
+
+fn problem(file: &str, line: u64, what: String, advice: &str) -> PolicyError {
+    PolicyError { file: file.to_owned(), line, what, advice: advice.to_owned() }
+}
+
+/// Each part behind its length, so that no two sets share a text.
+fn digest(sources: &[&PolicySource], settings: &Settings) -> Digest {
+    let settings = serde_json::to_vec(settings).unwrap_or_default();
+    let mut parts: Vec<Vec<u8>> = vec![settings];
+    for source in sources {
+        parts.push(source.name.clone().into_bytes());
+        parts.push(source.text.clone().into_bytes());
+    }
+    let lengths: Vec<[u8; 16]> = parts.iter().map(|part| (part.len() as u128).to_be_bytes()).collect();
+    let all: Vec<&[u8]> = lengths.iter().zip(&parts).flat_map(|(length, part)| [length.as_slice(), part]).collect();
+    Digest::of_parts(&all)
+}
