@@ -43,19 +43,8 @@ pub struct Mediator {
     pub clock: Arc<dyn Clock>,
     /// How arguments stand in entries.
     pub parameters_mode: ParametersMode,
-    /// What happens to callers that nobody verified.
-    pub unverified: Unverified,
     /// Told about every decision, for people who watch.
     pub observer: Arc<dyn Observer>,
-}
-
-/// What happens to callers that nobody verified (AARM ).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unverified {
-    /// Everything they send is decided, and refused with a 401, protocol frames included.
-    Deny,
-    /// They are marked in every entry, and policies decide.
-    Flag,
 }
 
 /// Hears of every decision, after it is durable. Must not block.
@@ -113,7 +102,10 @@ impl Mediator {
         reservation: Reservation,
     ) -> Taken {
         let server = self.upstreams.server(&call.action.native.server);
-        let enforcement = server.map_or(Enforcement::Enforce, |server| server.enforcement);
+        let enforcement = match identity.mode {
+            Some(Enforcement::Shadow) => Enforcement::Shadow,
+            _ => server.map_or(Enforcement::Enforce, |server| server.enforcement),
+        };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
         let policies = self.policies.load();
@@ -169,7 +161,8 @@ impl Mediate for Arc<Mediator> {
         // A task of its own: the client's connection may end at any moment and takes only the answer with it.
         let work = tokio::spawn(async move {
             let identity = Arc::new(this.authenticator.identify(&call.credentials, &call.client.peer).await);
-            let turned_away = this.unverified == Unverified::Deny && !identity.verification.is_verified();
+            // Protocol frames too: who may not act may not look around either (design §14.5).
+            let turned_away = !identity.verification.is_verified() && !identity.flagged;
             match call.kind {
                 FrameKind::Protocol | FrameKind::Response if !turned_away => this.pass(call, identity).await,
                 _ => this.act(call, identity).await,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{EXIT_FAILED, fail};
-use crate::identify::mint_api_key;
+use crate::identify::mint;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -21,7 +21,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command) -> ExitCode {
     let Command::New { name, json } = command;
-    let (key, hash) = match mint_api_key() {
+    let (key, hash) = match mint() {
         Ok(minted) => minted,
         Err(error) => return fail(EXIT_FAILED, crate::model::with_causes(&error)),
     };

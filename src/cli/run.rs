@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::line::Lines;
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{App, Config, ConfigError, Plan, ServerConfig, load};
-use crate::identify::{ApiKeyEntry, mint_api_key};
+use crate::identify::{ApiKey, mint};
 use crate::model::{Enforcement, with_causes};
 
 #[derive(Args, Debug)]
@@ -89,7 +89,7 @@ fn plan(arguments: &Arguments) -> Result<(Plan, Option<Hint>), ConfigError> {
 /// The configuration of somebody who has none: one server, one key made now, the shipped policies, shadow.
 fn without_file(upstream: &[String], enforce: bool) -> Result<(Config, Hint), ConfigError> {
     let broken = |problem: String| ConfigError::Value { key: "--upstream".into(), problem };
-    let (key, hash) = mint_api_key().map_err(|error| broken(with_causes(&error)))?;
+    let (key, hash) = mint().map_err(|error| broken(with_causes(&error)))?;
     let first = upstream.first().map(String::as_str).unwrap_or_default();
     let is_url = first.starts_with("http://") || first.starts_with("https://");
     let server = if is_url {
@@ -105,7 +105,16 @@ fn without_file(upstream: &[String], enforce: bool) -> Result<(Config, Hint), Co
     let human = std::env::var("USER").unwrap_or_else(|_| "local".into());
     let mut config = Config { mode: if enforce { Enforcement::Enforce } else { Enforcement::Shadow }, ..Config::default() };
     config.servers.insert("tools".into(), server);
-    config.identity.api_keys.push(ApiKeyEntry::local(&hash, &human));
+    config.identity.api_keys.push(ApiKey {
+        name: "local".into(),
+        hash,
+        human: Some(human),
+        service: None,
+        agent: Some("local-agent".into()),
+        role: None,
+        scope: Vec::new(),
+        expires: None,
+    });
     Ok((config, Hint { alias: "tools".into(), key: key.expose().to_owned() }))
 }
 

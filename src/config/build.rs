@@ -15,9 +15,9 @@ use crate::context::Sessions;
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
 use crate::forward::{AnswerLimits, Catalogue, ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
-use crate::identify::IdentifyError;
+use crate::identify::{IdentifyError, Unverified};
 use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
-use crate::mediate::{Mediator, Observer, Unverified};
+use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
 use crate::record::{ControlFact, Log, RealDisk, RecordError, Recorder};
@@ -97,12 +97,12 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
         let policies = compile_policies(plan)?;
-        let authenticator = identify::build(&plan.config.identity, &plan.config.agents, Arc::clone(&clock))?;
+        let agents = (!plan.config.agents.is_empty()).then_some(plan.config.agents.as_slice());
+        let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
         let (log, recorder) = open_log(plan, &clock, &mut notices)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
-        let unverified = unverified(plan);
-        if unverified == Unverified::Flag {
+        if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
@@ -113,7 +113,6 @@ impl Core {
             upstreams,
             clock: Arc::clone(&clock),
             parameters_mode: plan.config.record.parameters,
-            unverified,
             observer: observer.unwrap_or_else(|| Arc::new(Silent)),
         });
         let core = Self { mediator, clock, notices, log, exporter, data_dir: plan.data_dir.clone() };
@@ -123,7 +122,7 @@ impl Core {
 
     async fn record_start(&self) -> Result<(), BuildError> {
         let policies = self.mediator.policies.load_full();
-        let fact = ControlFact::policies_loaded(policies.hash(), policies.summaries());
+        let fact = ControlFact::policies_loaded(policies.hash(), policies.policies());
         let written = self.mediator.recorder.control(fact).await;
         written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
     }
@@ -255,18 +254,15 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
     }
     let mut settings: Settings = plan.config.policy.clone();
-    settings.identity = match unverified(plan) {
-        Unverified::Deny => UnverifiedIdentity::Deny,
-        Unverified::Flag => UnverifiedIdentity::Flag,
+    settings.identity = match plan.config.identity.unverified {
+        Some(Unverified::Deny) => UnverifiedIdentity::Deny,
+        Some(Unverified::Flag) => UnverifiedIdentity::Flag,
+        // Without any credentials, on loopback, identities are flagged and the start-up says so (design §14.5).
+        None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
+        None => UnverifiedIdentity::Deny,
     };
     settings.listed_agents_only |= !plan.config.agents.is_empty();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
-}
-
-/// Without any credentials configured, on loopback, identities are flagged and the start-up says so (design §14.5).
-fn unverified(plan: &Plan) -> Unverified {
-    let identity = &plan.config.identity;
-    if identity.flags_unverified() || !identity.has_credentials() { Unverified::Flag } else { Unverified::Deny }
 }
 
 fn open_log(plan: &Plan, clock: &Arc<dyn Clock>, notices: &mut Vec<String>) -> Result<(Log, Recorder), BuildError> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::identify::AgentEntry;
+use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
 use crate::{context, decide, export, identify, intercept, record};
@@ -46,7 +46,7 @@ pub struct Config {
     /// Who callers are.
     pub identity: identify::Config,
     /// The inventory of agents. Once there is one, an agent that is not in it is refused.
-    pub agents: Vec<AgentEntry>,
+    pub agents: Vec<Agent>,
     /// What is remembered of sessions.
     pub sessions: context::Config,
     /// The servers that agents reach through this proxy, by alias.

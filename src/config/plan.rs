@@ -47,7 +47,7 @@ impl Plan {
                 format!("`{listen}` is reachable from other machines: configure `tls`, or listen on 127.0.0.1"),
             ));
         }
-        if !listen.ip().is_loopback() && !config.identity.has_credentials() {
+        if !listen.ip().is_loopback() && !config.identity.authenticates() {
             return Err(value(
                 "listen",
                 format!("`{listen}` is reachable from other machines: configure `identity`, or listen on 127.0.0.1"),

@@ -88,3 +88,14 @@ pub enum Gate {
     /// It runs.
     Open(Permit),
 }
+
+impl Gate {
+    /// The arguments as they will run, when they are not those that came.
+    #[must_use]
+    pub fn modified_arguments(&self) -> Option<&[u8]> {
+        match self {
+            Self::Open(permit) if permit.kind == PermitKind::Modified => Some(&permit.arguments),
+            _ => None,
+        }
+    }
+}

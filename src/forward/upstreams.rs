@@ -113,7 +113,7 @@ impl Upstreams {
     /// [`ForwardError`]: the server gave no answer.
     pub async fn pass(&self, permit: FramePermit, origin: Origin) -> Result<Response<Body>, ForwardError> {
         let cleared = Cleared {
-            outbound: permit.into_outbound(),
+            outbound: permit.into_call().outbound,
             client: origin.client.clone(),
             action: None,
             jsonrpc_id: origin.jsonrpc_id.clone(),

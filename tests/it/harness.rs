@@ -164,7 +164,7 @@ impl Stand {
     /// Starts in a folder that may hold a log already.
     pub(crate) async fn resume(policy: &str, more: &str, server: Server, folder: Folder) -> Self {
         std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
-        let (key, hash) = countersign::identify::mint_api_key().unwrap();
+        let (key, hash) = countersign::identify::mint().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0
 admin: {{ listen: 127.0.0.1:0 }}
