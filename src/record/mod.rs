@@ -1,1 +1,4 @@
 //! Evidence: the signed log.
+
+pub mod entry;
+pub mod redact;
