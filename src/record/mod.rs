@@ -2,3 +2,6 @@
 
 pub mod entry;
 pub mod redact;
+
+#[cfg(test)]
+mod samples;

@@ -200,7 +200,10 @@ impl<'a> ClientBlock<'a> {
             era: era.into(),
             name: short(&client.name),
             peer: PeerBlock::of(&client.peer),
-            protocol_session_hash: client.protocol_session.as_deref().map(|id| Domain::ProtocolSession.name(id.as_bytes())),
+            protocol_session_hash: client
+                .protocol_session
+                .as_deref()
+                .map(|id| Domain::ProtocolSession.name(id.as_bytes())),
             protocol_version: short(&client.protocol_version),
             transport: client.transport.as_str().into(),
             version: short(&client.version),

@@ -14,8 +14,8 @@ use crate::record::redact;
 const NAME_MAX: usize = 128;
 /// The sentence for people.
 const REASON_MAX: usize = 1_024;
-/// All matched rules together, in JSON. About 50 rules with ids of 20 characters; `rules_total` counts them all.
-const RULES_BUDGET: usize = 6_144;
+/// All matched rules together, in JSON. About 40 rules with ids of 20 characters; `rules_total` counts them all.
+const RULES_BUDGET: usize = 5_120;
 /// All changes of a MODIFY together, in JSON.
 const EDITS_BUDGET: usize = 1_024;
 /// All approvers together, in JSON.

@@ -20,7 +20,9 @@ mod operator;
 mod outcome;
 mod parameters;
 mod predicate;
+mod read;
 mod statement;
+mod write;
 
 pub use action::{
     ActionBlock, ActionFacts, ClientBlock, DestinationBlock, EffectBlock, ModelBlock, NativeBlock, PeerBlock,
@@ -35,14 +37,24 @@ pub use export::{DestinationCount, ExportCheckpointBlock, ExportGapBlock};
 pub use findings::{DriftBlock, FactsBlock, ObservedBlock, ValueBlock};
 pub use identity::{AgentBlock, ClaimBlock, DelegationBlock, IdentityBlock, ProviderBlock};
 pub use kind::Kind;
-pub use life::{AnchorBlock, CloseBlock, GapBlock, GenesisBlock, KeyBlock, PredecessorBlock, RedactionBlock, RevokeBlock};
+pub use life::{
+    AnchorBlock, CloseBlock, GapBlock, GenesisBlock, KeyBlock, PredecessorBlock, RedactionBlock, RevokeBlock,
+};
 pub use operator::{
     ControlBlock, GrantBlock, LoadedPolicy, PinnedTool, PolicyChanges, PolicySetBlock, ScopeBlock, ToolPinBlock,
 };
-pub use outcome::{OutcomeBlock, RecoveryBlock, ResultBlock, UpstreamBlock};
+pub use outcome::{OutcomeBlock, RecoveryBlock, ResultBlock, UpstreamBlock, agreement, is_permitted, standing};
 pub use parameters::{FieldCommitment, ParametersBlock, ParametersMode};
 pub use predicate::{LogBlock, Predicate, SessionBlock, TimeBlock};
+pub use read::{
+    EntryError, Outline, OutlineAction, OutlineControl, OutlineDecision, OutlineLog, OutlinePredicate, OutlineSession,
+    OutlineTime, ReadEntry, read_payload,
+};
 pub use statement::{PREDICATE_TYPE, STATEMENT_TYPE, Statement, Subject, SubjectDigest};
+pub use write::{Blocks, EntryHeader, Member, PAYLOAD_BYTES_MAX, write_blocks, write_statement};
 
 /// A text of an entry: borrowed while it is written, owned after it was read.
 pub(crate) type Text<'a> = std::borrow::Cow<'a, str>;
+
+#[cfg(test)]
+mod tests;

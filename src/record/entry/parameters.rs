@@ -8,11 +8,11 @@ use crate::model::{ActionId, Digest};
 use crate::record::redact::{self, Redacted};
 
 /// The longest `text` of the arguments as they came, bytes inside the JSON string.
-pub(crate) const PARAMETERS_TEXT_MAX: usize = 10_240;
+pub(crate) const PARAMETERS_TEXT_MAX: usize = 8_192;
 /// The longest `text` of the arguments as they were forwarded.
-pub(crate) const FORWARDED_TEXT_MAX: usize = 6_144;
+pub(crate) const FORWARDED_TEXT_MAX: usize = 4_096;
 /// Most arguments that get a commitment of their own. More are still bound by `hash`.
-pub(crate) const FIELDS_MAX: usize = 64;
+pub(crate) const FIELDS_MAX: usize = 40;
 /// The longest name of an argument that gets a commitment of its own, bytes.
 pub(crate) const FIELD_NAME_MAX: usize = 64;
 
@@ -38,7 +38,7 @@ pub struct ParametersBlock<'a> {
     pub bytes: u64,
     /// How many top-level arguments there are; null when the arguments are no object.
     pub count: Option<u64>,
-    /// In `commit` mode a commitment to each top-level argument; null in other modes and past 64 arguments.
+    /// In `commit` mode a commitment to each top-level argument; null in other modes and past 40 arguments.
     pub fields: Option<Vec<FieldCommitment<'a>>>,
     /// Salted digest of the text as it came.
     pub hash: Digest,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActionBlock, AnchorBlock, ApprovalBlock, CloseBlock, ContextBlock, ControlBlock, DecisionBlock, DeferralBlock,
     DriftBlock, ExportCheckpointBlock, ExportGapBlock, FactsBlock, GapBlock, GenesisBlock, GrantBlock, IdentityBlock,
-    Kind, KeyBlock, ObservedBlock, OutcomeBlock, PolicySetBlock, RecoveryBlock, RedactionBlock, Text, ToolPinBlock,
+    KeyBlock, Kind, ObservedBlock, OutcomeBlock, PolicySetBlock, RecoveryBlock, RedactionBlock, Text, ToolPinBlock,
 };
 use crate::model::{Digest, Timestamp};
 

@@ -138,7 +138,8 @@ fn value(text: &str, start: usize, kind: &'static str, ends: fn(char) -> bool) -
 }
 
 fn is_value_end(character: char) -> bool {
-    character.is_whitespace() || matches!(character, ',' | ';' | '&' | '"' | '\'' | '<' | '>' | ')' | '}' | ']' | '|' | '\\')
+    character.is_whitespace()
+        || matches!(character, ',' | ';' | '&' | '"' | '\'' | '<' | '>' | ')' | '}' | ']' | '|' | '\\')
 }
 
 fn is_line_end(character: char) -> bool {
@@ -149,7 +150,9 @@ fn is_line_end(character: char) -> bool {
 fn credentials(text: &str, word: Range<usize>, kind: &'static str) -> Option<Secret> {
     let rest = text.get(word.end..)?.trim_start_matches(' ');
     let start = text.len() - rest.len();
-    let length = rest.find(|c: char| !(c.is_ascii_graphic()) || matches!(c, '"' | '\'' | ',' | ';' | '\\')).unwrap_or(rest.len());
+    let length = rest
+        .find(|c: char| !(c.is_ascii_graphic()) || matches!(c, '"' | '\'' | ',' | ';' | '\\'))
+        .unwrap_or(rest.len());
     let shown = rest.get(..length)?;
     let alone = word.start == 0 && start + length == text.len() && kind == "bearer";
     let credential = shown.len() >= 8 && shown.bytes().any(|b| b.is_ascii_digit() || b == b'=') || shown.len() >= 20;
@@ -159,7 +162,8 @@ fn credentials(text: &str, word: Range<usize>, kind: &'static str) -> Option<Sec
 /// User and password of a URL whose authority starts at `start`.
 fn user_info(text: &str, scheme: &str, start: usize) -> Option<Secret> {
     let rest = text.get(start..)?;
-    let authority = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\'));
+    let authority =
+        rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\'));
     let authority = rest.get(..authority.unwrap_or(rest.len()))?;
     let (user_info, _) = authority.rsplit_once('@')?;
     // `ssh://git@host` names a user and holds no secret.

@@ -10,12 +10,16 @@ pub(super) struct Shape {
 pub(super) fn at_start(text: &[u8]) -> Option<Shape> {
     let shape = |kind, length| Some(Shape { kind, length });
     match text {
-        [b'A', b'K' | b'S', b'I', b'A', ..] => run(text, 4, 16, upper_or_digit).and_then(|l| shape("aws_access_key", l)),
+        [b'A', b'K' | b'S', b'I', b'A', ..] => {
+            run(text, 4, 16, upper_or_digit).and_then(|l| shape("aws_access_key", l))
+        }
         [b'A', b'I', b'z', b'a', ..] => run(text, 4, 30, word).and_then(|l| shape("google_api_key", l)),
         [b'g', b'h', b'p' | b'o' | b'u' | b's' | b'r', b'_', ..] => {
             run(text, 4, 20, word).and_then(|l| shape("github_token", l))
         }
-        [b'g', ..] if text.starts_with(b"github_pat_") => run(text, 11, 20, word).and_then(|l| shape("github_token", l)),
+        [b'g', ..] if text.starts_with(b"github_pat_") => {
+            run(text, 11, 20, word).and_then(|l| shape("github_token", l))
+        }
         [b'g', ..] if text.starts_with(b"glpat-") => run(text, 6, 16, word).and_then(|l| shape("gitlab_token", l)),
         [b'h', b'f', b'_', ..] => run(text, 3, 30, word).and_then(|l| shape("api_key", l)),
         [b'n', b'p', b'm', b'_', ..] => run(text, 4, 30, word).and_then(|l| shape("npm_token", l)),

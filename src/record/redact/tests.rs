@@ -35,7 +35,9 @@ fn secret_part(canary: &str) -> &str {
 fn finds_canaries_wherever_they_stand() {
     for canary in CANARIES {
         let secret = secret_part(canary);
-        for running in [canary.to_owned(), format!("use {canary} now"), format!("x=({canary})"), format!("/a/b?k={canary}&c")] {
+        for running in
+            [canary.to_owned(), format!("use {canary} now"), format!("x=({canary})"), format!("/a/b?k={canary}&c")]
+        {
             let redacted = text(&running);
             assert!(!redacted.text.contains(secret), "{running}\n{}", redacted.text);
             assert!(redacted.count > 0);
@@ -62,7 +64,10 @@ fn names_give_values_away() {
         (r#"{"X-Api-Key":"k1","n":1e2}"#, r#"{"X-Api-Key":"[redacted:api_key]","n":1e2}"#),
         (r#"{"pin": 1234, "max_tokens": 100}"#, r#"{"pin": "[redacted:pin]", "max_tokens": 100}"#),
         (r#"{"tokens": 12, "token": ""}"#, r#"{"tokens": 12, "token": ""}"#),
-        (r#"{"secrets":{"a":["x",true,null]},"b":"x"}"#, r#"{"secrets":{"a":["[redacted:secret]",true,null]},"b":"x"}"#),
+        (
+            r#"{"secrets":{"a":["x",true,null]},"b":"x"}"#,
+            r#"{"secrets":{"a":["[redacted:secret]",true,null]},"b":"x"}"#,
+        ),
         (r#"{"p\u0061ssword":"x"}"#, r#"{"p\u0061ssword":"[redacted:password]"}"#),
         (
             r#"[{"name":"DB_PASSWORD","value":"x"},{"name":"HOST","value":"y"}]"#,
@@ -120,7 +125,9 @@ fn leaves_what_an_investigator_needs() {
 
 #[test]
 fn takes_anything() {
-    for bytes in [&b""[..], b"{", b"\xff\xfe", b"=", b"://", b"-----BEGIN PRIVATE KEY-----", b"password", b"password=", b"\"\\"] {
+    for bytes in
+        [&b""[..], b"{", b"\xff\xfe", b"=", b"://", b"-----BEGIN PRIVATE KEY-----", b"password", b"password=", b"\"\\"]
+    {
         let _ = json_or_text(bytes);
     }
     assert_eq!(json_or_text(b"\xff password=x").text, "\u{fffd} password=[redacted:password]");
