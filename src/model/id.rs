@@ -126,9 +126,21 @@ impl Digest {
     /// The 64 hexadecimal digits, without the prefix.
     #[must_use]
     pub fn to_hex(self) -> String {
+        String::from_utf8_lossy(&self.hex_digits()).into_owned()
+    }
+
+    /// The same without a string on the heap: every entry of the log holds several.
+    #[must_use]
+    pub fn hex_digits(self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let mut hex = [b'0'; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+            }
+        }
+        hex
     }
 
     /// Reads `sha256:` and 64 lower-case hexadecimal digits, or the digits alone.
@@ -157,13 +169,17 @@ const fn nibble(digit: u8) -> Option<u8> {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.to_hex())
+        f.write_str("sha256:")?;
+        f.write_str(std::str::from_utf8(&self.hex_digits()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_string())
+        let mut text = *b"sha256:0000000000000000000000000000000000000000000000000000000000000000";
+        let (_, digits) = text.split_at_mut(7);
+        digits.copy_from_slice(&self.hex_digits());
+        serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }
 

@@ -87,6 +87,8 @@ pub struct PriorAction {
     pub forwarded: bool,
     /// When it was received.
     pub at: Timestamp,
+    /// The level of the data it brought into the session; `None` when it brought none, or it is not known yet.
+    pub level: Option<DataLevel>,
     /// Whether it succeeded; `None` while it runs or when it was not forwarded.
     pub success: Option<bool>,
 }

@@ -1,1 +1,7 @@
 //! Evidence: the signed log.
+
+pub mod entry;
+pub mod redact;
+
+#[cfg(test)]
+mod samples;

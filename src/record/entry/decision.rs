@@ -1,0 +1,198 @@
+//! The block `decision`: what was decided, by which rule, and what it was decided from (AARM ).
+
+use serde::{Deserialize, Serialize};
+
+use super::clip::{json_bytes, take_fitting};
+use super::{Text, clip, clip_cow};
+use crate::model::{
+    Classification, Decision, Digest, Edit, EditKind, Enforcement, MatchedRule, PartsPerMillion, PolicyReference,
+    ReasonCode, ReceiptId, Severity, Signals, Verdict,
+};
+use crate::record::redact;
+
+/// Ids of policies and rules, versions, approvers. Bytes inside the JSON string.
+const NAME_MAX: usize = 128;
+/// The sentence for people.
+const REASON_MAX: usize = 1_024;
+/// All matched rules together, in JSON. About 40 rules with ids of 20 characters; `rules_total` counts them all.
+const RULES_BUDGET: usize = 5_120;
+/// All changes of a MODIFY together, in JSON.
+const EDITS_BUDGET: usize = 1_024;
+/// All approvers together, in JSON.
+const APPROVERS_BUDGET: usize = 512;
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct DecisionBlock<'a> {
+    pub alignment_ppm: Option<PartsPerMillion>,
+    pub approvers: Vec<Text<'a>>,
+    pub break_glass_id: Option<Text<'a>>,
+    pub classification: Classification,
+    pub confidence_ppm: Option<PartsPerMillion>,
+    pub edits: Vec<EditBlock<'a>>,
+    pub edits_total: u64,
+    pub enforced: bool,
+    pub eval_us: u64,
+    pub evaluable: bool,
+    pub exception_id: Option<Text<'a>>,
+    pub grant_id: Option<Text<'a>>,
+    pub mode: Enforcement,
+    pub policy: PolicyBlock<'a>,
+    pub policy_set: Digest,
+    pub provenance: Option<Vec<ProvenanceBlock<'a>>>,
+    pub reason: Text<'a>,
+    pub reason_code: ReasonCode,
+    pub result: Verdict,
+    pub risk_level: Option<Severity>,
+    pub rules: Vec<RuleBlock<'a>>,
+    pub rules_total: u64,
+    pub severity: Severity,
+    pub signals: SignalsBlock,
+    pub supersedes: Option<Text<'a>>,
+    pub tags: Vec<Text<'a>>,
+}
+
+/// One change of a MODIFY: where and how, not what. What was forwarded stands in `action.forwarded_parameters`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct EditBlock<'a> {
+    pub kind: Text<'a>,
+    pub pointer: Text<'a>,
+}
+
+/// The policy that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct PolicyBlock<'a> {
+    pub hash: Digest,
+    pub policy_id: Text<'a>,
+    pub rule_id: Option<Text<'a>>,
+    pub version: Text<'a>,
+}
+
+/// Where a value of the arguments first appeared in the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct ProvenanceBlock<'a> {
+    pub form: Option<Text<'a>>,
+    pub from_action: Option<Text<'a>>,
+    pub origin: Text<'a>,
+    pub pointer: Text<'a>,
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct RuleBlock<'a> {
+    pub action: Verdict,
+    pub policy_id: Text<'a>,
+    pub rule_id: Text<'a>,
+    pub shadow: bool,
+}
+
+/// What was computed about the action in its session. Null is unknown, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct SignalsBlock {
+    pub chain_length_exceeded: Option<bool>,
+    pub classification_escalation: Option<bool>,
+    pub cumulative_drift_ppm: Option<PartsPerMillion>,
+    pub scope_expansion: Option<bool>,
+    pub semantic_distance_ppm: Option<PartsPerMillion>,
+    pub unusual_sequence: Option<bool>,
+    pub velocity_anomaly: Option<bool>,
+}
+
+impl<'a> DecisionBlock<'a> {
+    /// The block of a decision made from `signals`.
+    #[must_use]
+    pub fn of(decision: &'a Decision, signals: &Signals, supersedes: Option<&'a ReceiptId>) -> Self {
+        let approvers = decision.approvers.iter().map(|approver| clip(approver, NAME_MAX));
+        Self {
+            alignment_ppm: None,
+            approvers: take_fitting(approvers, APPROVERS_BUDGET, |approver| json_bytes(approver)),
+            break_glass_id: None,
+            classification: decision.classification,
+            confidence_ppm: None,
+            edits: take_fitting(decision.edits.iter().map(EditBlock::of), EDITS_BUDGET, EditBlock::bytes),
+            edits_total: decision.edits.len() as u64,
+            enforced: decision.enforcement == Enforcement::Enforce,
+            eval_us: decision.evaluation_us,
+            evaluable: decision.reason_code != ReasonCode::EvaluationError,
+            exception_id: None,
+            grant_id: None,
+            mode: decision.enforcement,
+            policy: PolicyBlock::of(&decision.policy),
+            policy_set: decision.policy_set,
+            provenance: None,
+            reason: clip_cow(redact::text(&decision.reason).text, REASON_MAX),
+            reason_code: decision.reason_code,
+            result: decision.verdict,
+            risk_level: None,
+            rules: take_fitting(decision.matched.iter().map(RuleBlock::of), RULES_BUDGET, RuleBlock::bytes),
+            rules_total: decision.matched.len() as u64,
+            severity: decision.severity,
+            signals: SignalsBlock::of(signals),
+            supersedes: supersedes.map(|receipt| receipt.as_str().into()),
+            tags: Vec::new(),
+        }
+    }
+}
+
+impl<'a> EditBlock<'a> {
+    fn of(edit: &'a Edit) -> Self {
+        let kind = match edit.kind {
+            EditKind::Redact => "redact",
+            EditKind::Remove => "remove",
+            EditKind::Set(_) => "set",
+        };
+        Self { kind: kind.into(), pointer: clip_cow(redact::text(&edit.pointer).text, NAME_MAX) }
+    }
+
+    fn bytes(&self) -> usize {
+        json_bytes(&self.pointer) + 32
+    }
+}
+
+impl<'a> PolicyBlock<'a> {
+    fn of(policy: &'a PolicyReference) -> Self {
+        Self {
+            hash: policy.hash,
+            policy_id: clip(&policy.policy_id, NAME_MAX),
+            rule_id: policy.rule_id.as_deref().map(|rule| clip(rule, NAME_MAX)),
+            version: clip(&policy.version, NAME_MAX),
+        }
+    }
+}
+
+impl<'a> RuleBlock<'a> {
+    fn of(rule: &'a MatchedRule) -> Self {
+        Self {
+            action: rule.action,
+            policy_id: clip(&rule.policy_id, NAME_MAX),
+            rule_id: clip(&rule.rule_id, NAME_MAX),
+            shadow: rule.shadow,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        json_bytes(&self.policy_id) + json_bytes(&self.rule_id) + 64
+    }
+}
+
+impl SignalsBlock {
+    /// The block of the signals of one action.
+    #[must_use]
+    pub const fn of(signals: &Signals) -> Self {
+        Self {
+            chain_length_exceeded: signals.chain_length_exceeded,
+            classification_escalation: signals.classification_escalation,
+            cumulative_drift_ppm: signals.cumulative_drift,
+            scope_expansion: signals.scope_expansion,
+            semantic_distance_ppm: signals.semantic_distance,
+            unusual_sequence: signals.unusual_sequence,
+            velocity_anomaly: signals.velocity_anomaly,
+        }
+    }
+}

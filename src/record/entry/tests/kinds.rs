@@ -1,0 +1,350 @@
+//! One entry of every kind, with every member filled.
+
+use super::*;
+
+fn text() -> Text<'static> {
+    "text \"é\"".into()
+}
+
+fn some() -> Option<Text<'static>> {
+    Some(text())
+}
+
+fn digest() -> Digest {
+    Digest::of(b"x")
+}
+
+fn at() -> Timestamp {
+    Timestamp::from_secs(1_795_209_298)
+}
+
+fn scope() -> Option<ScopeBlock<'static>> {
+    Some(ScopeBlock { kind: "agent".into(), value: some() })
+}
+
+fn trace() -> Option<TraceBlock<'static>> {
+    Some(TraceBlock { parent_span_id: text(), span_id: some(), trace_id: text() })
+}
+
+fn signals() -> SignalsBlock {
+    SignalsBlock {
+        chain_length_exceeded: Some(true),
+        classification_escalation: Some(true),
+        cumulative_drift_ppm: Some(PartsPerMillion(1)),
+        scope_expansion: Some(true),
+        semantic_distance_ppm: Some(PartsPerMillion(780_000)),
+        unusual_sequence: Some(false),
+        velocity_anomaly: Some(false),
+    }
+}
+
+/// The blocks of an action, every nullable member filled.
+fn action_blocks(predicate: &mut Predicate<'static>) {
+    let mut recorded = Recorded::new("{}");
+    recorded.forwarded = Some(b"{}".to_vec());
+    let read = read_payload(&recorded.payload(Kind::Outcome)).unwrap().statement.predicate;
+    let context = read_payload(&recorded.payload(Kind::Decision)).unwrap().statement.predicate.context;
+    let mut action = read.action.unwrap();
+    action.effect = Some(EffectBlock {
+        category: some(),
+        destructive: Some(true),
+        idempotent: Some(false),
+        open_world: Some(true),
+        read_only: Some(false),
+        source: "registry".into(),
+    });
+    action.step = Some(StepBlock {
+        id: some(),
+        model: Some(ModelBlock { id: some(), provider: some() }),
+        reasoning: some(),
+        turn_id: some(),
+        step_type: some(),
+    });
+    action.trace = trace();
+    let mut identity = read.identity.unwrap();
+    if let Some(agent) = &mut identity.agent {
+        (agent.name, agent.provider) = (some(), Some(ProviderBlock { name: some(), url: some() }));
+    }
+    let mut decision = read.decision.unwrap();
+    decision.alignment_ppm = Some(PartsPerMillion(1));
+    decision.confidence_ppm = Some(PartsPerMillion(1));
+    (decision.break_glass_id, decision.exception_id, decision.grant_id) = (some(), some(), some());
+    decision.provenance =
+        Some(vec![ProvenanceBlock { form: some(), from_action: some(), origin: text(), pointer: text() }]);
+    (decision.risk_level, decision.supersedes, decision.tags) = (Some(Severity::High), some(), vec![text()]);
+    predicate.approval = Some(Box::new(approval()));
+    predicate.deferral = Some(Box::new(deferral()));
+    (predicate.action, predicate.identity, predicate.context) = (Some(action), Some(identity), context);
+    (predicate.decision, predicate.outcome) = (Some(decision), read.outcome);
+}
+
+fn approval() -> ApprovalBlock<'static> {
+    ApprovalBlock {
+        approver: some(),
+        approver_verification: Some(Verification::Jwt),
+        approvers: vec![text()],
+        channel: some(),
+        decided: Some(at()),
+        escalated_to: vec![text()],
+        expires: Some(at()),
+        reason: some(),
+        decision_leaf: Some(digest()),
+        request_id: "apr_1".into(),
+        requested: at(),
+        response_us: Some(45_000_000),
+        risk_level: Some(Severity::High),
+        shown_hash: Some(digest()),
+        source: "step_up".into(),
+        status: ApprovalResult::Approved,
+    }
+}
+
+fn deferral() -> DeferralBlock<'static> {
+    DeferralBlock {
+        attempts: 2,
+        deferral_id: "dfr_1".into(),
+        deferred: at(),
+        expires: Some(at()),
+        method: some(),
+        reason: text(),
+        decision_leaf: Some(digest()),
+        resolved: Some(at()),
+        result: some(),
+        trigger: text(),
+        waits_for: vec![text()],
+    }
+}
+
+fn about_the_log(predicate: &mut Predicate<'static>, kind: Kind) {
+    match kind {
+        Kind::Genesis => {
+            predicate.genesis = Some(Box::new(GenesisBlock {
+                binary_hash: Some(digest()),
+                config_hash: Some(digest()),
+                instance_id: text(),
+                predecessor: Some(PredecessorBlock { origin: text(), root: digest(), size: 1 }),
+                root_key: text(),
+                root_keyid: text(),
+                version: text(),
+            }));
+        }
+        Kind::Key => {
+            predicate.key = Some(Box::new(KeyBlock {
+                epoch: 1,
+                first_index: 2,
+                log_key: some(),
+                not_after: Some(at()),
+                not_before: at(),
+                receipt_key: text(),
+                receipt_keyid: text(),
+                revoke: Some(RevokeBlock { epoch: 1, keyid: text(), reason: text(), suspected_from_index: 3 }),
+                root_keyid: text(),
+            }));
+        }
+        Kind::Anchor => {
+            predicate.anchor = Some(Box::new(AnchorBlock {
+                name: text(),
+                root: digest(),
+                size: 1,
+                time: Some(at()),
+                token: text(),
+                anchor_type: text(),
+            }));
+        }
+        Kind::Redaction => {
+            predicate.redaction = Some(Box::new(RedactionBlock {
+                approver: some(),
+                count: Some(1),
+                from: Some(1),
+                policy: some(),
+                reason: text(),
+                sessions: vec![text()],
+                to: Some(2),
+                what: text(),
+            }));
+        }
+        Kind::Gap => {
+            predicate.gap =
+                Some(Box::new(GapBlock { cause: text(), count: Some(1), from: Some(at()), to: Some(at()) }));
+        }
+        Kind::Close => {
+            predicate.close =
+                Some(Box::new(CloseBlock { entries: 1, reason: text(), root: digest(), successor: some() }));
+        }
+        _ => {}
+    }
+}
+
+fn about_the_operator(predicate: &mut Predicate<'static>, kind: Kind) {
+    match kind {
+        Kind::Policy => {
+            predicate.policy = Some(Box::new(PolicySetBlock {
+                changes: PolicyChanges { added: vec![text()], changed: vec![text()], removed: vec![text()] },
+                error: some(),
+                hash: digest(),
+                loaded: true,
+                policies: vec![LoadedPolicy { hash: digest(), policy_id: text(), rules: 1, version: text() }],
+                policies_total: 1,
+                previous: Some(digest()),
+            }));
+        }
+        Kind::Control => {
+            predicate.control = Some(Box::new(ControlBlock {
+                actor: some(),
+                actor_verification: Some(Verification::Mtls),
+                approvers: vec![text()],
+                control_id: some(),
+                count: Some(1),
+                event: "suspend".into(),
+                expires: Some(at()),
+                peer: some(),
+                reason: some(),
+                scope: scope(),
+                since: Some(at()),
+                ticket: some(),
+                until: Some(at()),
+                version: some(),
+            }));
+        }
+        Kind::Grant => {
+            predicate.grant = Some(Box::new(GrantBlock {
+                approver: some(),
+                event: text(),
+                expires: Some(at()),
+                grant_id: text(),
+                operation: some(),
+                pointer: some(),
+                reason: some(),
+                scope: scope(),
+                tool: some(),
+                uses: 1,
+                uses_max: Some(2),
+                value_hash: Some(digest()),
+            }));
+        }
+        Kind::ToolPin => {
+            predicate.tool_pin = Some(Box::new(ToolPinBlock {
+                actor: some(),
+                part: 1,
+                parts: 1,
+                server: text(),
+                server_version: some(),
+                tools: vec![PinnedTool {
+                    change: text(),
+                    digest: Some(digest()),
+                    name: text(),
+                    previous: Some(digest()),
+                }],
+            }));
+        }
+        Kind::ExportCheckpoint => {
+            predicate.export_checkpoint = Some(Box::new(ExportCheckpointBlock {
+                destinations: vec![DestinationCount {
+                    dead: 1,
+                    delivered: 2,
+                    destination: text(),
+                    filtered: 3,
+                    skipped: 4,
+                    through: 5,
+                }],
+                root: Some(digest()),
+                size: 6,
+            }));
+        }
+        Kind::ExportGap => {
+            predicate.export_gap = Some(Box::new(ExportGapBlock {
+                actor: some(),
+                cause: text(),
+                count: Some(1),
+                destination: text(),
+                from: 1,
+                to: 2,
+            }));
+        }
+        _ => {}
+    }
+}
+
+fn about_the_session(predicate: &mut Predicate<'static>, kind: Kind) {
+    match kind {
+        Kind::Context => {
+            predicate.facts = Some(Box::new(FactsBlock {
+                context_hash: digest(),
+                entities: vec![text()],
+                instructions: 1,
+                labels: vec![text()],
+                level: Some(LevelBlock { source: LevelSource::Detector, value: DataLevel::Restricted }),
+                part: 1,
+                parts: 1,
+                result_hash: Some(digest()),
+                trust: text(),
+                values: vec![ValueBlock { form: text(), hash: digest() }],
+                values_total: 1,
+            }));
+        }
+        Kind::Drift => {
+            predicate.drift = Some(Box::new(DriftBlock {
+                model: some(),
+                model_hash: Some(digest()),
+                decision_leaf: Some(digest()),
+                severity: Severity::Medium,
+                signals: signals(),
+                threshold_ppm: Some(PartsPerMillion(700_000)),
+                trigger: text(),
+            }));
+        }
+        Kind::Observed => {
+            predicate.observed = Some(Box::new(ObservedBlock {
+                agent: some(),
+                at: at(),
+                event_name: text(),
+                human: some(),
+                joined_action_id: some(),
+                severity: Some(Severity::Low),
+                source: text(),
+                success: Some(true),
+                text: some(),
+                tool: some(),
+                trace: trace(),
+                truncated: false,
+            }));
+        }
+        Kind::Recovery => {
+            predicate.recovery = Some(Box::new(RecoveryBlock {
+                forwarded: "maybe".into(),
+                index: 1,
+                lost_run_id: text(),
+                decision_leaf: digest(),
+                result: "unknown".into(),
+            }));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_kind_is_canonical_and_round_trips() {
+    for kind in Kind::ALL {
+        let mut predicate = Predicate {
+            kind: kind.as_str().into(),
+            log: log(),
+            receipt_id: "rct_1".into(),
+            session: Some(SessionBlock { prev_origin: some(), ..session() }),
+            time: time(),
+            v: 1,
+            ..Predicate::default()
+        };
+        action_blocks(&mut predicate);
+        about_the_log(&mut predicate, kind);
+        about_the_operator(&mut predicate, kind);
+        about_the_session(&mut predicate, kind);
+        let statement = Statement::new(predicate, "localhost/1".into(), digest().to_hex());
+        let payload = write_statement(&statement).unwrap();
+        assert!(canonical(&payload), "{}", String::from_utf8_lossy(&payload));
+        let read = read_payload(&payload).unwrap();
+        assert_eq!(read.statement, statement);
+        assert_eq!(read.unknown, Vec::<String>::new());
+        assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        Outline::read(&payload).unwrap();
+    }
+}

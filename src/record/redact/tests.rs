@@ -1,0 +1,145 @@
+use super::*;
+
+/// Secrets of every kind that is promised, none of them real.
+const CANARIES: [&str; 22] = [
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "github_pat_11ABCDEFG0aBcDeFgHiJkL_mNoPqRsTuVwXyZ0123456789",
+    "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+    "sk-proj-abcdEFGH1234ijklMNOP5678",
+    "sk-ant-api03-abc-DEF-123-ghi",
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "rk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq\nabc\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA",
+    "glpat-abcdefghij0123456789",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "SG.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf09kqeF8tAmbihYzrnopKc1s5cr",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "dGhpcyBpcyBub3QgYSBzZWNyZXQgYnV0IGxvb2tz9fQ2xk7",
+    "Zx8Kq2Lm9Vb4Nc7Tp1Rs6Yw3Hd5Jf0Ga",
+    "https://user:hunter2horse@internal.example/path",
+    "https://8f2a77c1d5@github.example/repo.git",
+];
+
+/// The part of a canary that must be gone: for URLs only the part in front of the host is secret.
+fn secret_part(canary: &str) -> &str {
+    canary.strip_prefix("https://").and_then(|rest| rest.split('@').next()).unwrap_or(canary)
+}
+
+#[test]
+fn finds_canaries_wherever_they_stand() {
+    for canary in CANARIES {
+        let secret = secret_part(canary);
+        for running in
+            [canary.to_owned(), format!("use {canary} now"), format!("x=({canary})"), format!("/a/b?k={canary}&c")]
+        {
+            let redacted = text(&running);
+            assert!(!redacted.text.contains(secret), "{running}\n{}", redacted.text);
+            assert!(redacted.count > 0);
+        }
+        let string = serde_json::to_string(canary).unwrap();
+        for document in [
+            format!(r#"{{"q": {string}, "n": 1.50}}"#),
+            format!(r#"[[{string}]]"#),
+            format!(r#"{{"note": {}}}"#, serde_json::to_string(&format!("first\nthen {canary}\tend")).unwrap()),
+            format!(r#"{{"inner": {}}}"#, serde_json::to_string(&format!(r#"{{"a":{string}}}"#)).unwrap()),
+        ] {
+            let redacted = json_or_text(document.as_bytes());
+            let shown = serde_json::to_string(secret).unwrap();
+            assert!(!redacted.text.contains(shown.trim_matches('"')), "{document}\n{}", redacted.text);
+            serde_json::from_str::<serde_json::Value>(&redacted.text).expect("still JSON");
+        }
+    }
+}
+
+#[test]
+fn names_give_values_away() {
+    for (document, expected) in [
+        (r#"{"password": "hunter2", "user": "bob"}"#, r#"{"password": "[redacted:password]", "user": "bob"}"#),
+        (r#"{"X-Api-Key":"k1","n":1e2}"#, r#"{"X-Api-Key":"[redacted:api_key]","n":1e2}"#),
+        (r#"{"pin": 1234, "max_tokens": 100}"#, r#"{"pin": "[redacted:pin]", "max_tokens": 100}"#),
+        (r#"{"tokens": 12, "token": ""}"#, r#"{"tokens": 12, "token": ""}"#),
+        (
+            r#"{"secrets":{"a":["x",true,null]},"b":"x"}"#,
+            r#"{"secrets":{"a":["[redacted:secret]",true,null]},"b":"x"}"#,
+        ),
+        (r#"{"p\u0061ssword":"x"}"#, r#"{"p\u0061ssword":"[redacted:password]"}"#),
+        (
+            r#"[{"name":"DB_PASSWORD","value":"x"},{"name":"HOST","value":"y"}]"#,
+            r#"[{"name":"DB_PASSWORD","value":"[redacted:password]"},{"name":"HOST","value":"y"}]"#,
+        ),
+        (r#"["psql","--password","x","-v"]"#, r#"["psql","--password","[redacted:password]","-v"]"#),
+        (r#"{"AKIAIOSFODNN7EXAMPLE":1}"#, r#"{"[redacted:aws_access_key]":1}"#),
+        (r#"{"h":"Bearer abc"}"#, r#"{"h":"Bearer [redacted:bearer]"}"#),
+        (r#"{"body":"{\"password\":\"x\\\"y\"}"}"#, r#"{"body":"{\"password\":\"[redacted:password]\\\"y\"}"}"#),
+    ] {
+        assert_eq!(json_or_text(document.as_bytes()).text, expected);
+    }
+}
+
+#[test]
+fn assignments_in_running_text() {
+    for (running, expected) in [
+        ("PASSWORD=hunter2 make", "PASSWORD=[redacted:password] make"),
+        ("api_key: 'a b', x: 1", "api_key: '[redacted:api_key]', x: 1"),
+        ("curl -H 'Authorization: Basic dXNlcjpwYXNz' url", "curl -H 'Authorization: [redacted:authorization]' url"),
+        ("Cookie: a=b; c=d\nHost: x", "Cookie: [redacted:cookie]\nHost: x"),
+        ("login --token abc --user bob", "login --token [redacted:token] --user bob"),
+        ("postgres://app:p@ss@db.example:5432/x", "postgres://[redacted:url_userinfo]@db.example:5432/x"),
+        ("ssh://git@host.example/x", "ssh://git@host.example/x"),
+        ("https://a.example/cb?access_token=abc&state=1", "https://a.example/cb?access_token=[redacted:token]&state=1"),
+        ("Bearer abcdef123456 was sent", "Bearer [redacted:bearer] was sent"),
+    ] {
+        assert_eq!(text(running).text, expected);
+    }
+}
+
+#[test]
+fn leaves_what_an_investigator_needs() {
+    for running in [
+        "SELECT * FROM customers WHERE id = 42 AND email = 'a@b.example'",
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "017f22e2-79b0-7fff-bfff-ffffffffffff",
+        "act_017f22e2-79b0-7fff-bfff-ffffffffffff",
+        "/usr/local/lib/python3.11/site-packages/pydantic/v1/_internal/main.py",
+        "https://example.com/docs/2026/getting-started-with-agents?page=2",
+        "com.example.payments.v2.CreatePaymentMethodConfigurationRequestHandler1",
+        "getCustomerAccountByIdentifierAndRegion2FromDatabase",
+        "arn:aws:s3:::aws-security-data-lake-us-east-1-abcdef123456",
+        "The bearer of this letter has basic knowledge and a token of thanks.",
+        "risk-based sk-learn-extensions-and-other-words",
+        "2026-11-20T18:08:35.123456Z",
+        "eyJ is how tokens begin",
+    ] {
+        assert_eq!(text(running), Redacted { text: running.into(), count: 0, members: None });
+    }
+    let document = r#"{ "a" : 12345678901234567890123, "b" : [1e2 , "é\u0041\n"] }"#;
+    let redacted = json_or_text(document.as_bytes());
+    assert_eq!((redacted.text, redacted.count, redacted.members), (document.into(), 0, Some(2)));
+}
+
+#[test]
+fn takes_anything() {
+    for bytes in
+        [&b""[..], b"{", b"\xff\xfe", b"=", b"://", b"-----BEGIN PRIVATE KEY-----", b"password", b"password=", b"\"\\"]
+    {
+        let _ = json_or_text(bytes);
+    }
+    assert_eq!(json_or_text(b"\xff password=x").text, "\u{fffd} password=[redacted:password]");
+}
+
+proptest::proptest! {
+    #[test]
+    fn never_panics_and_settles(running in ".{0,200}") {
+        let once = text(&running).text.into_owned();
+        // A second pass finds nothing that the first one left.
+        let markers = once.replace("[redacted:", "");
+        proptest::prop_assert!(markers.len() <= running.len() + once.matches("[redacted:").count() * 16);
+        let _ = json_or_text(serde_json::to_string(&running).unwrap().as_bytes());
+    }
+}
