@@ -20,7 +20,7 @@ pub struct SessionContext {
     /// What the user asked for, when known.
     pub intent: Option<Intent>,
     /// Earlier actions, oldest first, bounded (AARM ).
-    pub history: Arc<[PriorAction]>,
+    pub history: Arc<[Arc<PriorAction>]>,
     /// Actions observed so far, this one not counted.
     pub action_count: u64,
     /// The highest data level seen; `None` before any data was seen.
