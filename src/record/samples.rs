@@ -112,7 +112,7 @@ pub(crate) fn context(session: &str) -> SessionContext {
         started: Timestamp::from_secs(1_795_209_100),
         now: Timestamp::from_secs(1_795_209_298),
         intent: Some(Intent { text: "Prepare for the Johnson meeting".into(), source: IntentSource::Host }),
-        history: Arc::from([prior]),
+        history: Arc::from([Arc::new(prior)]),
         action_count: 1,
         level: Some((DataLevel::Confidential, LevelSource::Label)),
         labels: Arc::from([Arc::from("PII")]),

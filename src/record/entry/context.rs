@@ -84,7 +84,7 @@ impl<'a> ContextBlock<'a> {
             labels: take_fitting(labels, LABELS_BUDGET, |label| json_bytes(label)),
             labels_total: context.labels.len() as u64,
             level: context.level.map(|(value, source)| LevelBlock { source, value }),
-            prior_actions: context.history.iter().skip(skipped).map(PriorActionBlock::of).collect(),
+            prior_actions: context.history.iter().skip(skipped).map(|prior| PriorActionBlock::of(prior)).collect(),
             started: context.started,
         }
     }

@@ -100,6 +100,8 @@ pub struct SessionBlock<'a> {
     pub prev_origin: Option<Text<'a>>,
     /// Place in the chain, from 0, without gaps.
     pub seq: u64,
+    /// The day of the vault that holds the key of this entry's salts; null when the entry made none.
+    pub vault_day: Option<Text<'a>>,
 }
 
 /// When the entry was made, by the clock of the machine that made it.

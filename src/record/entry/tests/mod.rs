@@ -32,6 +32,7 @@ fn session() -> SessionBlock<'static> {
         prev: Some(Digest::of(b"previous")),
         prev_origin: None,
         seq: 17,
+        vault_day: Some("2026-11-20".into()),
     }
 }
 
@@ -222,9 +223,9 @@ fn huge(fill: &str) -> Recorded {
     let context = &mut recorded.context;
     context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken });
     context.labels = vec![long.clone(); 100].into();
-    let mut prior = context.history[0].clone();
+    let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
-    context.history = vec![prior; 100].into();
+    context.history = vec![Arc::new(prior); 100].into();
     let decision = &mut recorded.decision;
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
