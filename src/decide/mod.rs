@@ -32,6 +32,7 @@ mod ruling;
 mod schema;
 mod set;
 mod settings;
+mod shipped;
 mod splice;
 mod truth;
 
@@ -46,3 +47,4 @@ pub use permit::{Gate, Permit, PermitKind};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
+pub use shipped::shipped;
