@@ -34,6 +34,7 @@ mod set;
 mod settings;
 mod shipped;
 mod splice;
+mod tool;
 mod truth;
 
 #[cfg(test)]
@@ -42,9 +43,10 @@ mod fixture;
 mod tests;
 
 pub use frames::FramePermit;
-pub use input::{CompiledTool, Input};
+pub use input::Input;
 pub use permit::{Gate, Permit, PermitKind};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
 pub use shipped::shipped;
+pub use tool::CompiledTool;

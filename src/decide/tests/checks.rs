@@ -79,7 +79,7 @@ fn arguments_are_checked_against_the_tools_own_schema() {
 #[test]
 fn a_schema_that_is_not_known_or_not_usable_is_not_a_valid_one() {
     let mut case = Case::new("mail", "send", "{}");
-    let big = format!(r#"{{"type":"object","enum":[{}0]}}"#, "0,".repeat(10_000));
+    let big = format!(r#"{{"type":"object","enum":[{}0]}}"#, "0,".repeat(100_000));
     for schema in [
         None,
         Some("true"),
@@ -122,7 +122,45 @@ fn a_spent_budget_refuses() {
     let (decision, gate) = case.decide(&set(&text));
     assert!(matches!(gate, Gate::Closed));
     assert_eq!((decision.verdict, decision.reason_code), (Verdict::Deny, ReasonCode::EvaluationError));
-    // The same rules in shadow spend a budget of their own.
-    let (decision, _) = case.decide(&set(&text.replace("action: DENY", "action: DENY, mode: shadow")));
+    // The same rules in shadow spend a budget of their own, and leave enough for a rule behind them.
+    let shadow = text.replace("action: DENY", "action: DENY, mode: shadow");
+    let last = "  - {id: last, match: {parameters: {'**.*': {matches: x}}}, action: DENY}\n";
+    let (decision, _) = case.decide(&set(&format!("{shadow}{last}")));
     assert_eq!(decision.verdict, Verdict::Allow);
+}
+
+#[test]
+fn a_schema_that_unfolds_without_end_is_not_used() {
+    let doubling = |levels: u32| {
+        let step =
+            |n: u32| format!(r##""a{n}":{{"allOf":[{{"$ref":"#/$defs/a{0}"}},{{"$ref":"#/$defs/a{0}"}}]}},"##, n + 1);
+        let steps: String = (0..levels).map(step).collect();
+        format!(r##"{{"$defs":{{{steps}"a{levels}":{{"type":"object"}}}},"$ref":"#/$defs/a0"}}"##)
+    };
+    assert_eq!(tool(&doubling(8)).problem(), None);
+    for levels in [14, 60, 3_000] {
+        assert!(tool(&doubling(levels)).problem().is_some(), "{levels}");
+    }
+    // References that lead back to themselves end.
+    for schema in
+        [r##"{"$ref":"#"}"##, r##"{"$defs":{"a":{"$ref":"#b"},"b":{"$anchor":"b","$ref":"#/$defs/a"}},"$ref":"#b"}"##]
+    {
+        let mut case = Case::new("mail", "send", r#"{"x":1}"#);
+        case.tool = Some(tool(schema));
+        assert_eq!(decide(&case, Settings::default()).verdict, Verdict::Allow, "{schema}");
+    }
+}
+
+#[test]
+fn the_deepest_schema_on_the_deepest_arguments_fits_the_stack() {
+    // Each level of the arguments goes down a chain of references that is as long as it may be.
+    let chain: String =
+        (0..13).map(|n| format!(r##""a{n}":{{"allOf":[{{"$ref":"#/$defs/a{}"}}]}},"##, n + 1)).collect();
+    let schema = format!(
+        r##"{{"$defs":{{{chain}"a13":{{"items":{{"$ref":"#/$defs/a0"}},"properties":{{"x":{{"$ref":"#/$defs/a0"}}}}}}}},"$ref":"#/$defs/a0"}}"##
+    );
+    let mut case = Case::new("mail", "send", &format!(r#"{{"x":{}1{}}}"#, "[".repeat(60), "]".repeat(60)));
+    case.tool = Some(tool(&schema));
+    assert_eq!(case.tool.as_ref().and_then(|tool| tool.problem()), None);
+    assert_eq!(decide(&case, Settings::default()).verdict, Verdict::Allow);
 }

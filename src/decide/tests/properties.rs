@@ -99,7 +99,7 @@ fn forwards(set: &PolicySet, case: &Case) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_added_denial_never_turns_a_refusal_into_a_forward(
