@@ -16,6 +16,7 @@ mod checks;
 mod combine;
 mod condition;
 mod datum;
+mod destination;
 mod domain;
 mod evaluate;
 mod field;

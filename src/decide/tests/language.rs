@@ -290,6 +290,7 @@ fn what_makes_no_sense_does_not_load() {
         rule("action: STEP_UP, escalation: {after: 60}"),
         rule("action: ALLOW, classification: context_dependent_deny"),
         rule("action: DENY, threshold: 2"),
+        rule("action: ALLOW, constraints: {parameters.to: {external: false}}"),
         matching("parameters: {a: {matches: '('}}"),
         matching("parameters: {a: {matches: '(?=x)'}}"),
         matching("parameters: {a: {matches: '(a{1000}){1000}'}}"),
