@@ -1,9 +1,10 @@
 //! What is checked before any rule: somebody acts, the agent may reach the server, and the arguments are what the tool
 //! says it takes. Each failure is an ordinary decision with a reason and a receipt.
 
-use super::input::{CompiledTool, Input};
+use super::input::Input;
 use super::ruling::Ruling;
 use super::settings::{SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
+use super::tool::CompiledTool;
 use crate::model::{Digest, ReasonCode, Verdict};
 
 /// Longest JSON pointer in a reason, bytes. A pointer can hold member names that the caller made up.

@@ -1,1 +1,4 @@
 //! The manual.
+
+#[doc = include_str!("policies.md")]
+pub mod policies {}
