@@ -76,13 +76,19 @@ impl Recovery<'_> {
         }
         let recovered = self.copy(&pieces, number, size)?;
         let kept = [&recovered.active.path, &self.layout.spare()];
-        for path in old.iter().chain(&others).filter(|path| !kept.contains(path)) {
+        let temporary = self.temporary();
+        for path in old.iter().chain(&others).filter(|path| !kept.contains(path) && **path != temporary) {
             let removed = self.disk.remove_file(path);
             removed.map_err(RecordError::on(Operation::Remove, path))?;
         }
         // Before the first new entry: an old segment beside it would look like a log that forks.
         Publisher::new(Arc::clone(self.disk), self.layout.root()).sync_dir_of(&recovered.active.path)?;
         Ok(recovered)
+    }
+
+    /// The new segment before it has its name. One that an interrupted recovery left is overwritten.
+    fn temporary(&self) -> PathBuf {
+        self.layout.wal().join("recovered.tmp")
     }
 
     /// The segments in the order in which they were made, and the other files beside them.
@@ -156,7 +162,7 @@ impl Recovery<'_> {
     fn copy(&self, pieces: &[Piece], number: u64, size: u64) -> Result<Recovered, RecordError> {
         let needed: u64 = pieces.iter().map(|piece| piece.bytes).sum();
         let bytes = self.first_segment_bytes + needed.next_multiple_of(4_096);
-        let temporary = self.layout.wal().join("recovered.tmp");
+        let temporary = self.temporary();
         let file = make_zeros(&**self.disk, &temporary, bytes, || true)?;
         let header =
             Header { log_id: self.log_id, first_index: self.settled, number, created_unix_ns: self.now_unix_ns };

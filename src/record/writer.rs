@@ -119,6 +119,7 @@ impl Writer {
         self.shared.disk.rename(&from, &path).map_err(RecordError::on(Operation::Rename, &path))?;
         Publisher::new(Arc::clone(&self.shared.disk), self.shared.layout.root()).sync_dir_of(&path)?;
         // COMMIT POINT: the segment has its name and its header. Only now may it hold entries.
+        self.shared.room.rolled();
         self.active = Arc::new(Segment::new(header, path, spare.file, spare.bytes));
         self.offset = HEADER_BYTES as u64;
         self.shared.segments().push(Arc::clone(&self.active));

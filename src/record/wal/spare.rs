@@ -50,6 +50,8 @@ struct State {
     failed: bool,
     full: bool,
     closing: bool,
+    /// The writer is giving the spare another name. Until then the name is not free for the next.
+    rolling: bool,
     /// Slots that are free, held, or taken by an entry that is not written yet.
     about: SlotCount,
 }
@@ -58,7 +60,8 @@ impl Room {
     pub(crate) fn new(limit: SlotCount, active_bytes_left: u64, spare: Option<Spare>) -> Self {
         let has_spare = watch::Sender::new(spare.is_some());
         let about = SlotCount::default();
-        let state = State { active_bytes_left, spare, failed: false, full: false, closing: false, about };
+        let state =
+            State { active_bytes_left, spare, failed: false, full: false, closing: false, rolling: false, about };
         let room = Self {
             ordinary: Arc::new(Semaphore::new(0)),
             reserved: Arc::new(Semaphore::new(0)),
@@ -96,14 +99,21 @@ impl Room {
         self.hand_out(&mut state);
     }
 
-    /// The spare, for the writer to make it the active segment. There is one: its slots were counted.
+    /// The spare, for the writer to make it the active segment. There is one: its slots were counted. The next is not
+    /// begun before [`Self::rolled`]: it would take the name of this one from under the writer.
     pub(crate) fn take_spare(&self) -> Option<Spare> {
         let mut state = self.state();
         let spare = state.spare.take()?;
         state.active_bytes_left = spare.bytes.saturating_sub(HEADER_BYTES as u64);
+        state.rolling = true;
         self.has_spare.send_replace(false);
-        self.wake.notify_all();
         Some(spare)
+    }
+
+    /// The spare that was taken has its own name now, on the device.
+    pub(crate) fn rolled(&self) {
+        self.state().rolling = false;
+        self.wake.notify_all();
     }
 
     /// No more slots, no more spares.
@@ -128,7 +138,6 @@ impl Room {
                 Ok(spare) if !state.closing => {
                     state.spare = Some(spare);
                     state.failed = false;
-                    self.has_spare.send_replace(true);
                 }
                 Ok(_) => return Ok(()),
                 Err(error) if is_fatal(&error) => return Err(error),
@@ -149,7 +158,7 @@ impl Room {
             let waited = self.wake.wait_timeout(state, RETRY);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        while state.spare.is_some() && !state.closing {
+        while (state.spare.is_some() || state.rolling) && !state.closing {
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         !state.closing
@@ -167,6 +176,8 @@ impl Room {
         let more = ordinary.saturating_sub(state.about.ordinary);
         self.ordinary.add_permits(more);
         state.about.ordinary += more;
+        let spare = state.spare.is_some();
+        self.has_spare.send_if_modified(|was| std::mem::replace(was, spare) != spare);
         state.full = state.failed && ordinary == 0;
         let healthy = !state.full && !state.closing;
         self.healthy.send_if_modified(|was| std::mem::replace(was, healthy) != healthy);
