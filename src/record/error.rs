@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::checkpoint::NoteError;
 use super::disk::Operation;
-use crate::model::{Refusal, RefusalKind, with_causes};
 
 /// The log refused to start, to take an entry or to read one. Cloned to every caller that waits.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -126,14 +125,5 @@ impl RecordError {
         let Self::Disk { operation, source, .. } = self else { return false };
         let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         full && !matches!(operation, Operation::Sync | Operation::SyncDir)
-    }
-}
-
-impl RecordError {
-    /// What a caller is told whose call cannot be recorded: nothing was done (design §10).
-    #[must_use]
-    pub fn refusal(&self) -> Refusal {
-        let outside = "Refused by Countersign: the evidence of this call cannot be written, so it was not made.";
-        Refusal::new(RefusalKind::LogUnavailable, outside, with_causes(self))
     }
 }

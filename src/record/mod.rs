@@ -19,7 +19,6 @@ pub mod keys;
 pub mod merkle;
 pub mod tiles;
 
-pub mod entry;
 mod error;
 mod instance;
 mod integrate;
@@ -30,8 +29,6 @@ mod publish;
 mod queue;
 mod read;
 mod recover;
-mod recorder;
-pub mod redact;
 mod shared;
 mod wal;
 mod writer;
@@ -47,9 +44,6 @@ pub use instance::Instance;
 pub use keys::{EpochKey, PublicKey, SigningKey, SigningKeys};
 pub use log::Log;
 pub use queue::{Appended, Slot};
-pub use recorder::{Chain, ControlFact, Decided, DecisionFacts, Recorder, Reservation, Recovered};
-pub use entry::ParametersMode;
-pub use disk::RealDisk;
 pub use read::StoredEntry;
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
 
@@ -85,8 +79,6 @@ pub struct Config {
     pub checkpoint_interval_ms: u64,
     /// Checkpoints kept in `cp.prev`, for consistency checks.
     pub checkpoints_kept: usize,
-    /// How arguments stand in entries.
-    pub parameters: ParametersMode,
 }
 
 impl Default for Config {
@@ -104,7 +96,6 @@ impl Default for Config {
             tail_bytes_max: 8 << 20,
             checkpoint_interval_ms: 1_000,
             checkpoints_kept: 1_000,
-            parameters: ParametersMode::Redacted,
         }
     }
 }
@@ -122,7 +113,5 @@ pub struct Opened {
     pub recovered_from_wal: u64,
 }
 
-#[cfg(test)]
-mod samples;
 #[cfg(test)]
 mod tests;

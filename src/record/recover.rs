@@ -75,15 +75,20 @@ impl Recovery<'_> {
             return Err(RecordError::Truncated { first, end: size, size: self.promised });
         }
         let recovered = self.copy(&pieces, number, size)?;
-        // One that a recovery before this left behind has just become the active segment.
-        let kept = [&recovered.active.path, &self.layout.spare(), &self.temporary()];
-        for path in old.iter().chain(&others).filter(|path| !kept.contains(path)) {
+        let kept = [&recovered.active.path, &self.layout.spare()];
+        let temporary = self.temporary();
+        for path in old.iter().chain(&others).filter(|path| !kept.contains(path) && **path != temporary) {
             let removed = self.disk.remove_file(path);
             removed.map_err(RecordError::on(Operation::Remove, path))?;
         }
         // Before the first new entry: an old segment beside it would look like a log that forks.
         Publisher::new(Arc::clone(self.disk), self.layout.root()).sync_dir_of(&recovered.active.path)?;
         Ok(recovered)
+    }
+
+    /// The new segment before it has its name. One that an interrupted recovery left is overwritten.
+    fn temporary(&self) -> PathBuf {
+        self.layout.wal().join("recovered.tmp")
     }
 
     /// The segments in the order in which they were made, and the other files beside them.
@@ -152,10 +157,6 @@ impl Recovery<'_> {
         let (offset, start) = offset.unwrap_or((stopped.offset, stopped.index));
         let piece = Piece { offset, entries: start..stopped.index, bytes: stopped.offset - offset, segment };
         Ok((piece, stopped))
-    }
-
-    fn temporary(&self) -> PathBuf {
-        self.layout.wal().join("recovered.tmp")
     }
 
     fn copy(&self, pieces: &[Piece], number: u64, size: u64) -> Result<Recovered, RecordError> {

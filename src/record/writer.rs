@@ -118,8 +118,7 @@ impl Writer {
         spare.file.sync().map_err(RecordError::on(Operation::Sync, &from))?;
         self.shared.disk.rename(&from, &path).map_err(RecordError::on(Operation::Rename, &path))?;
         Publisher::new(Arc::clone(&self.shared.disk), self.shared.layout.root()).sync_dir_of(&path)?;
-        // COMMIT POINT: the segment has its name and its header. Only now may it hold entries, and only now may another
-        // file be called the spare.
+        // COMMIT POINT: the segment has its name and its header. Only now may it hold entries.
         self.shared.room.rolled();
         self.active = Arc::new(Segment::new(header, path, spare.file, spare.bytes));
         self.offset = HEADER_BYTES as u64;

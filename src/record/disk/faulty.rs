@@ -158,7 +158,8 @@ impl State {
                 return Err(io::Error::from_raw_os_error(EROFS));
             }
         }
-        let hit = |rule: &Rule| rule.operation == operation && path.to_string_lossy().contains(rule.path_part.as_str());
+        let path = path.to_string_lossy();
+        let hit = |rule: &Rule| rule.operation == operation && path.contains(rule.path_part.as_str());
         let Some(position) = self.rules.iter().position(hit) else { return Ok(()) };
         if let Some(rule) = self.rules.get_mut(position).filter(|rule| rule.skip > 0) {
             rule.skip -= 1;
@@ -173,17 +174,20 @@ impl State {
         self.pending.push((directory.to_owned(), change));
     }
 
-    /// What a file is called now: it may have been renamed since it was opened.
-    fn path_of(&self, inode: u64, opened: &Path) -> PathBuf {
-        let named = self.live.iter().find(|(_, node)| **node == Node::File(inode));
-        named.map_or_else(|| opened.to_owned(), |(path, _)| path.clone())
-    }
-
     fn file(&self, path: &Path) -> io::Result<u64> {
         match self.live.get(path) {
             Some(Node::File(id)) => Ok(*id),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+
+    /// Under which name a file that was opened as `path` is found now: rules speak of names.
+    fn name(&self, inode: u64, path: &Path) -> PathBuf {
+        if self.rules.is_empty() || self.live.get(path) == Some(&Node::File(inode)) {
+            return path.to_owned();
+        }
+        let now = self.live.iter().find(|(_, node)| **node == Node::File(inode));
+        now.map_or(path, |(path, _)| path).to_owned()
     }
 
     fn used_bytes(&self) -> usize {
@@ -213,8 +217,8 @@ struct FaultyFile {
 impl FaultyFile {
     fn with<T>(&self, operation: Operation, act: impl FnOnce(&mut Inode) -> T) -> io::Result<T> {
         let mut state = self.disk.state();
-        let path = state.path_of(self.inode, &self.path);
-        state.admit(operation, &path)?;
+        let name = state.name(self.inode, &self.path);
+        state.admit(operation, &name)?;
         state.inodes.get_mut(&self.inode).map(act).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
@@ -236,8 +240,8 @@ impl DiskFile for FaultyFile {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut state = self.disk.state();
         let was_off = state.off;
-        let path = state.path_of(self.inode, &self.path);
-        let admitted = state.admit(Operation::Write, &path);
+        let name = state.name(self.inode, &self.path);
+        let admitted = state.admit(Operation::Write, &name);
         // A write that is under way when the power goes may have reached the device in part.
         let torn = !was_off && state.off;
         let free = state.space_bytes.map(|space| space.saturating_sub(state.used_bytes() as u64));
@@ -254,8 +258,8 @@ impl DiskFile for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        let path = state.path_of(self.inode, &self.path);
-        let admitted = state.admit(Operation::Sync, &path);
+        let name = state.name(self.inode, &self.path);
+        let admitted = state.admit(Operation::Sync, &name);
         let off = state.off;
         let inode = state.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
         match &admitted {

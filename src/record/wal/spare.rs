@@ -50,7 +50,7 @@ struct State {
     failed: bool,
     full: bool,
     closing: bool,
-    /// The writer has the spare but has not named it yet: the next one would take its name away.
+    /// The writer is giving the spare another name. Until then the name is not free for the next.
     rolling: bool,
     /// Slots that are free, held, or taken by an entry that is not written yet.
     about: SlotCount,
@@ -60,7 +60,8 @@ impl Room {
     pub(crate) fn new(limit: SlotCount, active_bytes_left: u64, spare: Option<Spare>) -> Self {
         let has_spare = watch::Sender::new(spare.is_some());
         let about = SlotCount::default();
-        let state = State { active_bytes_left, spare, failed: false, full: false, closing: false, rolling: false, about };
+        let state =
+            State { active_bytes_left, spare, failed: false, full: false, closing: false, rolling: false, about };
         let room = Self {
             ordinary: Arc::new(Semaphore::new(0)),
             reserved: Arc::new(Semaphore::new(0)),
@@ -98,8 +99,8 @@ impl Room {
         self.hand_out(&mut state);
     }
 
-    /// The spare, for the writer to make it the active segment. There is one: its slots were counted. The next one is
-    /// not begun before [`Self::rolled`]: both are called the same until then.
+    /// The spare, for the writer to make it the active segment. There is one: its slots were counted. The next is not
+    /// begun before [`Self::rolled`]: it would take the name of this one from under the writer.
     pub(crate) fn take_spare(&self) -> Option<Spare> {
         let mut state = self.state();
         let spare = state.spare.take()?;
@@ -109,7 +110,7 @@ impl Room {
         Some(spare)
     }
 
-    /// The spare that was taken has its own name on the device.
+    /// The spare that was taken has its own name now, on the device.
     pub(crate) fn rolled(&self) {
         self.state().rolling = false;
         self.wake.notify_all();
@@ -147,8 +148,6 @@ impl Room {
                 }
             }
             self.hand_out(&mut state);
-            // Last: whoever is told finds the room.
-            self.has_spare.send_replace(state.spare.is_some());
         }
         Ok(())
     }
@@ -177,6 +176,8 @@ impl Room {
         let more = ordinary.saturating_sub(state.about.ordinary);
         self.ordinary.add_permits(more);
         state.about.ordinary += more;
+        let spare = state.spare.is_some();
+        self.has_spare.send_if_modified(|was| std::mem::replace(was, spare) != spare);
         state.full = state.failed && ordinary == 0;
         let healthy = !state.full && !state.closing;
         self.healthy.send_if_modified(|was| std::mem::replace(was, healthy) != healthy);
