@@ -20,7 +20,9 @@ use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
 use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
-use crate::record::{ControlFact, Log, RealDisk, RecordError, Recorder};
+use crate::record::disk::RealDisk;
+use crate::record::entry::LoadedPolicy;
+use crate::record::{ControlFact, Log, RecordError, Recorder};
 use crate::{console, identify};
 
 /// The shipped policy for whoever names none.
@@ -122,7 +124,13 @@ impl Core {
 
     async fn record_start(&self) -> Result<(), BuildError> {
         let policies = self.mediator.policies.load_full();
-        let fact = ControlFact::policies_loaded(policies.hash(), policies.policies());
+        let loaded = policies.policies().map(|policy| LoadedPolicy {
+            hash: policy.reference.hash,
+            policy_id: policy.reference.policy_id.to_string().into(),
+            rules: u64::try_from(policy.rules).unwrap_or(u64::MAX),
+            version: policy.reference.version.to_string().into(),
+        });
+        let fact = ControlFact::policies_loaded(policies.hash(), loaded);
         let written = self.mediator.recorder.control(fact).await;
         written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
     }

@@ -10,6 +10,9 @@ use super::disk::Operation;
 /// The log refused to start, to take an entry or to read one. Cloned to every caller that waits.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
+    /// An entry could not be put together.
+    #[error("build an entry")]
+    Build(#[source] Arc<serde_json::Error>),
     /// The log was closed, or is closing.
     #[error("the log is closed")]
     Closed,
@@ -76,6 +79,9 @@ pub enum RecordError {
         #[source]
         source: NoteError,
     },
+    /// An outcome was told of an action that was not forwarded.
+    #[error("an action that was refused has no outcome")]
+    NotForwarded,
     /// A write or sync failed earlier. Nobody can know what is on the device, so nothing more is written by this
     /// process.
     #[error("the log takes no more entries in this process")]
@@ -95,6 +101,15 @@ pub enum RecordError {
     /// A thread of the log could not be started, or ended unexpectedly.
     #[error("thread `{0}` of the log")]
     Thread(&'static str, #[source] Option<Arc<io::Error>>),
+    /// An entry of an earlier run cannot be read, perhaps because a later version of this program wrote it.
+    #[error("read entry {index} of an earlier run")]
+    Unreadable {
+        /// Its place in the log.
+        index: u64,
+        /// Why.
+        #[source]
+        reason: Arc<super::recorder::Unreadable>,
+    },
     /// Entries that a durable checkpoint covers are gone.
     #[error("the log holds entries {first} to {end}, its checkpoint covers {size}: entries are missing")]
     Truncated {

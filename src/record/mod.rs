@@ -14,9 +14,11 @@
 
 pub mod checkpoint;
 pub mod disk;
+pub mod entry;
 pub mod envelope;
 pub mod keys;
 pub mod merkle;
+pub mod redact;
 pub mod tiles;
 
 mod error;
@@ -28,8 +30,10 @@ mod open;
 mod publish;
 mod queue;
 mod read;
+mod recorder;
 mod recover;
 mod shared;
+mod vault;
 mod wal;
 mod writer;
 
@@ -38,13 +42,18 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
+pub use disk::RealDisk;
 pub use envelope::{Envelope, EnvelopeError, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
+pub use entry::ParametersMode;
 pub use error::RecordError;
 pub use instance::Instance;
 pub use keys::{EpochKey, PublicKey, SigningKey, SigningKeys};
 pub use log::Log;
 pub use queue::{Appended, Slot};
 pub use read::StoredEntry;
+pub use recorder::{
+    Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, Recorder, Recovered, Reservation, Unreadable,
+};
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
 
 use crate::model::InstanceId;
@@ -77,6 +86,8 @@ pub struct Config {
     /// Milliseconds from one checkpoint to the next while the log grows. What was written since the last one can be cut
     /// off without a trace on this machine, so it is short.
     pub checkpoint_interval_ms: u64,
+    /// How much of the arguments of actions is kept.
+    pub parameters: ParametersMode,
     /// Checkpoints kept in `cp.prev`, for consistency checks.
     pub checkpoints_kept: usize,
 }
@@ -95,6 +106,7 @@ impl Default for Config {
             queue_entries_max: 4_096,
             tail_bytes_max: 8 << 20,
             checkpoint_interval_ms: 1_000,
+            parameters: ParametersMode::Redacted,
             checkpoints_kept: 1_000,
         }
     }
@@ -113,5 +125,7 @@ pub struct Opened {
     pub recovered_from_wal: u64,
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
