@@ -169,3 +169,12 @@ pub(crate) fn outcome(status: OutcomeStatus) -> Outcome {
         server_version: Some("postgres-mcp 1.0.0".into()),
     }
 }
+
+/// A directory for one test; the test removes it.
+pub(crate) fn scratch(name: &str) -> std::path::PathBuf {
+    let random = crate::net::random_bytes::<8>().unwrap();
+    let directory =
+        std::env::temp_dir().join(format!("countersign-{name}-{}", Digest::of(&random).to_hex().get(..16).unwrap()));
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}

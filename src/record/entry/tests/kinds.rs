@@ -183,7 +183,13 @@ fn about_the_operator(predicate: &mut Predicate<'static>, kind: Kind) {
                 error: some(),
                 hash: digest(),
                 loaded: true,
-                policies: vec![LoadedPolicy { hash: digest(), policy_id: text(), rules: 1, version: text() }],
+                policies: vec![LoadedPolicy {
+                    hash: digest(),
+                    policy_id: text(),
+                    rules: 1,
+                    shadow_rules: 1,
+                    version: text(),
+                }],
                 policies_total: 1,
                 previous: Some(digest()),
             }));
