@@ -359,3 +359,4 @@ fn outlines_are_quick_to_read() {
 }
 
 mod kinds;
+mod manual;
