@@ -8,6 +8,7 @@ mod chain;
 mod control;
 mod decided;
 mod recover;
+mod unsettled;
 mod write;
 
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use super::{Config, Log, Opened, RecordError, Slot};
 pub use chain::Chain;
 pub use control::{ControlFact, FoldedRefusals};
 pub use decided::Decided;
-pub use recover::{Recovered, Unreadable};
+pub use recover::Recovered;
+pub use unsettled::Unreadable;
 
 use chain::Chains;
 use write::Random;

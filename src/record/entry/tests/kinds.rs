@@ -250,6 +250,12 @@ fn about_the_operator(predicate: &mut Predicate<'static>, kind: Kind) {
                 }],
             }));
         }
+        _ => {}
+    }
+}
+
+fn about_delivery(predicate: &mut Predicate<'static>, kind: Kind) {
+    match kind {
         Kind::ExportCheckpoint => {
             predicate.export_checkpoint = Some(Box::new(ExportCheckpointBlock {
                 destinations: vec![DestinationCount {
@@ -349,6 +355,7 @@ pub(super) fn filled(kind: Kind) -> Statement<'static> {
     action_blocks(&mut predicate);
     about_the_log(&mut predicate, kind);
     about_the_operator(&mut predicate, kind);
+    about_delivery(&mut predicate, kind);
     about_the_session(&mut predicate, kind);
     Statement::new(predicate, "localhost/1".into(), digest().to_hex())
 }
