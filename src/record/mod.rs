@@ -42,6 +42,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
+pub use disk::RealDisk;
 pub use envelope::{Envelope, EnvelopeError, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
 pub use entry::ParametersMode;
 pub use error::RecordError;
