@@ -1,4 +1,4 @@
 //! The manual.
 
-#[doc = include_str!("policies.md")]
-pub mod policies {}
+#[doc = include_str!("log_format.md")]
+pub mod log_format {}
