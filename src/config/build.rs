@@ -124,15 +124,11 @@ impl Core {
 
     async fn record_start(&self) -> Result<(), BuildError> {
         let policies = self.mediator.policies.load_full();
-        let loaded = policies.policies().map(|policy| LoadedPolicy {
-            hash: policy.reference.hash,
-            policy_id: policy.reference.policy_id.to_string().into(),
-            rules: u64::try_from(policy.rules).unwrap_or(u64::MAX),
-            version: policy.reference.version.to_string().into(),
-        });
+        let loaded =
+            policies.policies().map(|policy| LoadedPolicy::of(&policy.reference, policy.rules, policy.shadow_rules));
         let fact = ControlFact::policies_loaded(policies.hash(), loaded);
-        let written = self.mediator.recorder.control(fact).await;
-        written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
+        let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
+        self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
     }
 
     /// The log's origin.
@@ -254,8 +250,7 @@ async fn turned_false(health: &mut watch::Receiver<bool>) {
 pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     let mut sources = Vec::new();
     for path in &plan.policies {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {
@@ -281,7 +276,10 @@ fn open_log(plan: &Plan, clock: &Arc<dyn Clock>, notices: &mut Vec<String>) -> R
     let (log, opened) = Log::open(&settings, Arc::new(RealDisk), Arc::clone(clock)).map_err(failed)?;
     let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
     if !opened.fresh {
-        notices.push(format!("{} entries in the log, {} decisions without outcome closed as unknown", opened.size, recovered.open));
+        notices.push(format!(
+            "{} entries in the log, {} decisions without outcome closed as unknown",
+            opened.size, recovered.open
+        ));
     }
     Ok((log, recorder))
 }
@@ -310,8 +308,7 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
         };
-        let server =
-            Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        let server = Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
         servers.insert(name, server);
     }
     Ok(Upstreams::new(servers, Arc::clone(clock), AnswerLimits::default()))

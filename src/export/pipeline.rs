@@ -61,7 +61,9 @@ impl Pipeline {
                 Ok(Some(ready)) => {
                     let sending = self.destination.send(&ready.batch);
                     let sent = if stopping {
-                        tokio::time::timeout(LAST_WORDS, sending).await.unwrap_or(Err(SendError::Later("stopping".into())))
+                        tokio::time::timeout(LAST_WORDS, sending)
+                            .await
+                            .unwrap_or(Err(SendError::Later("stopping".into())))
                     } else {
                         sending.await
                     };

@@ -294,7 +294,9 @@ fn operation(method: &Arc<str>, params: Option<View<'_>>) -> Result<Arc<str>, Ma
         Some(name) if !name.is_empty() && name.len() <= OPERATION_BYTES_MAX => Ok(Arc::from(&*name)),
         // Whether the server knows the method at all is its own to say.
         None if &**method != "tools/call" => Ok(Arc::clone(method)),
-        _ => Err(Malformed::Parameters(format!("`params.{member}` must be a string of 1 to {OPERATION_BYTES_MAX} bytes"))),
+        _ => Err(Malformed::Parameters(format!(
+            "`params.{member}` must be a string of 1 to {OPERATION_BYTES_MAX} bytes"
+        ))),
     }
 }
 

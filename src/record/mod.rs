@@ -43,8 +43,8 @@ use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
 pub use disk::RealDisk;
-pub use envelope::{Envelope, EnvelopeError, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
 pub use entry::ParametersMode;
+pub use envelope::{Envelope, EnvelopeError, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
 pub use error::RecordError;
 pub use instance::Instance;
 pub use keys::{EpochKey, PublicKey, SigningKey, SigningKeys};
