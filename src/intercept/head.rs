@@ -65,6 +65,10 @@ const NOT_FORWARDED: &[&str] = &[
     "x-user-role",
 ];
 
+/// The headers with which a trusted proxy says who the caller is (AARM gateway page).
+const IDENTITY: &[&str] =
+    &["x-agent-id", "x-delegation-chain", "x-service-id", "x-session-id", "x-user-id", "x-user-role"];
+
 impl Head {
     /// One header's value as text; `None` when it is absent or not visible ASCII.
     #[must_use]
@@ -119,6 +123,7 @@ impl Head {
             session: shared("x-session-id"),
             role: shared("x-user-role"),
             delegation: shared("x-delegation-chain"),
+            ambiguous: IDENTITY.iter().any(|name| self.headers.get_all(*name).iter().nth(1).is_some()),
         };
         Credentials {
             authorization: shared("authorization"),
@@ -213,6 +218,12 @@ mod tests {
         assert!(head(&[("content-length", "1"), ("transfer-encoding", "chunked")]).check_unambiguous().is_err());
         assert!(head(&[("content-encoding", "gzip")]).check_unambiguous().is_err());
         assert!(head(&[("accept", "a"), ("accept", "b")]).check_unambiguous().is_ok());
+    }
+
+    #[test]
+    fn identity_headers_that_stand_twice_are_two_opinions() {
+        assert!(!head(&[("x-user-id", "alice"), ("x-agent-id", "a")]).credentials().proxy_headers.ambiguous);
+        assert!(head(&[("x-user-id", "mallory"), ("x-user-id", "alice")]).credentials().proxy_headers.ambiguous);
     }
 
     #[test]
