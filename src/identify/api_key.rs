@@ -140,7 +140,7 @@ mod tests {
         let (secret, hash) = mint().unwrap();
         assert!(is_api_key(secret.expose()), "{}", secret.expose());
         assert_eq!(hash, Digest::of(secret.expose().as_bytes()));
-        assert_eq!(URL_SAFE_NO_PAD.decode(&secret.expose()[4..]).unwrap().len(), 32);
+        assert_eq!(URL_SAFE_NO_PAD.decode(secret.expose().strip_prefix(PREFIX).unwrap()).unwrap().len(), 32);
         assert_ne!(mint().unwrap().1, hash);
     }
 

@@ -214,7 +214,7 @@ mod tests {
             r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#.to_owned(),
             r#"{"kty":"new"}"#.to_owned(),
         ] {
-            assert!(matches!(set(&[key.clone()]), Err(KeySetError::Empty)), "{key}");
+            assert!(matches!(set(std::slice::from_ref(&key)), Err(KeySetError::Empty)), "{key}");
             assert!(set(&[key, format!(r#"{{"use":"sig","alg":"EdDSA",{ED25519}}}"#)]).is_ok());
         }
         assert!(matches!(KeySet::parse(b"[]"), Err(KeySetError::Json(_))));
