@@ -37,6 +37,10 @@ const ONCE: &[&str] = &[
     "mcp-session-id",
 ];
 
+/// Headers by which a trusted proxy says who calls.
+const IDENTITY_HEADERS: &[&str] =
+    &["x-agent-id", "x-delegation-chain", "x-service-id", "x-session-id", "x-user-id", "x-user-role"];
+
 /// Headers that end here: they concern one connection (RFC 9110 §7.6.1), belong to this proxy, or are a credential
 /// for it. `Accept-Encoding` ends here because a compressed result could not be recorded.
 const NOT_FORWARDED: &[&str] = &[
@@ -64,10 +68,6 @@ const NOT_FORWARDED: &[&str] = &[
     "x-user-id",
     "x-user-role",
 ];
-
-/// The headers with which a trusted proxy says who the caller is (AARM gateway page).
-const IDENTITY: &[&str] =
-    &["x-agent-id", "x-delegation-chain", "x-service-id", "x-session-id", "x-user-id", "x-user-role"];
 
 impl Head {
     /// One header's value as text; `None` when it is absent or not visible ASCII.
@@ -116,14 +116,15 @@ impl Head {
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         let shared = |name: &str| self.text(name).map(Arc::from);
+        let twice = |name: &&str| self.headers.get_all(*name).iter().nth(1).is_some();
         let proxy_headers = ProxyHeaders {
+            ambiguous: IDENTITY_HEADERS.iter().any(twice),
             human: shared("x-user-id"),
             service: shared("x-service-id"),
             agent: shared("x-agent-id"),
             session: shared("x-session-id"),
             role: shared("x-user-role"),
             delegation: shared("x-delegation-chain"),
-            ambiguous: IDENTITY.iter().any(|name| self.headers.get_all(*name).iter().nth(1).is_some()),
         };
         Credentials {
             authorization: shared("authorization"),
