@@ -222,6 +222,12 @@ mod tests {
     }
 
     #[test]
+    fn identity_headers_that_stand_twice_are_two_opinions() {
+        assert!(!head(&[("x-user-id", "alice"), ("x-agent-id", "a")]).credentials().proxy_headers.ambiguous);
+        assert!(head(&[("x-user-id", "mallory"), ("x-user-id", "alice")]).credentials().proxy_headers.ambiguous);
+    }
+
+    #[test]
     fn credentials_and_connection_headers_do_not_travel() {
         let head = head(&[
             ("authorization", "Bearer x"),
