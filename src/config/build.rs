@@ -99,7 +99,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
         let policies = compile_policies(plan)?;
-        let agents = (!plan.config.agents.is_empty()).then_some(plan.config.agents.as_slice());
+        let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
         let (log, recorder) = open_log(plan, &clock, &mut notices)?;
@@ -264,7 +264,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
         None => UnverifiedIdentity::Deny,
     };
-    settings.listed_agents_only |= !plan.config.agents.is_empty();
+    settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
 

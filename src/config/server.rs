@@ -112,9 +112,9 @@ impl ServerConfig {
             (None, Some(command), None) if !command.is_empty() => Ok(ServerKind::Command(command.clone())),
             (None, None, Some(base)) => {
                 let templates = self.operations.iter().map(|text| PathTemplate::parse(text));
-                let templates = templates.collect::<Result<Vec<_>, _>>().or_else(|text| {
-                    Err(ConfigError::Value { key: format!("servers.{alias}.operations"), problem: text })
-                })?;
+                let templates = templates
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|problem| ConfigError::Value { key: format!("servers.{alias}.operations"), problem })?;
                 Ok(ServerKind::Http(endpoint(alias, "http", base)?, templates))
             }
             _ => wrong(

@@ -14,8 +14,9 @@ const POINTER_BYTES_MAX: usize = 120;
 pub(super) fn refuse<'s>(input: &Input<'_>, settings: &Settings, set: Digest) -> Option<Ruling<'s>> {
     let deny = |code, reason: String| Some(Ruling::built_in(Verdict::Deny, code, reason, set));
     let identity = input.identity;
-    if settings.identity == UnverifiedIdentity::Deny && !identity.verification.is_verified() {
-        // AARM
+    // AARM: both the identity and the settings must say that an unverified caller may go on.
+    let flagged = settings.identity == UnverifiedIdentity::Flag && identity.flagged;
+    if !identity.verification.is_verified() && !flagged {
         return deny(ReasonCode::IdentityUnverified, "the caller could not be verified".into());
     }
     let server = &input.call.action.native.server;

@@ -22,8 +22,13 @@ fn nobody_verified_is_refused_or_flagged() {
         (&*decision.policy.policy_id, decision.policy.rule_id.as_deref()),
         ("countersign", Some("identity_unverified"))
     );
-    let decision = decide(&case, Settings { identity: UnverifiedIdentity::Flag, ..Settings::default() });
-    assert_eq!(decision.verdict, Verdict::Allow);
+    let flag = Settings { identity: UnverifiedIdentity::Flag, ..Settings::default() };
+    let decision = decide(&case, flag.clone());
+    assert_eq!(decision.reason_code, ReasonCode::IdentityUnverified, "a credential that was revoked is never flagged");
+    case.identity.flagged = true;
+    assert_eq!(decide(&case, flag).verdict, Verdict::Allow);
+    let decision = decide(&case, Settings::default());
+    assert_eq!(decision.reason_code, ReasonCode::IdentityUnverified);
 }
 
 #[test]

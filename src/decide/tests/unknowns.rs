@@ -108,7 +108,7 @@ fn a_part_of_an_identity_that_nobody_vouches_for_is_unknown() {
     assert_eq!(case.decide(&set_with(text, &flag)).0.verdict, Verdict::Defer);
     case.identity.role = claim(Verification::Jwt);
     assert_eq!(case.decide(&set_with(text, &flag)).0.verdict, Verdict::Allow);
-    case.identity.verification = Verification::Asserted;
+    (case.identity.verification, case.identity.flagged) = (Verification::Asserted, true);
     let flagged = "rules: [{id: r, match: {identity: {verified: false}}, action: STEP_UP}]";
     let decision = case.decide(&set_with(flagged, &flag)).0;
     assert_eq!((decision.verdict, decision.reason_code), (Verdict::StepUp, ReasonCode::NoApprover));
