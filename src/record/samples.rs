@@ -64,6 +64,8 @@ fn claim(value: &str, verification: Verification) -> Option<Claim> {
 
 pub(crate) fn identity() -> Identity {
     Identity {
+        flagged: false,
+        mode: None,
         human: claim("alice@company.example", Verification::Jwt),
         service: claim("agent-svc", Verification::Mtls),
         agent: Some(AgentIdentity {

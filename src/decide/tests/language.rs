@@ -156,6 +156,7 @@ fn context_identity_and_signals_decide_too() {
     case.identity.role = Some(crate::decide::fixture::claim("analyst"));
     case.call.action.destination = Some(Destination::External("evil.test".into()));
     let prior = |tool: &str, operation: &str, forwarded| PriorAction {
+        level: None,
         id: case.call.action.id.clone(),
         tool: tool.into(),
         operation: operation.into(),
@@ -164,7 +165,7 @@ fn context_identity_and_signals_decide_too() {
         at: case.context.now,
         success: Some(true),
     };
-    case.context.history = [prior("db", "query", true), prior("files", "read", false)].into();
+    case.context.history = [prior("db", "query", true), prior("files", "read", false)].map(std::sync::Arc::new).into();
     for (matching, expected) in [
         ("context: {data_classification: PII}", true),
         ("context: {data_classification: [PHI, CONFIDENTIAL]}", true),
