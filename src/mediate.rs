@@ -63,9 +63,9 @@ struct Taken {
 
 impl Mediator {
     /// The path of one action.
-    async fn act(self: &Arc<Self>, call: Call, identity: Arc<Identity>) -> Reply {
+    async fn act(self: &Arc<Self>, mut call: Call, identity: Arc<Identity>) -> Reply {
         // Waits only for the log's queue and, at a server's first call, for the list of its tools.
-        let mut taken = match self.take(&call, &identity).await {
+        let mut taken = match self.take(&mut call, &identity).await {
             Ok(taken) => taken,
             Err(error) => return refused(&call, error.refusal()),
         };
@@ -86,10 +86,13 @@ impl Mediator {
         }
     }
 
-    async fn take(&self, call: &Call, identity: &Identity) -> Result<Taken, RecordError> {
+    async fn take(&self, call: &mut Call, identity: &Identity) -> Result<Taken, RecordError> {
         let tool = self.upstreams.tool(&call.action).await;
         let reservation = self.recorder.reserve().await?;
-        Ok(self.decide(call, identity, tool, reservation))
+        // One policy set for the whole action, whatever is loaded meanwhile.
+        let policies = self.policies.load_full();
+        call.action.destination = policies.destination(&call.action);
+        Ok(self.decide(call, identity, &policies, tool, reservation))
     }
 
     /// Observes, decides, signs and enqueues: one critical section for each session, without a wait inside, so that
@@ -98,6 +101,7 @@ impl Mediator {
         &self,
         call: &Call,
         identity: &Identity,
+        policies: &PolicySet,
         tool: Option<Arc<CompiledTool>>,
         reservation: Reservation,
     ) -> Taken {
@@ -108,7 +112,6 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let policies = self.policies.load();
         let observed = session.observe(&call.action);
         let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
         let begun = self.clock.monotonic_ns();
@@ -211,7 +214,7 @@ impl Mediator {
             return false;
         };
         call.client = origin.client.clone();
-        let Ok(mut taken) = self.take(&call, &origin.identity).await else { return false };
+        let Ok(mut taken) = self.take(&mut call, &origin.identity).await else { return false };
         if taken.decided.durable().await.is_err() || !matches!(taken.gate, Gate::Open(_)) {
             return false;
         }

@@ -72,7 +72,10 @@ impl Lines {
 
 /// Names come from agents and servers: control characters must not reach a terminal.
 fn printable(text: &str) -> String {
-    text.chars().take(80).flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .take(80)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 #[cfg(test)]

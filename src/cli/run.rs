@@ -103,7 +103,8 @@ fn without_file(upstream: &[String], enforce: bool) -> Result<(Config, Hint), Co
         ServerConfig { command: Some(words), ..ServerConfig::default() }
     };
     let human = std::env::var("USER").unwrap_or_else(|_| "local".into());
-    let mut config = Config { mode: if enforce { Enforcement::Enforce } else { Enforcement::Shadow }, ..Config::default() };
+    let mut config =
+        Config { mode: if enforce { Enforcement::Enforce } else { Enforcement::Shadow }, ..Config::default() };
     config.servers.insert("tools".into(), server);
     config.identity.api_keys.push(ApiKey {
         name: "local".into(),
@@ -124,7 +125,9 @@ async fn serve(plan: Plan, hint: Option<Hint>, quiet: bool) -> ExitCode {
     let observer = if quiet { None } else { Some(Arc::clone(&lines) as _) };
     let app = match App::build(plan, observer).await {
         Ok(app) => app,
-        Err(error) => return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error)),
+        Err(error) => {
+            return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error));
+        }
     };
     announce(&app, hint.as_ref(), shadow);
     let stop = async {

@@ -75,11 +75,15 @@ fn plan(arguments: Arguments) -> Result<(Plan, String), ConfigError> {
 async fn serve(plan: Plan, server: Arc<str>) -> ExitCode {
     let core = match Core::open(&plan, None).await {
         Ok(core) => core,
-        Err(error) => return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error)),
+        Err(error) => {
+            return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error));
+        }
     };
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-    let credentials =
-        Credentials { operating_system_user: Some(user.as_deref().unwrap_or("unknown").into()), ..Credentials::default() };
+    let credentials = Credentials {
+        operating_system_user: Some(user.as_deref().unwrap_or("unknown").into()),
+        ..Credentials::default()
+    };
     let client = StdioClient {
         mediate: Arc::clone(&core.mediator),
         server,

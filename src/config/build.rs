@@ -20,7 +20,9 @@ use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
 use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
-use crate::record::{ControlFact, Log, RealDisk, RecordError, Recorder};
+use crate::record::disk::RealDisk;
+use crate::record::entry::LoadedPolicy;
+use crate::record::{ControlFact, Log, RecordError, Recorder};
 use crate::{console, identify};
 
 /// The shipped policy for whoever names none.
@@ -97,7 +99,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
         let policies = compile_policies(plan)?;
-        let agents = (!plan.config.agents.is_empty()).then_some(plan.config.agents.as_slice());
+        let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
         let (log, recorder) = open_log(plan, &clock, &mut notices)?;
@@ -122,9 +124,11 @@ impl Core {
 
     async fn record_start(&self) -> Result<(), BuildError> {
         let policies = self.mediator.policies.load_full();
-        let fact = ControlFact::policies_loaded(policies.hash(), policies.policies());
-        let written = self.mediator.recorder.control(fact).await;
-        written.map(drop).map_err(|source| BuildError::Record { data_dir: self.data_dir.clone(), source })
+        let loaded =
+            policies.policies().map(|policy| LoadedPolicy::of(&policy.reference, policy.rules, policy.shadow_rules));
+        let fact = ControlFact::policies_loaded(policies.hash(), loaded);
+        let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
+        self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
     }
 
     /// The log's origin.
@@ -246,8 +250,7 @@ async fn turned_false(health: &mut watch::Receiver<bool>) {
 pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     let mut sources = Vec::new();
     for path in &plan.policies {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {
@@ -261,7 +264,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
         None => UnverifiedIdentity::Deny,
     };
-    settings.listed_agents_only |= !plan.config.agents.is_empty();
+    settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
 
@@ -273,7 +276,10 @@ fn open_log(plan: &Plan, clock: &Arc<dyn Clock>, notices: &mut Vec<String>) -> R
     let (log, opened) = Log::open(&settings, Arc::new(RealDisk), Arc::clone(clock)).map_err(failed)?;
     let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
     if !opened.fresh {
-        notices.push(format!("{} entries in the log, {} decisions without outcome closed as unknown", opened.size, recovered.open));
+        notices.push(format!(
+            "{} entries in the log, {} decisions without outcome closed as unknown",
+            opened.size, recovered.open
+        ));
     }
     Ok((log, recorder))
 }
@@ -302,8 +308,7 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
         };
-        let server =
-            Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        let server = Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
         servers.insert(name, server);
     }
     Ok(Upstreams::new(servers, Arc::clone(clock), AnswerLimits::default()))

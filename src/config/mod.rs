@@ -45,8 +45,8 @@ pub struct Config {
     pub intercept: intercept::Config,
     /// Who callers are.
     pub identity: identify::Config,
-    /// The inventory of agents. Once there is one, an agent that is not in it is refused.
-    pub agents: Vec<Agent>,
+    /// The inventory of agents. Once there is one, even an empty one, an agent that is not in it is refused.
+    pub agents: Option<Vec<Agent>>,
     /// What is remembered of sessions.
     pub sessions: context::Config,
     /// The servers that agents reach through this proxy, by alias.
@@ -98,7 +98,7 @@ impl Default for Config {
             outcome: OutcomeWait::default(),
             intercept: intercept::Config::default(),
             identity: identify::Config::default(),
-            agents: Vec::new(),
+            agents: None,
             sessions: context::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),

@@ -55,9 +55,8 @@ impl Plan {
         }
         let data_dir = match &config.data_dir {
             Some(path) => folder.join(path),
-            None => default_data_dir().ok_or_else(|| {
-                value("data_dir", "neither XDG_STATE_HOME nor HOME is set: name a directory".into())
-            })?,
+            None => default_data_dir()
+                .ok_or_else(|| value("data_dir", "neither XDG_STATE_HOME nor HOME is set: name a directory".into()))?,
         };
         let policies = config.policies.iter().map(|path| folder.join(path)).collect();
         Ok(Self { listen, admin, data_dir, policies, servers, config })

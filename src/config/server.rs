@@ -112,12 +112,15 @@ impl ServerConfig {
             (None, Some(command), None) if !command.is_empty() => Ok(ServerKind::Command(command.clone())),
             (None, None, Some(base)) => {
                 let templates = self.operations.iter().map(|text| PathTemplate::parse(text));
-                let templates = templates.collect::<Result<Vec<_>, _>>().or_else(|text| {
-                    Err(ConfigError::Value { key: format!("servers.{alias}.operations"), problem: text })
-                })?;
+                let templates = templates
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|problem| ConfigError::Value { key: format!("servers.{alias}.operations"), problem })?;
                 Ok(ServerKind::Http(endpoint(alias, "http", base)?, templates))
             }
-            _ => wrong("give exactly one of `url` (MCP over HTTP), `command` (MCP over stdio) or `http` (a plain HTTP tool)".into()),
+            _ => wrong(
+                "give exactly one of `url` (MCP over HTTP), `command` (MCP over stdio) or `http` (a plain HTTP tool)"
+                    .into(),
+            ),
         }
     }
 
@@ -125,8 +128,10 @@ impl ServerConfig {
     pub(super) fn credential_headers(&self, alias: &str) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigError> {
         let wrong = |problem: String| ConfigError::Value { key: format!("servers.{alias}.credentials"), problem };
         let read = |credential: &CredentialHeader| {
-            let name: HeaderName =
-                credential.header.parse().map_err(|_| wrong(format!("`{}` is not a header name", credential.header)))?;
+            let name: HeaderName = credential
+                .header
+                .parse()
+                .map_err(|_| wrong(format!("`{}` is not a header name", credential.header)))?;
             let secret = credential.secret.load().map_err(|error| wrong(crate::model::with_causes(&error)))?;
             let mut value = HeaderValue::from_str(&format!("{}{}", credential.prefix, secret.expose()))
                 .map_err(|_| wrong(format!("the secret for `{}` cannot stand in a header", credential.header)))?;

@@ -113,6 +113,7 @@ impl Observed<'_> {
             forwarded,
             at: action.received,
             success: None,
+            level: None,
         };
         let state = &mut *self.state;
         state.count += 1;

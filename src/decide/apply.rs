@@ -44,6 +44,7 @@ fn json(leaf: &Leaf, value: &Value, internal: &DomainSet) -> Truth {
         return types.iter().any(|wanted| wanted.is(value)).into();
     }
     match value {
+        Value::Bool(_) | Value::Number(_) if leaf.test.takes_letters() => textual(leaf, &value.to_string(), internal),
         Value::Null => scalar(&leaf.test, |wanted| Some(*wanted == Scalar::Null)),
         Value::Bool(flag) => passes(leaf, Datum::Flag(*flag), internal),
         Value::Number(number) => match Number::of(number) {

@@ -1,9 +1,10 @@
 //! What is checked before any rule: somebody acts, the agent may reach the server, and the arguments are what the tool
 //! says it takes. Each failure is an ordinary decision with a reason and a receipt.
 
-use super::input::{CompiledTool, Input};
+use super::input::Input;
 use super::ruling::Ruling;
 use super::settings::{SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
+use super::tool::CompiledTool;
 use crate::model::{Digest, ReasonCode, Verdict};
 
 /// Longest JSON pointer in a reason, bytes. A pointer can hold member names that the caller made up.
@@ -13,8 +14,9 @@ const POINTER_BYTES_MAX: usize = 120;
 pub(super) fn refuse<'s>(input: &Input<'_>, settings: &Settings, set: Digest) -> Option<Ruling<'s>> {
     let deny = |code, reason: String| Some(Ruling::built_in(Verdict::Deny, code, reason, set));
     let identity = input.identity;
-    if settings.identity == UnverifiedIdentity::Deny && !identity.verification.is_verified() {
-        // AARM
+    // AARM: both the identity and the settings must say that an unverified caller may go on.
+    let flagged = settings.identity == UnverifiedIdentity::Flag && identity.flagged;
+    if !identity.verification.is_verified() && !flagged {
         return deny(ReasonCode::IdentityUnverified, "the caller could not be verified".into());
     }
     let server = &input.call.action.native.server;

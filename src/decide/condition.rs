@@ -147,6 +147,12 @@ impl Test {
     pub(super) const fn takes_lists(&self) -> bool {
         matches!(self, Self::Contains(_) | Self::Exists | Self::Length(..) | Self::Type(_))
     }
+
+    /// Whether the test is about letters. It then sees numbers and truth values as the text that JSON writes for
+    /// them, which is what a server that expects a text would make of them.
+    pub(super) const fn takes_letters(&self) -> bool {
+        matches!(self, Self::Contains(_) | Self::EndsWith(_) | Self::Glob(_) | Self::Matches(_) | Self::StartsWith(_))
+    }
 }
 
 /// A value in a rule.

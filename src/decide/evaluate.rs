@@ -8,9 +8,9 @@
 //!   the caller asserts.
 //! - A value of a type that the operator cannot compare is unknown, never false: `{gt: 100}` on `"5000"` must not let
 //!   a restricting rule pass, and must not satisfy `not` in a permitting one.
-//! - A parameter that is not there, or is null, is known to be absent if the tool's own schema declares it: it is then
-//!   its declared default, or nothing. If no schema declares it, the rule may well mean a parameter by a wrong name:
-//!   unknown.
+//! - A parameter that is not there is known to be absent if the tool's own schema declares it: it is then its declared
+//!   default, or nothing. If no schema declares it, the rule may well mean a parameter by a wrong name: unknown. A
+//!   parameter that is null is known to be nothing.
 //! - Unless something else settles it, a rule that is unknown defers, and only where its match would change the
 //!   outcome: see [`super::combine`].
 
@@ -92,10 +92,12 @@ impl<'a, 's> Evaluator<'a, 's> {
             Field::Parameter(path) => {
                 let arguments: &'a Value = &input.call.action.arguments.value;
                 let budget = &mut self.budget;
+                let plain_only = path.is_everything() && !leaf.test.takes_lists();
                 let mut elements = 0;
                 path::walk(arguments, &path.steps, budget, &mut |place| {
                     let datum = match place {
-                        Place::Value(Value::Null) if !apply::takes_null(&leaf.test) => absent(path, leaf, input),
+                        Place::Value(Value::Array(_) | Value::Object(_)) if plain_only => return Ok(()),
+                        Place::Value(Value::Null) if !apply::takes_null(&leaf.test) => Datum::Absent,
                         Place::Value(value) => {
                             elements += value.as_array().map_or(0, Vec::len);
                             Datum::Json(value)

@@ -115,6 +115,7 @@ pub(super) fn set_with(text: &str, settings: &Settings) -> PolicySet {
 }
 
 /// The whole of an input, to be changed before it is decided on.
+#[derive(Debug)]
 pub(super) struct Case {
     pub(super) call: Call,
     pub(super) identity: Identity,

@@ -16,6 +16,7 @@ mod checks;
 mod combine;
 mod condition;
 mod datum;
+mod destination;
 mod domain;
 mod evaluate;
 mod field;
@@ -32,7 +33,9 @@ mod ruling;
 mod schema;
 mod set;
 mod settings;
+mod shipped;
 mod splice;
+mod tool;
 mod truth;
 
 #[cfg(test)]
@@ -41,8 +44,10 @@ mod fixture;
 mod tests;
 
 pub use frames::FramePermit;
-pub use input::{CompiledTool, Input};
+pub use input::Input;
 pub use permit::{Gate, Permit, PermitKind};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
+pub use shipped::shipped;
+pub use tool::CompiledTool;

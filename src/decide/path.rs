@@ -42,6 +42,12 @@ impl Path {
         Ok(Self { steps })
     }
 
+    /// Whether the path leads to every value there is (`**.*`), so that what is inside an object or list is visited
+    /// by itself.
+    pub(super) fn is_everything(&self) -> bool {
+        self.steps.ends_with(&[Step::Deep, Step::Every])
+    }
+
     /// Whether the path names one member of an object, so that it can be added or taken out.
     pub(super) fn ends_in_name(&self) -> bool {
         matches!(self.steps.last(), Some(Step::Key(name)) if name.parse::<usize>().is_err())

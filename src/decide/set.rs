@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checks;
 use super::combine::{Answer, Level, combine};
+use super::destination;
 use super::domain::DomainSet;
 use super::evaluate::{Evaluator, VALUES_MAX};
 use super::index::Index;
@@ -17,7 +18,9 @@ use super::ruling::{BUILT_IN, DEFAULT, Ruling, built_in_policy};
 use super::schema::{self, Mode, Policy, PolicyError, PolicyErrors, PolicySource, Rule};
 use super::settings::{DefaultPosture, SchemaCheck, Settings};
 use super::truth::Truth;
-use crate::model::{Decision, Digest, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict};
+use crate::model::{
+    Action, Decision, Destination, Digest, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
+};
 
 /// Most rules in a set: bounds the memory, and so the time, of a load.
 const RULES_MAX: u32 = 100_000;
@@ -123,6 +126,13 @@ impl PolicySet {
     /// The policies, by file name.
     pub fn policies(&self) -> impl Iterator<Item = &PolicySummary> {
         self.policies.iter()
+    }
+
+    /// Where the effect of an action goes, as far as its parameters tell, by the `internal_domains` of this set. The
+    /// caller puts it into [`Action::destination`] before it asks for a decision.
+    #[must_use]
+    pub fn destination(&self, action: &Action) -> Option<Destination> {
+        destination::find(action, &self.internal)
     }
 
     /// Decides about one call (AARM ): pure, total, the same for the same input.

@@ -23,7 +23,7 @@ use crate::model::Clock;
 use crate::record::Log;
 
 pub use cursor::Cursor;
-pub use destination::{Batch, Destination, DestinationConfig, SendError};
+pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
 pub use event::{Event, events_of};
 pub use schema::{Schema, format};
 
@@ -104,7 +104,8 @@ impl Exporter {
             let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
             let destination = exporter.build(data_dir)?;
             let schema = exporter.schema().unwrap_or(config.schema);
-            let pipeline = pipeline::Pipeline { destination, schema, cursor, log: log.clone(), clock: Arc::clone(&clock) };
+            let pipeline =
+                pipeline::Pipeline { destination, schema, cursor, log: log.clone(), clock: Arc::clone(&clock) };
             tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
         }
         Ok(Self { stop, tasks })

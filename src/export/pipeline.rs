@@ -21,6 +21,10 @@ const BYTES_MAX: usize = 4 << 20;
 /// Time that events may still take to leave when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Waits between attempts: soon at first, and at least once in half a minute, so that a destination that returns is
+/// noticed.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
+
 pub(super) struct Pipeline {
     pub(super) destination: Box<dyn Destination>,
     pub(super) schema: Schema,
@@ -57,7 +61,9 @@ impl Pipeline {
                 Ok(Some(ready)) => {
                     let sending = self.destination.send(&ready.batch);
                     let sent = if stopping {
-                        tokio::time::timeout(LAST_WORDS, sending).await.unwrap_or(Err(SendError::Later("stopping".into())))
+                        tokio::time::timeout(LAST_WORDS, sending)
+                            .await
+                            .unwrap_or(Err(SendError::Later("stopping".into())))
                     } else {
                         sending.await
                     };
@@ -100,7 +106,7 @@ impl Pipeline {
 
     async fn wait(&self, failures: u32, error: &SendError, stop: &mut watch::Receiver<bool>) {
         count(Counter::ExportFailures);
-        let pause = Backoff::default().wait(failures);
+        let pause = BACKOFF.wait(failures);
         tracing::warn!(
             destination = self.destination.name(), error = with_causes(error), failures, ?pause,
             now = %self.clock.now(), "delivery failed; the log keeps the events"

@@ -37,6 +37,10 @@ const ONCE: &[&str] = &[
     "mcp-session-id",
 ];
 
+/// Headers by which a trusted proxy says who calls.
+const IDENTITY_HEADERS: &[&str] =
+    &["x-agent-id", "x-delegation-chain", "x-service-id", "x-session-id", "x-user-id", "x-user-role"];
+
 /// Headers that end here: they concern one connection (RFC 9110 §7.6.1), belong to this proxy, or are a credential
 /// for it. `Accept-Encoding` ends here because a compressed result could not be recorded.
 const NOT_FORWARDED: &[&str] = &[
@@ -112,7 +116,9 @@ impl Head {
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         let shared = |name: &str| self.text(name).map(Arc::from);
+        let twice = |name: &&str| self.headers.get_all(*name).iter().nth(1).is_some();
         let proxy_headers = ProxyHeaders {
+            ambiguous: IDENTITY_HEADERS.iter().any(twice),
             human: shared("x-user-id"),
             service: shared("x-service-id"),
             agent: shared("x-agent-id"),
@@ -213,6 +219,12 @@ mod tests {
         assert!(head(&[("content-length", "1"), ("transfer-encoding", "chunked")]).check_unambiguous().is_err());
         assert!(head(&[("content-encoding", "gzip")]).check_unambiguous().is_err());
         assert!(head(&[("accept", "a"), ("accept", "b")]).check_unambiguous().is_ok());
+    }
+
+    #[test]
+    fn identity_headers_that_stand_twice_are_two_opinions() {
+        assert!(!head(&[("x-user-id", "alice"), ("x-agent-id", "a")]).credentials().proxy_headers.ambiguous);
+        assert!(head(&[("x-user-id", "mallory"), ("x-user-id", "alice")]).credentials().proxy_headers.ambiguous);
     }
 
     #[test]

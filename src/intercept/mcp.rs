@@ -17,6 +17,9 @@ use crate::model::{
 /// The first version of the stateless era.
 pub const MODERN_VERSION: &str = "2026-07-28";
 
+/// Longest name or URI of an operation: they are repeated in every entry.
+const OPERATION_BYTES_MAX: usize = 2_048;
+
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -288,8 +291,12 @@ fn operation(method: &Arc<str>, params: Option<View<'_>>) -> Result<Arc<str>, Ma
     };
     let name = params.and_then(|params| params.get(member)).and_then(|value| value.as_str());
     match name {
-        Some(name) if !name.is_empty() && name.len() <= 2_048 => Ok(Arc::from(&*name)),
-        _ => Err(Malformed::Parameters(format!("`params.{member}` must be a string of 1 to 2,048 bytes"))),
+        Some(name) if !name.is_empty() && name.len() <= OPERATION_BYTES_MAX => Ok(Arc::from(&*name)),
+        // Whether the server knows the method at all is its own to say.
+        None if &**method != "tools/call" => Ok(Arc::clone(method)),
+        _ => Err(Malformed::Parameters(format!(
+            "`params.{member}` must be a string of 1 to {OPERATION_BYTES_MAX} bytes"
+        ))),
     }
 }
 

@@ -1,1 +1,10 @@
-//! The manual.
+//! The manual: compiled as rustdoc, and served by the console.
+
+#[doc = include_str!("identity.md")]
+pub mod identity {}
+
+#[doc = include_str!("log_format.md")]
+pub mod log_format {}
+
+#[doc = include_str!("policies.md")]
+pub mod policies {}

@@ -140,6 +140,8 @@ pub struct ProxyHeaders {
     pub role: Option<Arc<str>>,
     /// `X-Delegation-Chain`: `a->b->c`
     pub delegation: Option<Arc<str>>,
+    /// Whether one of them stood there more than once: a proxy that appends lets its client speak first.
+    pub ambiguous: bool,
 }
 
 /// What is sent upstream when the call is permitted: the client's own bytes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Timestamp};
+use super::{Digest, Enforcement, Timestamp};
 
 /// The identity of a caller: AARM's five parts, each with how it was verified, and what the inventory adds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct Identity {
     pub verification: Verification,
     /// Why nobody could be verified, when nobody was: shown to operators and recorded, never sent to the caller.
     pub problem: Option<Arc<str>>,
+    /// Whether policies decide although nobody was verified, because the configuration says so (AARM A-6.4, "denied or
+    /// flagged"). Without it, nobody verified means DENY.
+    pub flagged: bool,
     /// Digest of the credential, so that its uses can be found without keeping it.
     pub credential: Option<Digest>,
     /// The issuer or the name of the API key.
@@ -41,8 +44,11 @@ pub struct Identity {
     pub team: Option<Arc<str>>,
     /// The tenant, from the inventory.
     pub tenant: Option<Arc<str>>,
-    /// The servers the inventory lets this agent reach; `None`: all.
+    /// The servers the inventory lets this agent reach; `None`: all. Empty, when there is an inventory and this caller
+    /// is no agent in it.
     pub servers: Option<Arc<[Arc<str>]>>,
+    /// The mode the inventory gives this agent; `None`: the one that holds for everybody.
+    pub mode: Option<Enforcement>,
 }
 
 /// One part of an identity.

@@ -64,6 +64,8 @@ fn claim(value: &str, verification: Verification) -> Option<Claim> {
 
 pub(crate) fn identity() -> Identity {
     Identity {
+        flagged: false,
+        mode: None,
         human: claim("alice@company.example", Verification::Jwt),
         service: claim("agent-svc", Verification::Mtls),
         agent: Some(AgentIdentity {
@@ -168,4 +170,13 @@ pub(crate) fn outcome(status: OutcomeStatus) -> Outcome {
         result: ResultSummary { bytes: 2_048, digest: Some(Digest::of(b"result")), notifications: 1 },
         server_version: Some("postgres-mcp 1.0.0".into()),
     }
+}
+
+/// A directory for one test; the test removes it.
+pub(crate) fn scratch(name: &str) -> std::path::PathBuf {
+    let random = crate::net::random_bytes::<8>().unwrap();
+    let directory =
+        std::env::temp_dir().join(format!("countersign-{name}-{}", Digest::of(&random).to_hex().get(..16).unwrap()));
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }

@@ -147,7 +147,7 @@ pub(crate) struct Stand {
 pub(crate) const ALLOW_ALL: &str = "
 policy: { id: all, version: '1' }
 rules:
-  - { id: everything, action: ALLOW }
+  - { id: everything, match: {}, action: ALLOW }
 ";
 
 impl Stand {

@@ -65,7 +65,7 @@ audit() {
 
 ALLOW_ALL='policy: { id: all, version: "1" }
 rules:
-  - { id: everything, action: ALLOW }'
+  - { id: everything, match: {}, action: ALLOW }'
 
 case $WHAT in
     conformance)
@@ -80,7 +80,7 @@ case $WHAT in
         proxy "  fixture: { url: \"$direct\" }" 'policy: { id: stand, version: "1" }
 rules:
   - { id: no-images, match: { operation: test_image_content }, action: DENY, priority: 10, reason: "images are not for this agent" }
-  - { id: everything-else, action: ALLOW }'
+  - { id: everything-else, match: {}, action: ALLOW }'
         COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_TOOL_ARGUMENTS='{}' \
             DENIED_TEXT="Countersign denied" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture"
         audit

@@ -10,6 +10,7 @@ mod modification;
 mod operator;
 mod rule;
 mod section;
+mod value;
 mod yaml;
 
 use std::sync::Arc;

@@ -98,7 +98,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
     let verdict = action.unwrap_or(Verdict::Deny);
     let permits = verdict == Verdict::Allow || written == Some(Classification::ContextDependentAllow);
     let reading = if permits { Reading::Narrow } else { Reading::Wide };
-    let (scope, condition) = conditions(&mut section, node, reading, problems);
+    let (scope, condition) = conditions(&mut section, node, verdict, reading, problems);
     let changes = changes(&mut section, node, verdict, problems);
     let severity = section.take_one(&["severity", "risk_level"], problems);
     let severity = severity.and_then(|node| section::word(node, "severity", SEVERITIES, problems));
@@ -151,6 +151,7 @@ pub(super) fn identifier(node: &Node, what: &str, problems: &mut Problems<'_>) -
 fn conditions(
     section: &mut Section<'_>,
     rule: &Node,
+    action: Verdict,
     reading: Reading,
     problems: &mut Problems<'_>,
 ) -> (Scope, Condition) {
@@ -166,7 +167,13 @@ fn conditions(
                 part
             }
             "context" => matching::fields(node, matching::Namespace::Context, reading, problems),
-            // The rule is for the case that the constraint does not hold.
+            // The rule is for the case that the constraint does not hold. In a rule that forwards, readers would take
+            // it the other way round.
+            "constraints" if matches!(action, Verdict::Allow | Verdict::Modify) => {
+                let what = format!("`constraints` have no plain meaning in a rule with the action {}", action.as_str());
+                problems.add(node.line, what, "write what must hold into `match`");
+                Condition::always()
+            }
             "constraints" => matching::nested(node, "constraints", reading.turned(), problems).negate(),
             "condition" => matching::nested(node, "condition", reading, problems),
             _ => matching::trigger(node, reading, problems),

@@ -11,7 +11,7 @@ use super::{Batch, Destination, SendError};
 use crate::export::ExportError;
 
 /// Appends events to a file, or writes them to standard output.
-pub struct File {
+pub(crate) struct File {
     name: String,
     path: PathBuf,
     /// `None` is standard output.
@@ -23,7 +23,7 @@ impl File {
     ///
     /// # Errors
     /// [`ExportError::Open`].
-    pub fn open(name: &str, path: &Path) -> Result<Self, ExportError> {
+    pub(crate) fn open(name: &str, path: &Path) -> Result<Self, ExportError> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         let file = file.map_err(|source| ExportError::Open { path: path.to_owned(), source })?;
         Ok(Self { name: name.into(), path: path.to_owned(), file: Some(Mutex::new(file)) })
@@ -31,7 +31,7 @@ impl File {
 
     /// Standard output.
     #[must_use]
-    pub fn stdout(name: &str) -> Self {
+    pub(crate) fn stdout(name: &str) -> Self {
         Self { name: name.into(), path: "standard output".into(), file: None }
     }
 

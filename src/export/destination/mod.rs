@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Event, ExportError, Schema};
 
-pub use file::File;
+pub(crate) use file::File;
 
 /// Events ready to leave, in the order of the log.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 
 mod action;
 mod approval;
+mod client;
 mod clip;
 mod commitment;
 mod context;
@@ -25,10 +26,10 @@ mod statement;
 mod write;
 
 pub use action::{
-    ActionBlock, ActionFacts, ClientBlock, DestinationBlock, EffectBlock, ModelBlock, NativeBlock, PeerBlock,
-    StepBlock, TraceBlock,
+    ActionBlock, ActionFacts, DestinationBlock, EffectBlock, ModelBlock, NativeBlock, StepBlock, TraceBlock,
 };
 pub use approval::{ApprovalBlock, DeferralBlock};
+pub use client::{ClientBlock, PeerBlock};
 pub use clip::{CUT_MARK, clip, clip_cow, fitting};
 pub use commitment::{Domain, SALT_BYTES, Salt, SaltKey, commit_field};
 pub use context::{ContextBlock, IntentBlock, LevelBlock, PriorActionBlock};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Text;
-use crate::model::{Digest, Timestamp, Verification};
+use crate::model::{Digest, PolicyReference, Timestamp, Verification};
 
 /// A policy set was loaded, or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,22 @@ pub struct LoadedPolicy<'a> {
     pub hash: Digest,
     pub policy_id: Text<'a>,
     pub rules: u64,
+    pub shadow_rules: u64,
     pub version: Text<'a>,
+}
+
+impl<'a> LoadedPolicy<'a> {
+    /// The policy of that id, version and digest, and how many rules it has, in shadow and all.
+    #[must_use]
+    pub fn of(policy: &'a PolicyReference, rules: usize, shadow_rules: usize) -> Self {
+        Self {
+            hash: policy.hash,
+            policy_id: policy.policy_id.as_ref().into(),
+            rules: rules as u64,
+            shadow_rules: shadow_rules as u64,
+            version: policy.version.as_ref().into(),
+        }
+    }
 }
 
 /// The product or its operator did something.

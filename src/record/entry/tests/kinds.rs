@@ -72,10 +72,17 @@ fn action_blocks(predicate: &mut Predicate<'static>) {
     decision.provenance =
         Some(vec![ProvenanceBlock { form: some(), from_action: some(), origin: text(), pointer: text() }]);
     (decision.risk_level, decision.supersedes, decision.tags) = (Some(Severity::High), some(), vec![text()]);
+    let mut outcome = read.outcome.unwrap();
+    (outcome.error, outcome.error_code) = (some(), Some(-32_603));
+    outcome.result.text = some();
+    if let Some(upstream) = &mut outcome.upstream {
+        upstream.command = some();
+    }
+    identity.problem = some();
     predicate.approval = Some(Box::new(approval()));
     predicate.deferral = Some(Box::new(deferral()));
     (predicate.action, predicate.identity, predicate.context) = (Some(action), Some(identity), context);
-    (predicate.decision, predicate.outcome) = (Some(decision), read.outcome);
+    (predicate.decision, predicate.outcome) = (Some(decision), Some(outcome));
 }
 
 fn approval() -> ApprovalBlock<'static> {
@@ -183,7 +190,13 @@ fn about_the_operator(predicate: &mut Predicate<'static>, kind: Kind) {
                 error: some(),
                 hash: digest(),
                 loaded: true,
-                policies: vec![LoadedPolicy { hash: digest(), policy_id: text(), rules: 1, version: text() }],
+                policies: vec![LoadedPolicy {
+                    hash: digest(),
+                    policy_id: text(),
+                    rules: 1,
+                    shadow_rules: 1,
+                    version: text(),
+                }],
                 policies_total: 1,
                 previous: Some(digest()),
             }));
@@ -237,6 +250,12 @@ fn about_the_operator(predicate: &mut Predicate<'static>, kind: Kind) {
                 }],
             }));
         }
+        _ => {}
+    }
+}
+
+fn about_delivery(predicate: &mut Predicate<'static>, kind: Kind) {
+    match kind {
         Kind::ExportCheckpoint => {
             predicate.export_checkpoint = Some(Box::new(ExportCheckpointBlock {
                 destinations: vec![DestinationCount {
@@ -322,23 +341,29 @@ fn about_the_session(predicate: &mut Predicate<'static>, kind: Kind) {
     }
 }
 
+/// An entry of that kind with every member filled.
+pub(super) fn filled(kind: Kind) -> Statement<'static> {
+    let mut predicate = Predicate {
+        kind: kind.as_str().into(),
+        log: log(),
+        receipt_id: "rct_1".into(),
+        session: Some(SessionBlock { prev_origin: some(), ..session() }),
+        time: time(),
+        v: 1,
+        ..Predicate::default()
+    };
+    action_blocks(&mut predicate);
+    about_the_log(&mut predicate, kind);
+    about_the_operator(&mut predicate, kind);
+    about_delivery(&mut predicate, kind);
+    about_the_session(&mut predicate, kind);
+    Statement::new(predicate, "localhost/1".into(), digest().to_hex())
+}
+
 #[test]
 fn every_kind_is_canonical_and_round_trips() {
     for kind in Kind::ALL {
-        let mut predicate = Predicate {
-            kind: kind.as_str().into(),
-            log: log(),
-            receipt_id: "rct_1".into(),
-            session: Some(SessionBlock { prev_origin: some(), ..session() }),
-            time: time(),
-            v: 1,
-            ..Predicate::default()
-        };
-        action_blocks(&mut predicate);
-        about_the_log(&mut predicate, kind);
-        about_the_operator(&mut predicate, kind);
-        about_the_session(&mut predicate, kind);
-        let statement = Statement::new(predicate, "localhost/1".into(), digest().to_hex());
+        let statement = filled(kind);
         let payload = write_statement(&statement).unwrap();
         assert!(canonical(&payload), "{}", String::from_utf8_lossy(&payload));
         let read = read_payload(&payload).unwrap();

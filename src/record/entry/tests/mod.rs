@@ -225,7 +225,7 @@ fn huge(fill: &str) -> Recorded {
     context.labels = vec![long.clone(); 100].into();
     let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
-    context.history = vec![Arc::new(prior); 100].into();
+    context.history = std::iter::repeat_with(|| Arc::new(prior.clone())).take(100).collect();
     let decision = &mut recorded.decision;
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
@@ -359,3 +359,4 @@ fn outlines_are_quick_to_read() {
 }
 
 mod kinds;
+mod manual;

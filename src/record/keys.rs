@@ -1,0 +1,208 @@
+//! Keys: who signs, and where the private halves lie.
+//!
+//! | key | signs | lives |
+//! |---|---|---|
+//! | root | `genesis` and `key` entries | a file, made at the first start; may lie elsewhere |
+//! | log | checkpoints | a file, as long as the origin |
+//! | receipt | every other entry | in memory, for one run; its number is the epoch |
+//!
+//! A receipt key that is gone cannot sign the past again: that is the forward security which Ed25519 alone has not.
+//! Private bytes never leave this module and are wiped when dropped. `keys/` in the data directory holds public keys.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ed25519_dalek::Signer as _;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
+
+use super::RecordError;
+use super::checkpoint::verifier_key;
+use super::disk::{Disk, Operation};
+use super::layout::Layout;
+use super::publish::{Publisher, list_dir, read_file};
+use crate::model::Digest;
+use crate::net::random_bytes;
+
+/// Permission bits that let others than the owner at a file.
+const OTHERS: u32 = 0o077;
+
+/// A private key that signs, with its public half.
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    id_text: Box<str>,
+}
+
+/// A public Ed25519 key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(ed25519_dalek::VerifyingKey);
+
+/// The keys of one run.
+pub struct SigningKeys {
+    /// Certifies receipt keys.
+    pub root: SigningKey,
+    /// Signs checkpoints.
+    pub log: SigningKey,
+    /// Signs the entries of this run.
+    pub receipt: SigningKey,
+    /// The number of the receipt key, from 1, one more in every run.
+    pub epoch: u64,
+    /// The public receipt keys of earlier runs, oldest first: from the data directory, so a hint. The log itself says
+    /// which of them were certified.
+    pub previous: Vec<EpochKey>,
+}
+
+/// The public receipt key of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochKey {
+    /// The number of the run's key.
+    pub epoch: u64,
+    /// The key.
+    pub key: PublicKey,
+}
+
+impl SigningKey {
+    /// A new key from the operating system's random bytes.
+    ///
+    /// # Errors
+    /// [`RecordError::Random`] when there are none.
+    pub fn generate() -> Result<Self, RecordError> {
+        let secret = random_bytes::<32>().map_err(|error| RecordError::Random(Arc::new(error)))?;
+        Ok(Self::from(ed25519_dalek::SigningKey::from_bytes(&secret)))
+    }
+
+    /// Signs a message (RFC 8032, pure Ed25519).
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.key.verifying_key())
+    }
+
+    /// The id of the public half, as envelopes write it: `sha256:` and the digest of its 32 bytes.
+    #[must_use]
+    pub const fn id_text(&self) -> &str {
+        &self.id_text
+    }
+}
+
+impl From<ed25519_dalek::SigningKey> for SigningKey {
+    fn from(key: ed25519_dalek::SigningKey) -> Self {
+        let id_text = PublicKey(key.verifying_key()).id().to_string().into();
+        Self { key, id_text }
+    }
+}
+
+impl PublicKey {
+    /// Reads 32 bytes; `None` when they are not a point of the curve, or one of small order.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        ed25519_dalek::VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(Self)
+    }
+
+    /// Reads the PEM form that openssl writes; `None` when it is not an Ed25519 key.
+    #[must_use]
+    pub fn from_pem(text: &str) -> Option<Self> {
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(text).ok()?;
+        Self::from_bytes(key.as_bytes())
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The PEM form (`openssl pkeyutl -pubin -inkey`).
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        // Encoding 32 bytes of a key cannot fail.
+        self.0.to_public_key_pem(LineEnding::LF).unwrap_or_default()
+    }
+
+    /// The digest of the 32 bytes, by which envelopes name the key.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        Digest::of(self.0.as_bytes())
+    }
+
+    /// Whether `signature` is this key's over `message`, in the strict sense: canonical, and no key of small order.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+    }
+}
+
+/// Where a private key is looked for, and whether a missing one is made.
+pub(crate) struct KeyFile<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) layout: &'a Layout,
+    pub(crate) make: bool,
+}
+
+impl KeyFile<'_> {
+    /// Reads the key. Others than the owner must not be able to.
+    pub(crate) fn load(&self, disk: &Arc<dyn Disk>) -> Result<SigningKey, RecordError> {
+        let refuse = |reason: &str| RecordError::Key { path: self.path.clone(), reason: reason.to_owned() };
+        let Some(pem) = read_file(&**disk, &self.path)? else {
+            return if self.make {
+                self.generate(disk)
+            } else {
+                Err(refuse("is missing; the log cannot go on without it"))
+            };
+        };
+        let stat = disk.stat(&self.path).map_err(RecordError::on(Operation::Stat, &self.path))?;
+        if stat.mode & OTHERS != 0 {
+            return Err(refuse(&format!("has mode {:04o}; others must not read it, use 0600", stat.mode)));
+        }
+        if !stat.owner_trusted {
+            return Err(refuse("belongs to another user"));
+        }
+        let pem = String::from_utf8(pem).map_err(|_| refuse("is not PEM"))?;
+        let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&pem);
+        Ok(SigningKey::from(key.map_err(|_| refuse("is not an Ed25519 private key in PKCS#8 PEM"))?))
+    }
+
+    fn generate(&self, disk: &Arc<dyn Disk>) -> Result<SigningKey, RecordError> {
+        let key = SigningKey::generate()?;
+        // Without the public half: the form that every openssl reads.
+        let bytes = ed25519_dalek::pkcs8::KeypairBytes { secret_key: key.key.to_bytes(), public_key: None };
+        let pem = bytes
+            .to_pkcs8_pem(LineEnding::LF)
+            .map_err(|_| RecordError::Key { path: self.path.clone(), reason: "cannot be encoded".to_owned() })?;
+        Publisher::new(Arc::clone(disk), self.layout.root()).publish(&self.path, pem.as_bytes(), 0o600)?;
+        Ok(key)
+    }
+}
+
+/// Stages the public files of a key: `<name>.pem` for openssl and `<name>.vkey` for C2SP tools.
+pub(crate) fn stage_public(
+    to: &mut Publisher,
+    keys: &Path,
+    name: &str,
+    vkey_name: &str,
+    key: &PublicKey,
+) -> Result<(), RecordError> {
+    to.stage(&keys.join(format!("{name}.pem")), key.to_pem().as_bytes(), 0o444)?;
+    let vkey = verifier_key(vkey_name, key) + "\n";
+    to.stage(&keys.join(format!("{name}.vkey")), vkey.as_bytes(), 0o444)
+}
+
+/// The receipt keys of earlier runs, oldest first.
+pub(crate) fn previous_epochs(disk: &dyn Disk, layout: &Layout) -> Result<Vec<EpochKey>, RecordError> {
+    let mut found = Vec::new();
+    for name in list_dir(disk, &layout.keys())? {
+        let Some(epoch) = name.strip_suffix(".pem").and_then(|epoch| epoch.parse().ok()) else { continue };
+        let path = layout.keys().join(&name);
+        let pem = read_file(disk, &path)?.and_then(|pem| String::from_utf8(pem).ok());
+        let key = pem.as_deref().and_then(PublicKey::from_pem);
+        let key = key.ok_or_else(|| RecordError::Key { path, reason: "is not a public Ed25519 key".to_owned() })?;
+        found.push(EpochKey { epoch, key });
+    }
+    found.sort_by_key(|known| known.epoch);
+    Ok(found)
+}

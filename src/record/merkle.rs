@@ -1,0 +1,312 @@
+//! The Merkle tree of RFC 6962 §2.1 over SHA-256: hashes, roots, and proofs with their verification.
+//!
+//! ```text
+//! leaf  = SHA-256(0x00 ‖ entry)        node = SHA-256(0x01 ‖ left ‖ right)        empty tree = SHA-256("")
+//! ```
+//!
+//! Pure: where the hashes lie is the business of whoever implements [`Nodes`].
+
+use crate::model::Digest;
+
+/// No proof has more hashes than a tree of 2^63 entries needs (C2SP tlog-witness has the same bound).
+pub const PROOF_HASHES_MAX: usize = 63;
+
+/// The hash of a leaf.
+#[must_use]
+pub fn leaf_hash(entry: &[u8]) -> Digest {
+    Digest::of_parts(&[&[0], entry])
+}
+
+/// The hash of an inner node.
+#[must_use]
+pub fn node_hash(left: Digest, right: Digest) -> Digest {
+    Digest::of_parts(&[&[1], &left.0, &right.0])
+}
+
+/// The root of the tree without entries.
+#[must_use]
+pub fn empty_root() -> Digest {
+    Digest::of(b"")
+}
+
+/// The root over a number of hashes that is a power of two; the hash itself over one.
+pub(crate) fn perfect_root(hashes: &[Digest]) -> Digest {
+    let mut row = hashes.to_vec();
+    while row.len() > 1 {
+        let pairs = row.chunks(2).map(|pair| match *pair {
+            [left, right] => node_hash(left, right),
+            _ => pair.first().copied().unwrap_or_else(empty_root),
+        });
+        row = pairs.collect();
+    }
+    row.first().copied().unwrap_or_else(empty_root)
+}
+
+/// Where the hashes of perfect subtrees come from.
+pub trait Nodes {
+    /// Why a hash could not be had.
+    type Error;
+
+    /// The root of the perfect subtree over the entries `index << level` to `(index + 1) << level`.
+    ///
+    /// # Errors
+    /// When it is not there.
+    fn node(&self, level: u32, index: u64) -> Result<Digest, Self::Error>;
+}
+
+/// The root of the tree of the first `size` entries.
+///
+/// # Errors
+/// Those of `nodes`.
+pub fn root<N: Nodes>(nodes: &N, size: u64) -> Result<Digest, N::Error> {
+    if size == 0 { Ok(empty_root()) } else { range(nodes, 0, size) }
+}
+
+/// The audit path of the entry `index` in the tree of `size` entries, sibling first (RFC 6962 §2.1.1). Empty when the
+/// tree does not hold the entry.
+///
+/// # Errors
+/// Those of `nodes`.
+pub fn inclusion_proof<N: Nodes>(nodes: &N, index: u64, size: u64) -> Result<Vec<Digest>, N::Error> {
+    let mut path = Vec::new();
+    let (mut low, mut high) = (0, size);
+    while index < size && high - low > 1 {
+        let middle = low + split(high - low);
+        if index < middle {
+            path.push(range(nodes, middle, high)?);
+            high = middle;
+        } else {
+            path.push(range(nodes, low, middle)?);
+            low = middle;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// The proof that the tree of `old` entries is a prefix of the tree of `new` (RFC 6962 §2.1.2). Empty when `old` is 0
+/// or not less than `new`.
+///
+/// # Errors
+/// Those of `nodes`.
+pub fn consistency_proof<N: Nodes>(nodes: &N, old: u64, new: u64) -> Result<Vec<Digest>, N::Error> {
+    let mut path = Vec::new();
+    if old == 0 || old >= new {
+        return Ok(path);
+    }
+    let (mut low, mut high, mut whole) = (0, new, true);
+    while old != high {
+        let middle = low + split(high - low);
+        if old <= middle {
+            path.push(range(nodes, middle, high)?);
+            high = middle;
+        } else {
+            path.push(range(nodes, low, middle)?);
+            low = middle;
+            whole = false;
+        }
+    }
+    if !whole {
+        path.push(range(nodes, low, high)?);
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Whether `proof` shows that `leaf` is the entry `index` of the tree of `size` entries with this root (RFC 9162
+/// §2.1.3.2).
+#[must_use]
+pub fn verify_inclusion(proof: &[Digest], index: u64, size: u64, leaf: Digest, root: Digest) -> bool {
+    if index >= size || proof.len() > PROOF_HASHES_MAX {
+        return false;
+    }
+    let (mut place, mut last, mut hash) = (index, size - 1, leaf);
+    for sibling in proof {
+        if last == 0 {
+            return false;
+        }
+        if place & 1 == 1 || place == last {
+            hash = node_hash(*sibling, hash);
+            while place & 1 == 0 && place != 0 {
+                place >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node_hash(hash, *sibling);
+        }
+        place >>= 1;
+        last >>= 1;
+    }
+    last == 0 && hash == root
+}
+
+/// Whether `proof` shows that the tree of `old` entries is a prefix of the tree of `new` (RFC 9162 §2.1.4.2).
+#[must_use]
+pub fn verify_consistency(proof: &[Digest], old: (u64, Digest), new: (u64, Digest)) -> bool {
+    let ((old_size, old_root), (new_size, new_root)) = (old, new);
+    if old_size == 0 || old_size >= new_size {
+        let same = old_size == new_size && old_root == new_root;
+        let from_nothing = old_size == 0 && old_root == empty_root();
+        return proof.is_empty() && (same || from_nothing && old_size < new_size);
+    }
+    let whole = old_size.is_power_of_two().then_some(old_root);
+    let mut hashes = whole.into_iter().chain(proof.iter().copied());
+    let Some(first) = hashes.next().filter(|_| proof.len() <= PROOF_HASHES_MAX) else { return false };
+    let (mut place, mut last) = (old_size - 1, new_size - 1);
+    while place & 1 == 1 {
+        place >>= 1;
+        last >>= 1;
+    }
+    let (mut old_hash, mut new_hash) = (first, first);
+    for sibling in hashes {
+        if last == 0 {
+            return false;
+        }
+        if place & 1 == 1 || place == last {
+            old_hash = node_hash(sibling, old_hash);
+            new_hash = node_hash(sibling, new_hash);
+            while place & 1 == 0 && place != 0 {
+                place >>= 1;
+                last >>= 1;
+            }
+        } else {
+            new_hash = node_hash(new_hash, sibling);
+        }
+        place >>= 1;
+        last >>= 1;
+    }
+    last == 0 && old_hash == old_root && new_hash == new_root
+}
+
+/// The largest power of two below `n`, which is at least 2.
+const fn split(n: u64) -> u64 {
+    1 << (n - 1).ilog2()
+}
+
+/// The hash over the entries `low` to `high`: a subtree of a tree of RFC 6962, so `low` is a multiple of its size
+/// rounded up to a power of two.
+fn range<N: Nodes>(nodes: &N, low: u64, high: u64) -> Result<Digest, N::Error> {
+    let count = high - low;
+    if count.is_power_of_two() {
+        let level = count.ilog2();
+        return nodes.node(level, low >> level);
+    }
+    let middle = low + split(count);
+    let left = range(nodes, low, middle)?;
+    Ok(node_hash(left, range(nodes, middle, high)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// The plainest possible tree: the definition of RFC 6962 §2.1, over all leaves.
+    struct Plain(Vec<Digest>);
+
+    impl Plain {
+        fn root(leaves: &[Digest]) -> Digest {
+            match leaves {
+                [] => empty_root(),
+                [leaf] => *leaf,
+                _ => {
+                    let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                    node_hash(Self::root(left), Self::root(right))
+                }
+            }
+        }
+    }
+
+    impl Nodes for Plain {
+        type Error = Infallible;
+
+        fn node(&self, level: u32, index: u64) -> Result<Digest, Infallible> {
+            let at = |index: u64| usize::try_from(index << level).unwrap();
+            Ok(Self::root(&self.0[at(index)..at(index + 1)]))
+        }
+    }
+
+    /// The eight leaves and roots that the reference implementation of Certificate Transparency is tested with.
+    const LEAVES: [&[u8]; 8] = [
+        b"",
+        &[0x00],
+        &[0x10],
+        &[0x20, 0x21],
+        &[0x30, 0x31],
+        &[0x40, 0x41, 0x42, 0x43],
+        &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
+        &[0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f],
+    ];
+    const ROOTS: [&str; 9] = [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+
+    fn golden() -> Plain {
+        Plain(LEAVES.iter().map(|leaf| leaf_hash(leaf)).collect())
+    }
+
+    fn numbered(size: u64) -> Plain {
+        Plain((0..size).map(|index| leaf_hash(&index.to_be_bytes())).collect())
+    }
+
+    #[test]
+    fn gives_the_golden_roots() {
+        for (size, hex) in (0..).zip(ROOTS) {
+            assert_eq!(root(&golden(), size), Ok(Digest::parse(hex).unwrap()), "size {size}");
+        }
+    }
+
+    #[test]
+    fn gives_the_golden_proofs() {
+        let proof = |hashes: &[&str]| hashes.iter().map(|hex| Digest::parse(hex).unwrap()).collect::<Vec<_>>();
+        let fifth = proof(&[
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ]);
+        assert_eq!(inclusion_proof(&golden(), 5, 8).unwrap().len(), 3);
+        assert_eq!(inclusion_proof(&golden(), 5, 8), Ok(fifth));
+        let whole = proof(&["5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"]);
+        assert_eq!(inclusion_proof(&golden(), 2, 3).unwrap().len(), 1);
+        assert_eq!(consistency_proof(&golden(), 2, 3).unwrap(), inclusion_proof(&golden(), 0, 3).unwrap()[1..]);
+        assert_eq!(consistency_proof(&golden(), 6, 8).unwrap().len(), 3);
+        assert_eq!(consistency_proof(&golden(), 2, 4), Ok(whole));
+    }
+
+    #[test]
+    fn every_proof_of_small_trees_verifies_and_no_altered_one_does() {
+        let tree = numbered(40);
+        for size in 1..=40 {
+            let head = root(&tree, size).unwrap();
+            for index in 0..size {
+                let leaf = leaf_hash(&index.to_be_bytes());
+                let mut proof = inclusion_proof(&tree, index, size).unwrap();
+                assert!(verify_inclusion(&proof, index, size, leaf, head));
+                assert!(!verify_inclusion(&proof, (index + 1) % (size + 1), size, leaf, head));
+                assert!(!verify_inclusion(&proof, index, size, empty_root(), head));
+                proof.push(head);
+                assert!(!verify_inclusion(&proof, index, size, leaf, head));
+            }
+            for old in 0..=size {
+                let (then, now) = ((old, root(&tree, old).unwrap()), (size, head));
+                let proof = consistency_proof(&tree, old, size).unwrap();
+                assert!(verify_consistency(&proof, then, now), "{old} {size}");
+                assert!(!verify_consistency(&proof, (old, leaf_hash(b"fork")), now), "{old} {size}");
+                for at in 0..proof.len() {
+                    let mut altered = proof.clone();
+                    altered[at].0[7] ^= 1;
+                    assert!(!verify_consistency(&altered, then, now), "{old} {size} {at}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Reading durable entries back: the newest from memory, the settled from bundles, what lies between from segments.
+//!
+//! Exporters follow the log, so almost every read is answered from memory without a copy of the entry.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::RecordError;
+use super::shared::Shared;
+use super::tiles::{TILE_WIDTH, TileReader};
+
+/// Bundles that readers of old entries keep in memory, in bytes of entries: several exporters may be behind at once.
+const BUNDLES_BYTES_MAX: usize = 8 << 20;
+
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// The envelope.
+    pub bytes: Bytes,
+}
+
+/// The newest entries.
+pub(crate) struct Tail {
+    first: u64,
+    entries: VecDeque<Bytes>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Tail {
+    pub(crate) const fn new(first: u64, bytes_max: usize) -> Self {
+        Self { first, entries: VecDeque::new(), bytes: 0, bytes_max }
+    }
+
+    pub(crate) fn push(&mut self, entry: Bytes) {
+        self.bytes += entry.len();
+        self.entries.push_back(entry);
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.len();
+            self.first += 1;
+        }
+    }
+
+    /// The entries from `from` on; `None` when that one is not here any more.
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Option<Vec<Bytes>> {
+        let skip = usize::try_from(from.checked_sub(self.first)?).ok()?;
+        let mut entries = Vec::new();
+        for entry in self.entries.iter().skip(skip) {
+            entries.push(entry.clone());
+            if enough(entry) {
+                break;
+            }
+        }
+        (!entries.is_empty()).then_some(entries)
+    }
+}
+
+/// Full bundles on the disk, and a few of them in memory.
+pub(crate) struct Bundles {
+    tiles: TileReader,
+    /// Entries below this are in full bundles that survive a power cut.
+    settled: AtomicU64,
+    cached: Mutex<VecDeque<(u64, Arc<Vec<Bytes>>)>>,
+}
+
+impl Bundles {
+    pub(crate) const fn new(tiles: TileReader, settled: u64) -> Self {
+        Self { tiles, settled: AtomicU64::new(settled), cached: Mutex::new(VecDeque::new()) }
+    }
+
+    pub(crate) const fn tiles(&self) -> &TileReader {
+        &self.tiles
+    }
+
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn settle(&self, size: u64) {
+        self.settled.store(size, Ordering::Release);
+    }
+
+    fn bundle(&self, number: u64) -> Result<Arc<Vec<Bytes>>, RecordError> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(position) = cached.iter().position(|(held, _)| *held == number)
+            && let Some(hit) = cached.remove(position)
+        {
+            let bundle = Arc::clone(&hit.1);
+            cached.push_front(hit);
+            return Ok(bundle);
+        }
+        drop(cached);
+        let bundle = Arc::new(self.tiles.bundle(number, TILE_WIDTH)?);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.push_front((number, Arc::clone(&bundle)));
+        let mut bytes = 0;
+        cached.retain(|(held, entries)| {
+            bytes += entries.iter().map(Bytes::len).sum::<usize>();
+            *held == number || bytes <= BUNDLES_BYTES_MAX
+        });
+        Ok(bundle)
+    }
+
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
+        let bundle = self.bundle(from / TILE_WIDTH)?;
+        let skip = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
+        let mut entries = Vec::new();
+        for entry in bundle.iter().skip(skip) {
+            entries.push(entry.clone());
+            if enough(entry) {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl Shared {
+    /// Durable entries from `from` on: at least one when there is one, else up to the limits or fewer, where a bundle or
+    /// segment ends.
+    pub(crate) fn read(
+        &self,
+        from: u64,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, RecordError> {
+        let end = self.durable_size();
+        if from >= end || entries_max == 0 {
+            return Ok(Vec::new());
+        }
+        let (mut count, mut bytes) = (0, 0_usize);
+        let enough = |entry: &Bytes| {
+            count += 1;
+            bytes = bytes.saturating_add(entry.len());
+            count >= entries_max || bytes >= bytes_max
+        };
+        let entries = self.find(from, end, enough)?;
+        Ok((from..end).zip(entries).map(|(index, bytes)| StoredEntry { index, bytes }).collect())
+    }
+
+    fn find(&self, from: u64, end: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
+        if let Some(entries) = self.tail().read(from, &mut enough) {
+            return Ok(entries);
+        }
+        if from < self.bundles.settled() {
+            return self.bundles.read(from, enough);
+        }
+        // A segment whose file is unlinked meanwhile stays readable through its handle.
+        let found = {
+            let segments = self.segments();
+            let behind = segments.partition_point(|segment| segment.header.first_index <= from);
+            let next = segments.get(behind).map_or(end, |next| next.header.first_index);
+            behind.checked_sub(1).and_then(|at| segments.get(at).cloned()).map(|segment| (segment, next.min(end)))
+        };
+        match found {
+            Some((segment, end)) => segment.read(from, end, enough),
+            // Between the look at the bundles and this one the integrator has settled the entry.
+            None => self.bundles.read(from, enough),
+        }
+    }
+}
