@@ -136,14 +136,15 @@ async fn nothing_comes_after_the_end() {
 
 #[tokio::test]
 async fn payloads_and_envelopes_have_one_form() {
-    let receipt = |made: &Made, payload: &str| seal(payload.as_bytes(), &[&made.recorder.log().signing_key().receipt]).bytes;
+    let receipt =
+        |made: &Made, payload: &str| seal(payload.as_bytes(), &[&made.recorder.log().signing_key().receipt]).bytes;
     let (made, entries) = written().await;
     let plain = payload(&entries[7]);
     for (changed, what) in [
         (plain.replacen("{\"_type\"", "{ \"_type\"", 1), "not canonical"),
         (plain.replacen(r#""v":1}"#, r#""v":1,"v":1}"#, 1), "not canonical"),
         (plain.replacen(r#""v":1}"#, r#""v":2}"#, 1), "version 2 of the format"),
-        (plain.replacen(r#"]}"#, r#"],"zzz":1}"#, 1), "unknown"),
+        (format!(r#"{},"zzz":1}}"#, plain.strip_suffix('}').unwrap()), "unknown field"),
         (plain.replacen(r#"receipt/v1"#, r#"receipt/v2"#, 1), "not a type of this format"),
         (plain.replacen(r#""name":"act_"#, r#""name":"act_x"#, 1), "subject"),
     ] {
