@@ -153,3 +153,75 @@ fn decimal(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]))
+    }
+
+    /// The verifier key and note of the documentation of Go's `sumdb/note`, made by an implementation that is not ours.
+    #[test]
+    fn reads_the_note_that_the_go_documentation_shows() {
+        let (name, key) =
+            parse_verifier_key("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
+        assert_eq!(name, "PeterNeumann");
+        let note = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\
+            — PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        assert!(open_note(note.as_bytes(), &name, &key).is_ok());
+        let wrong = note.replace("answer", "question");
+        assert_eq!(open_note(wrong.as_bytes(), &name, &key), Err(NoteError::Signature(name.clone())));
+        assert_eq!(open_note(note.as_bytes(), "Somebody", &key), Err(NoteError::Unsigned("Somebody".to_owned())));
+    }
+
+    #[test]
+    fn round_trips_beside_lines_of_other_keys() {
+        let checkpoint = Checkpoint::sign("localhost/a", 70_000, Digest::of(b"root"), &key(1));
+        let public = key(1).public();
+        assert_eq!(Checkpoint::open(checkpoint.note.as_bytes(), "localhost/a", &public).unwrap(), checkpoint);
+        let witness = Checkpoint::sign("witness.example", 1, Digest::of(b""), &key(2)).note;
+        let line = witness.lines().last().unwrap();
+        let witnessed = format!("{}{line}\n", checkpoint.note);
+        assert_eq!(Checkpoint::open(witnessed.as_bytes(), "localhost/a", &public).unwrap().size, 70_000);
+        // A second signature under the same key id, and another origin than the wanted one.
+        let twice = format!("{}{}\n", checkpoint.note, checkpoint.note.lines().last().unwrap());
+        assert!(Checkpoint::open(twice.as_bytes(), "localhost/a", &public).is_err());
+        assert!(Checkpoint::open(checkpoint.note.as_bytes(), "localhost/b", &public).is_err());
+        assert!(Checkpoint::open(checkpoint.note.as_bytes(), "localhost/a", &key(2).public()).is_err());
+    }
+
+    #[test]
+    fn refuses_texts_that_are_no_checkpoint_though_they_are_signed() {
+        let origin = "localhost/a";
+        let root = BASE64_STANDARD.encode([7; 32]);
+        for text in [
+            format!("{origin}\n1\n{root}\nextension\n"),
+            format!("{origin}\n01\n{root}\n"),
+            format!("{origin}\n+1\n{root}\n"),
+            format!("{origin}\n18446744073709551616\n{root}\n"),
+            format!("{origin}\n1\n{}\n", BASE64_STANDARD.encode([7; 31])),
+            format!("{origin}\n1\n"),
+            format!("localhost/b\n1\n{root}\n"),
+        ] {
+            let mut blob = key_id(origin, &key(1).public()).to_vec();
+            blob.extend_from_slice(&key(1).sign(text.as_bytes()));
+            let note = format!("{text}\n— {origin} {}\n", BASE64_STANDARD.encode(blob));
+            let result = Checkpoint::open(note.as_bytes(), origin, &key(1).public());
+            assert_eq!(result, Err(NoteError::Checkpoint(origin.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn verifier_keys_round_trip_and_bind_name_and_key() {
+        let text = verifier_key("localhost/a", &key(1).public());
+        assert_eq!(parse_verifier_key(&text).unwrap(), ("localhost/a".to_owned(), key(1).public()));
+        for at in 0..text.len() {
+            let mut altered = text.clone().into_bytes();
+            altered[at] ^= 1;
+            let altered = String::from_utf8(altered).unwrap();
+            assert!(parse_verifier_key(&altered).is_err(), "{altered}");
+        }
+    }
+}

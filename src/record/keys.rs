@@ -206,3 +206,42 @@ pub(crate) fn previous_epochs(disk: &dyn Disk, layout: &Layout) -> Result<Vec<Ep
     found.sort_by_key(|known| known.epoch);
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_files_are_those_that_openssl_writes() {
+        // `openssl genpkey -algorithm ed25519`, RFC 8410 §10.3 and §10.1.
+        let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+        let key = SigningKey::from(ed25519_dalek::SigningKey::from_pkcs8_pem(private).unwrap());
+        assert_eq!(key.public().to_pem(), public);
+        assert_eq!(PublicKey::from_pem(public), Some(key.public()));
+        assert!(key.public().verify(b"message", &key.sign(b"message")));
+        assert!(!key.public().verify(b"another", &key.sign(b"message")));
+    }
+
+    #[test]
+    fn weak_keys_and_loose_signatures_are_refused() {
+        // The identity point: every message has a signature under it.
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(PublicKey::from_bytes(&identity), None);
+        let key = SigningKey::generate().unwrap();
+        let mut loose = key.sign(b"message");
+        // S + L is the same scalar in another form.
+        let order: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let mut carry = 0_u16;
+        for (byte, add) in loose[32..].iter_mut().zip(order) {
+            carry += u16::from(*byte) + u16::from(add);
+            *byte = u8::try_from(carry & 0xff).unwrap();
+            carry >>= 8;
+        }
+        assert!(!key.public().verify(b"message", &loose));
+    }
+}

@@ -48,6 +48,23 @@ struct Head {
     edge: Edge,
 }
 
+impl Head {
+    /// Keeps the checkpoint, when the last process ended between publishing and keeping it.
+    fn keep(&mut self, publisher: &mut Publisher, layout: &Layout) -> Result<(), RecordError> {
+        let Some(latest) = self.checkpoint.as_ref().filter(|latest| !self.kept.contains(&latest.size)) else {
+            return Ok(());
+        };
+        publisher.publish(
+            &layout.previous_checkpoints().join(latest.size.to_string()),
+            latest.note.as_bytes(),
+            0o644,
+        )?;
+        let behind = self.kept.partition_point(|size| *size < latest.size);
+        self.kept.insert(behind, latest.size);
+        Ok(())
+    }
+}
+
 pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Store, RecordError> {
     check(config)?;
     let data_dir = std::path::absolute(&config.data_dir);
@@ -61,7 +78,8 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
     let (instance, keys) = Instance::open(config, &layout, &disk, &*clock)?;
     hold(&layout, &*lock, &instance)?;
     let tiles = TileReader::new(Arc::clone(&disk), &layout.log());
-    let head = read_head(&layout, &*disk, &tiles, &instance.origin, &keys.log.public())?;
+    let mut head = read_head(&layout, &*disk, &tiles, &instance.origin, &keys.log.public())?;
+    head.keep(&mut publisher, &layout)?;
     let closed_with = read_clean(&layout, &*disk)?;
     let checkpointed = head.edge.size();
     let recovered = Recovery {
@@ -187,11 +205,6 @@ fn read_head(
     let edge = Edge::read(tiles, size)?;
     if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.root != edge.root()) {
         return Err(RecordError::Root { size });
-    }
-    if size > 0 && kept.last() != Some(&size) && !kept.contains(&size) {
-        // The process ended between publishing a checkpoint and keeping it.
-        kept.push(size);
-        kept.sort_unstable();
     }
     Ok(Head { checkpoint: checkpoint.map(Arc::new), kept: kept.into(), edge })
 }

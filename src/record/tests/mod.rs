@@ -45,7 +45,7 @@ fn open(disk: &FaultyDisk) -> Result<(Log, Opened), RecordError> {
 /// An entry of a test: its number, and bytes that make it as long as wanted.
 fn entry(number: u64, bytes: usize) -> Bytes {
     let mut text = format!("entry {number} ").into_bytes();
-    text.extend(std::iter::repeat_n(b'a' + u8::try_from(number % 26).unwrap(), bytes.saturating_sub(text.len())));
+    text.append(&mut vec![b'a' + u8::try_from(number % 26).unwrap(); bytes.saturating_sub(text.len())]);
     Bytes::from(text)
 }
 

@@ -6,7 +6,7 @@ use super::frame::{ALIGNMENT, Decoded, FRAME_BYTES_MAX, Frame, decode};
 use crate::record::disk::DiskFile;
 
 /// Bytes read at once.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 
 const ZEROS: [u8; 4096] = [0; 4096];
 
@@ -15,27 +15,30 @@ pub(crate) struct Window<'a> {
     file: &'a dyn DiskFile,
     file_bytes: u64,
     start: u64,
+    /// What is read of the buffer, from its start.
+    held: usize,
     buffer: Vec<u8>,
 }
 
 impl<'a> Window<'a> {
     pub(crate) const fn new(file: &'a dyn DiskFile, file_bytes: u64) -> Self {
-        Self { file, file_bytes, start: 0, buffer: Vec::new() }
+        Self { file, file_bytes, start: 0, held: 0, buffer: Vec::new() }
     }
 
     /// What is at `offset`: at least a whole frame's worth, or all that is left.
     pub(crate) fn at(&mut self, offset: u64) -> io::Result<&[u8]> {
         let left = usize::try_from(self.file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let skip = offset.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
-        let held = skip.map_or(0, |skip| self.buffer.len().saturating_sub(skip));
-        if held < FRAME_BYTES_MAX.min(left) {
-            self.buffer.resize(CHUNK_BYTES.min(left), 0);
-            let count = self.file.read_at(&mut self.buffer, offset)?;
-            self.buffer.truncate(count);
+        let ahead = skip.map_or(0, |skip| self.held.saturating_sub(skip));
+        if ahead < FRAME_BYTES_MAX.min(left) {
+            if self.buffer.is_empty() {
+                self.buffer = vec![0; CHUNK_BYTES.min(left)];
+            }
+            self.held = self.file.read_at(&mut self.buffer, offset)?;
             self.start = offset;
         }
         let skip = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        Ok(self.buffer.get(skip..).unwrap_or_default())
+        Ok(self.buffer.get(skip..self.held).unwrap_or_default())
     }
 }
 
