@@ -96,8 +96,8 @@ async fn partial_files_go_when_the_full_one_is_there() {
         assert_eq!(disk.list(&Path::new("/data/log/tile").join(row)).unwrap(), ["000", "001.p"]);
     }
     // The published tiles of the new size still prove the old one.
-    let proof = merkle::consistency_proof(&log.tiles().tree(late.size), early.size, late.size).unwrap();
-    assert!(merkle::verify_consistency(&proof, (early.size, early.root), (late.size, late.root)));
+    let proof = tree::consistency_proof(&log.tiles().tree(late.size), early.size, late.size).unwrap();
+    assert!(tree::verify_consistency(&proof, (early.size, early.root), (late.size, late.root)));
     assert_eq!(disk.list(Path::new("/data/cp.prev")).unwrap(), ["10", "20", "257"]);
     audit(&log);
 }
