@@ -1,0 +1,122 @@
+//! The offline verifier: reads a data directory, or a copy of one, and says what it proves and what it does not.
+//!
+//! ```text
+//! root key ─► key entry ─► receipt key ─► entry ─► leaf ─► tree ─► checkpoint ◄─ log key ◄─ key entry ◄─ root key
+//! ```
+//!
+//! It needs no private key, writes nothing, and works while the instance runs: kept checkpoints are listed first, then
+//! the checkpoint is read, then everything under it, then what lies behind it. Whoever copies a directory that is in use
+//! copies `log/checkpoint` and `cp.prev` first. A directory alone can never show that its end was not cut off: without
+//! something from outside the report says so.
+
+mod actions;
+mod chains;
+mod clock;
+mod entry;
+mod files;
+mod findings;
+mod keys;
+mod ledger;
+mod outside;
+mod report;
+mod sentences;
+mod tail;
+mod tree;
+mod trust;
+mod walk;
+
+use std::path::Path;
+
+pub use report::{Aspect, Assertion, Incomplete, Problem, Report, Standing, Verdict};
+
+pub(crate) use keys::parse as parse_key;
+
+use files::Files;
+use findings::Findings;
+use ledger::Ledger;
+use outside::Outside;
+use report::Aspect::{Integrity, Log};
+use tree::TreeCheck;
+use trust::Claimed;
+use walk::Walk;
+
+use super::merkle;
+use super::{Checkpoint, PublicKey, RecordError, TileReader};
+use crate::model::Digest;
+
+/// What clocks may go back by before it is a fault, microseconds. Entries of concurrent sessions are out of order by
+/// milliseconds, time servers step by less; who hides an action needs more.
+pub const CLOCK_TOLERANCE_US: u64 = 5_000_000;
+
+/// Told how far verifying has come: entries read, entries in all.
+pub type Progress = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// What is known besides the directory.
+#[derive(Default)]
+pub struct VerifyOptions {
+    /// The root key, from somewhere else than the directory. Without it a log that was written anew by somebody else
+    /// under the same name passes.
+    pub root_key: Option<PublicKey>,
+    /// Checkpoints held elsewhere: size and root.
+    pub remembered: Vec<(u64, Digest)>,
+    /// Entries that a SIEM was sent: index and leaf hash.
+    pub siem: Option<Vec<(u64, Digest)>>,
+    /// Told how far it has come, once a bundle.
+    pub progress: Option<Progress>,
+    /// Whether the report holds every payload. For small logs and tests.
+    pub keep_payloads: bool,
+}
+
+/// Verifies the log in a data directory. Memory grows with the sessions of one run and with actions without outcome, not
+/// with the log.
+///
+/// # Errors
+/// [`RecordError`] when there is no log to verify. Whatever is wrong with a log is in the report.
+pub fn verify_directory(data_dir: &Path, options: &VerifyOptions) -> Result<Report, RecordError> {
+    let files = Files::new(data_dir);
+    let mut findings = Findings::default();
+    let mut claimed = Claimed::read(&files, &mut findings)?;
+    // Before the checkpoint is read: then none of them is newer, unless the checkpoint was set back.
+    let kept = files.numbers(&files.layout.previous_checkpoints()).unwrap_or_else(|fault| {
+        findings.file(Log, &fault.path, fault.what);
+        Vec::new()
+    });
+    let checkpoint = claimed.checkpoint(&files, &kept, &mut findings);
+    let siem = options.siem.as_deref().unwrap_or_default();
+    let outside = Outside::gather(&files, &claimed, &kept, &options.remembered, siem, &mut findings);
+    let ledger = Ledger::new(&claimed, options);
+    let tree = Some(TreeCheck::default());
+    let mut walk = Walk { files: &files, options, findings: &mut findings, outside, ledger, tree };
+    if let Some(checkpoint) = &checkpoint {
+        walk.tree(checkpoint);
+    }
+    let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
+    let tail = walk.tail(&claimed.origin, size);
+    let Walk { mut outside, ledger, .. } = walk;
+    outside.finish(size + tail, &mut findings);
+    check_end(&files, &ledger, size, tail, &mut findings);
+    Ok(sentences::report(claimed.origin, checkpoint, tail, ledger, &outside, options, findings))
+}
+
+/// What can be checked only at the end: the mark of an orderly close, the key of checkpoints, anchors.
+fn check_end(files: &Files, ledger: &Ledger, size: u64, tail: u64, findings: &mut Findings) {
+    let path = files.layout.clean();
+    if let Ok(Some(text)) = files.read(&path) {
+        let closed_with = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
+        if closed_with != Some(size + tail) {
+            findings.file(Log, &path, format!("was closed with another number of entries than the {} here", size + tail));
+        }
+    }
+    if size + tail > 0 && !ledger.keys.log_certified {
+        findings.log(Integrity, "no entry certifies the key that signs the checkpoints");
+    }
+    let tiles = TileReader::new(std::sync::Arc::new(super::disk::RealDisk), &files.layout.log());
+    for (index, anchored, root) in ledger.anchors.iter().filter(|(_, anchored, _)| *anchored <= size) {
+        if merkle::root(&tiles.tree(size), *anchored).is_ok_and(|found| found != *root) {
+            findings.entry(Log, *index, "an outsider vouched for another tree than this one: a fork");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
