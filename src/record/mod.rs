@@ -20,6 +20,7 @@ pub mod keys;
 pub mod merkle;
 pub mod redact;
 pub mod tiles;
+pub mod verify;
 
 mod error;
 mod instance;
@@ -55,6 +56,7 @@ pub use recorder::{
     Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, Recorder, Recovered, Reservation, Unreadable,
 };
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
+pub use verify::{Report, VerifyOptions, verify_directory};
 
 use crate::model::InstanceId;
 

@@ -89,7 +89,8 @@ pub(crate) fn ordinary(request: &Received) -> Response<countersign::net::Body> {
         Some("tools/list") => {
             let free = json!({ "type": "object" });
             let tool = |name: &str| json!({ "name": name, "inputSchema": free });
-            json!({ "tools": ["echo", "send", "delete", "pay", "read"].map(tool) })
+            let tools = ["echo", "send", "delete", "pay", "read"].map(tool);
+            json!({ "tools": tools })
         }
         Some("tools/call") => json!({
             "content": [{ "type": "text", "text": message["params"]["arguments"].to_string() }], "isError": false,
@@ -245,7 +246,8 @@ identity:
 
 /// Verifies the whole log: signatures, chains, tree, every decision that permitted has one outcome.
 pub(crate) fn audit(data: &std::path::Path) -> Vec<Value> {
-    let report = countersign::record::verify_directory(data, &countersign::record::VerifyOptions::default()).unwrap();
+    let options = countersign::record::VerifyOptions { keep_payloads: true, ..Default::default() };
+    let report = countersign::record::verify_directory(data, &options).unwrap();
     assert!(report.problems.is_empty(), "the audit found: {:?}", report.problems);
     let entries: Vec<Value> = report.payloads;
     for outcome in entries.iter().filter(|entry| entry["predicate"]["kind"] == "outcome") {
