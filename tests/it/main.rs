@@ -12,5 +12,6 @@
 
 mod aarm_r1;
 mod architecture;
+mod demo;
 mod harness;
 mod path;
