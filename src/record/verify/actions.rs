@@ -73,7 +73,8 @@ impl Actions {
             return;
         };
         let recovered = predicate.recovery.as_ref();
-        let named = recovered.is_none_or(|block| block.index == open.index && open.leaves.contains(&block.decision_leaf));
+        let named =
+            recovered.is_none_or(|block| block.index == open.index && open.leaves.contains(&block.decision_leaf));
         if !open.leaves.contains(&outcome.decision_leaf) || !named {
             wrong(findings, entry, format!("names another decision than entry {}", open.index));
         } else if open.essence != essence(predicate) {
@@ -101,7 +102,8 @@ fn essence(predicate: &Predicate<'_>) -> Digest {
         let forwarded = action.forwarded_parameters.as_ref().map(|parameters| parameters.hash);
         (&action.tool, &action.operation, &action.native, action.parameters.hash, forwarded)
     });
-    let decision = predicate.decision.as_ref().map(|decision| (decision.result, decision.enforced, decision.policy_set));
+    let decision =
+        predicate.decision.as_ref().map(|decision| (decision.result, decision.enforced, decision.policy_set));
     // Texts, digests and booleans always serialise.
     Digest::of(&serde_json::to_vec(&(action, decision, &predicate.identity)).unwrap_or_default())
 }

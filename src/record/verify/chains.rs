@@ -61,7 +61,11 @@ impl Chains {
         let (id, first) = (&*predicate.time.run_id, predicate.log.run_first);
         if let Some(run) = self.run.as_ref().filter(|run| run.id == id) {
             if run.first != first {
-                findings.entry(Aspect::Order, entry.index, format!("names {first} as the first entry of its run, not {}", run.first));
+                findings.entry(
+                    Aspect::Order,
+                    entry.index,
+                    format!("names {first} as the first entry of its run, not {}", run.first),
+                );
             }
             return true;
         }
@@ -93,7 +97,10 @@ impl Chains {
         let Some(before) = before else {
             self.total += 1;
             if (session.seq != 0 || session.prev.is_some()) && unreadable == 0 {
-                wrong(format!("the chain {} of session `{}` begins with number {}", session.chain, session.id, session.seq));
+                wrong(format!(
+                    "the chain {} of session `{}` begins with number {}",
+                    session.chain, session.id, session.seq
+                ));
             }
             return;
         };

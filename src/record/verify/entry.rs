@@ -56,7 +56,8 @@ impl Opened {
             Some(action) => *name == action.action_id && *digest.sha256 == action.parameters.hash.to_hex(),
             None => {
                 let origin = &predicate.log.origin;
-                predicate.session.is_some() || name == origin && *digest.sha256 == Domain::Origin.name(origin.as_bytes()).to_hex()
+                predicate.session.is_some()
+                    || name == origin && *digest.sha256 == Domain::Origin.name(origin.as_bytes()).to_hex()
             }
         };
         if !fits {

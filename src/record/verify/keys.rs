@@ -94,10 +94,12 @@ impl Keys {
     fn key(&mut self, entry: &Opened, block: &KeyBlock<'_>, files: &Files, findings: &mut Findings) {
         let current = self.current.as_ref().map(|epoch| epoch.key.id());
         let known = |id: &Digest| *id == self.root.id() || Some(*id) == current;
-        let signed = entry.envelope.verify(&self.root).is_ok() && entry.envelope.signatures.iter().all(|(id, _)| known(id));
-        let by_current = self.current.as_ref().is_none_or(|epoch| {
-            entry.envelope.signatures.len() == 1 || entry.envelope.verify(&epoch.key).is_ok()
-        });
+        let signed =
+            entry.envelope.verify(&self.root).is_ok() && entry.envelope.signatures.iter().all(|(id, _)| known(id));
+        let by_current = self
+            .current
+            .as_ref()
+            .is_none_or(|epoch| entry.envelope.signatures.len() == 1 || entry.envelope.verify(&epoch.key).is_ok());
         if !signed || !by_current || block.root_keyid != self.root.id().to_string() {
             // A key that the root did not certify signs nothing.
             return wrong(findings, entry, "not signed by the root key");

@@ -104,7 +104,11 @@ fn check_end(files: &Files, ledger: &Ledger, size: u64, tail: u64, findings: &mu
     if let Ok(Some(text)) = files.read(&path) {
         let closed_with = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
         if closed_with != Some(size + tail) {
-            findings.file(Log, &path, format!("was closed with another number of entries than the {} here", size + tail));
+            findings.file(
+                Log,
+                &path,
+                format!("was closed with another number of entries than the {} here", size + tail),
+            );
         }
     }
     if size + tail > 0 && !ledger.keys.log_certified {

@@ -79,7 +79,8 @@ impl Outside {
                 (true, None) => self.checkpoints_met += 1,
                 (true, Some(_)) => {}
                 (false, None) => {
-                    let what = format!("the checkpoint of {} entries that was given is of another log: a fork", known.size);
+                    let what =
+                        format!("the checkpoint of {} entries that was given is of another log: a fork", known.size);
                     findings.log(Aspect::Log, what);
                 }
                 (false, Some(path)) => findings.file(Aspect::Log, path, "signs another tree: a fork"),

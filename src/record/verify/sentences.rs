@@ -89,7 +89,9 @@ impl Facts<'_> {
         let chains = self.chains;
         let mut said = self.stand(
             Aspect::Sessions,
-            format!("{chains} session chains are without gaps; every outcome has its decision, every permission its outcome"),
+            format!(
+                "{chains} session chains are without gaps; every outcome has its decision, every permission its outcome"
+            ),
         );
         if said.standing == Standing::Holds && self.incomplete_total > 0 {
             said.standing = Standing::Open;
@@ -109,7 +111,9 @@ impl Facts<'_> {
             (0, 0) => None,
             (0, leaves) => Some(format!("{leaves} exported entries")),
             (checkpoints, 0) => Some(format!("{checkpoints} checkpoints from outside")),
-            (checkpoints, leaves) => Some(format!("{checkpoints} checkpoints from outside and {leaves} exported entries")),
+            (checkpoints, leaves) => {
+                Some(format!("{checkpoints} checkpoints from outside and {leaves} exported entries"))
+            }
         }
     }
 
@@ -156,8 +160,12 @@ fn freshness(newest: Option<String>, anchored: Option<String>) -> Assertion {
 fn witnessing(checkpoint: Option<&Checkpoint>, anchors: usize) -> Assertion {
     let sentence = match (checkpoint.map_or(0, other_signatures), anchors) {
         (0, 0) => "no witness has signed this checkpoint".to_owned(),
-        (0, anchors) => format!("no witness has signed this checkpoint; {anchors} anchor entries fit, their tokens were not checked"),
-        (others, _) => format!("{others} other signatures stand under the checkpoint; without their keys they were not checked"),
+        (0, anchors) => format!(
+            "no witness has signed this checkpoint; {anchors} anchor entries fit, their tokens were not checked"
+        ),
+        (others, _) => {
+            format!("{others} other signatures stand under the checkpoint; without their keys they were not checked")
+        }
     };
     Assertion { standing: Standing::Open, sentence }
 }

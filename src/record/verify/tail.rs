@@ -132,7 +132,8 @@ fn from_bundles(files: &Files, mut next: u64, end: u64, each: &mut impl FnMut(u6
 /// Whether something was written behind the end of the last segment, and the end stays where it is.
 fn is_damaged(piece: &Piece) -> std::io::Result<bool> {
     let segment = &piece.segment;
-    let look = || find_later_write(&mut Window::new(&*segment.file, segment.bytes), segment.header.number, piece.stopped);
+    let look =
+        || find_later_write(&mut Window::new(&*segment.file, segment.bytes), segment.header.number, piece.stopped);
     if look()?.is_none() {
         return Ok(false);
     }

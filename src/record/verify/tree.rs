@@ -66,7 +66,12 @@ impl TreeCheck {
                     findings.entry(Aspect::Integrity, index, "is not the entry that the checkpoint commits to");
                 }
                 (false, false) => {
-                    findings.entry_in(Aspect::Integrity, index, &tile, "entry and tile differ, and neither gives the signed root");
+                    findings.entry_in(
+                        Aspect::Integrity,
+                        index,
+                        &tile,
+                        "entry and tile differ, and neither gives the signed root",
+                    );
                 }
             }
         }
@@ -92,7 +97,8 @@ impl Side {
 
     /// The tiles on the right edge: they are partial, so they were not seen on the way.
     fn check_partial(&mut self, files: &Files) {
-        let partial: Vec<_> = self.edge.partial_tiles().map(|(level, number, held)| (level, number, held.to_vec())).collect();
+        let partial: Vec<_> =
+            self.edge.partial_tiles().map(|(level, number, held)| (level, number, held.to_vec())).collect();
         for (level, number, hashes) in partial {
             self.compare(files, level, number, &hashes);
         }

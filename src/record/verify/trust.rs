@@ -51,7 +51,8 @@ impl Claimed {
         match claimed {
             Ok(claimed) => Ok(claimed),
             Err(what) => {
-                let nothing = RecordError::Corrupt { path: path.clone(), offset: 0, reason: "no log is described here" };
+                let nothing =
+                    RecordError::Corrupt { path: path.clone(), offset: 0, reason: "no log is described here" };
                 let claimed = from_keys().ok_or(nothing)?;
                 findings.file(Aspect::Integrity, &path, what);
                 Ok(claimed)

@@ -70,7 +70,11 @@ async fn an_entry_removed_moved_or_doubled_in_a_bundle_is_noticed() {
         verify(&dir.path("data"))
     };
     let removed = spoil(&|bundle| drop(bundle.remove(20)));
-    assert!(removed.problems.iter().any(|problem| problem.what.contains("does not hold 256")), "{:#?}", removed.problems);
+    assert!(
+        removed.problems.iter().any(|problem| problem.what.contains("does not hold 256")),
+        "{:#?}",
+        removed.problems
+    );
     let moved = spoil(&|bundle| bundle.swap(20, 30));
     assert!(moved.problems.iter().any(|problem| problem.index == Some(20)), "{:#?}", moved.problems);
     assert!(moved.problems.iter().any(|problem| problem.index == Some(30)), "{:#?}", moved.problems);

@@ -13,7 +13,8 @@ const ENTRIES: usize = 300;
 const SAMPLES: usize = 12;
 
 /// Files of the log: current ones only, nothing that an earlier checkpoint needed.
-const FILES: [&str; 6] = ["checkpoint", "tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"];
+const FILES: [&str; 6] =
+    ["checkpoint", "tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"];
 
 async fn written() -> (Made, Forged) {
     let mut made = Made::begin();
@@ -34,7 +35,9 @@ async fn every_flipped_bit_is_noticed() {
     let read = |name: &str| fs::read(forged.dir.join("log").join(name)).unwrap();
     let mut edge = Edge::default();
     let mut tiles = Vec::new();
-    entries.iter().for_each(|entry| edge.push(leaf_hash(entry), |tile| tiles.push((tile.level, tile.number, tile.hashes))));
+    entries
+        .iter()
+        .for_each(|entry| edge.push(leaf_hash(entry), |tile| tiles.push((tile.level, tile.number, tile.hashes))));
     tiles.extend(edge.partial_tiles().map(|(level, number, hashes)| (level, number, hashes.to_vec())));
     assert_eq!(tiles.len(), 3, "every tile is looked at");
     let mut flips = 0_u64;
@@ -72,7 +75,9 @@ fn flip_bundle(bundle: &[u8], held: &[Bytes]) -> u64 {
     let leaves: Vec<Digest> = held.iter().map(|entry| leaf_hash(entry)).collect();
     let differs = |bundle: &[u8]| {
         let found = decode_bundle(&Bytes::copy_from_slice(bundle));
-        found.is_none_or(|found| found.len() != leaves.len() || found.iter().zip(&leaves).any(|(entry, leaf)| leaf_hash(entry) != *leaf))
+        found.is_none_or(|found| {
+            found.len() != leaves.len() || found.iter().zip(&leaves).any(|(entry, leaf)| leaf_hash(entry) != *leaf)
+        })
     };
     assert!(!differs(bundle));
     let (mut flips, mut start) = (0, 0);

@@ -136,7 +136,8 @@ async fn nothing_comes_after_the_end() {
 
 #[tokio::test]
 async fn payloads_and_envelopes_have_one_form() {
-    let receipt = |made: &Made, payload: &str| seal(payload.as_bytes(), &[&made.recorder.log().signing_key().receipt]).bytes;
+    let receipt =
+        |made: &Made, payload: &str| seal(payload.as_bytes(), &[&made.recorder.log().signing_key().receipt]).bytes;
     let (made, entries) = written().await;
     let plain = payload(&entries[7]);
     for (changed, what) in [
