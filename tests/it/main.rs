@@ -8,9 +8,9 @@
     clippy::panic,
     reason = "tests say so by failing"
 )]
-#![expect(missing_docs, reason = "test names are the documentation")]
 
 mod aarm_r1;
 mod architecture;
+mod audit;
 mod harness;
 mod path;
