@@ -14,4 +14,6 @@ mod aarm_r1;
 mod architecture;
 mod demo;
 mod harness;
+mod instance;
+mod kills;
 mod path;
