@@ -147,6 +147,7 @@ fn announce(app: &App, hint: Option<&Hint>, shadow: bool) {
     let scheme = if app.has_tls() { "https" } else { "http" };
     let mode = if shadow { "shadow: everything is forwarded, decisions are only recorded" } else { "enforce" };
     eprintln!("countersign {} on {scheme}://{}  ({mode})", env!("CARGO_PKG_VERSION"), app.address());
+    eprintln!("health and metrics on http://{}", app.admin_address());
     eprintln!("log {}  data {}", app.core.origin(), app.core.data_dir().display());
     for line in &app.core.notices {
         eprintln!("{line}");

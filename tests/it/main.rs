@@ -14,4 +14,6 @@ mod architecture;
 mod audit;
 mod demo;
 mod harness;
+mod instance;
+mod kills;
 mod path;
