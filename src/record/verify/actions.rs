@@ -96,16 +96,11 @@ impl Actions {
     }
 }
 
-/// What an outcome repeats of its decision: who did what with which arguments, and what was decided.
+/// What an outcome repeats of its decision, byte for byte.
 fn essence(predicate: &Predicate<'_>) -> Digest {
-    let action = predicate.action.as_ref().map(|action| {
-        let forwarded = action.forwarded_parameters.as_ref().map(|parameters| parameters.hash);
-        (&action.tool, &action.operation, &action.native, action.parameters.hash, forwarded)
-    });
-    let decision =
-        predicate.decision.as_ref().map(|decision| (decision.result, decision.enforced, decision.policy_set));
-    // Texts, digests and booleans always serialise.
-    Digest::of(&serde_json::to_vec(&(action, decision, &predicate.identity)).unwrap_or_default())
+    let repeated = (&predicate.action, &predicate.decision, &predicate.identity);
+    // Blocks that were read can be written.
+    Digest::of(&serde_json::to_vec(&repeated).unwrap_or_default())
 }
 
 fn wrong(findings: &mut Findings, entry: &Opened, what: impl Into<String>) {

@@ -54,10 +54,11 @@ impl Opened {
         let predicate = self.predicate();
         let fits = match &predicate.action {
             Some(action) => *name == action.action_id && *digest.sha256 == action.parameters.hash.to_hex(),
+            // About an action that is told elsewhere, or of a later version.
+            None if matches!(self.kind(), None | Some(Kind::Observed)) => true,
             None => {
                 let origin = &predicate.log.origin;
-                predicate.session.is_some()
-                    || name == origin && *digest.sha256 == Domain::Origin.name(origin.as_bytes()).to_hex()
+                name == origin && *digest.sha256 == Domain::Origin.name(origin.as_bytes()).to_hex()
             }
         };
         if !fits {

@@ -74,6 +74,7 @@ impl Ledger {
 
     /// An entry could not be read. What follows from its absence is not told a second time.
     pub(super) const fn lost(&mut self) {
+        self.keys.lost();
         self.chains.lost();
         self.actions.lost();
     }

@@ -51,8 +51,10 @@ async fn missing_files_are_named() {
         let path = copied.path("data").join(name);
         fs::remove_file(&path).unwrap();
         let report = verify(&copied.path("data"));
-        assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
-        assert_eq!(report.problems[0].file, Some(path), "{:#?}", report.problems);
+        assert!(report.problems.iter().any(|problem| problem.file.as_ref() == Some(&path)), "{:#?}", report.problems);
+        // Without the first bundle nothing certifies the key of the others, and that is told once.
+        let told = if name.ends_with("entries/000") { 2 } else { 1 };
+        assert_eq!(report.problems.len(), told, "{:#?}", report.problems);
     }
 }
 

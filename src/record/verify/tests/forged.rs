@@ -144,7 +144,7 @@ async fn payloads_and_envelopes_have_one_form() {
         (plain.replacen("{\"_type\"", "{ \"_type\"", 1), "not canonical"),
         (plain.replacen(r#""v":1}"#, r#""v":1,"v":1}"#, 1), "not canonical"),
         (plain.replacen(r#""v":1}"#, r#""v":2}"#, 1), "version 2 of the format"),
-        (plain.replacen(r#"]}"#, r#"],"zzz":1}"#, 1), "unknown"),
+        (format!(r#"{},"zzz":1}}"#, plain.strip_suffix('}').unwrap()), "unknown field"),
         (plain.replacen(r#"receipt/v1"#, r#"receipt/v2"#, 1), "not a type of this format"),
         (plain.replacen(r#""name":"act_"#, r#""name":"act_x"#, 1), "subject"),
     ] {

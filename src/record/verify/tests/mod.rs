@@ -19,7 +19,8 @@ use crate::record::keys::SigningKey;
 use crate::record::merkle::perfect_root;
 use crate::record::tiles::{Row, TILE_WIDTH, encode_bundle, encode_tile, tile_path};
 use crate::record::{
-    Checkpoint, Config, DecisionFacts, Log, ParametersMode, Recorder, leaf_hash, open_envelope, samples, seal,
+    Checkpoint, Config, ControlFact, DecisionFacts, Log, ParametersMode, Recorder, leaf_hash, open_envelope, samples,
+    seal,
 };
 
 /// A log in a directory, written by the product, and everything that is needed to write worse ones.
@@ -78,6 +79,12 @@ impl Made {
         } else if verdict == crate::model::Verdict::Allow {
             decided.complete(samples::outcome(OutcomeStatus::Success)).durable().await.unwrap();
         }
+    }
+
+    /// Something that belongs to no action: a short entry.
+    pub(crate) async fn note(&self) {
+        self.clock.advance_micros(1_000);
+        self.recorder.control(ControlFact::start()).await.unwrap();
     }
 
     /// Some actions in three sessions, one in four refused.

@@ -1,5 +1,7 @@
 //! Who may sign what: the root certifies the key of each run in a `key` entry, and that key signs the run's entries.
 
+mod certify;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::entry::Opened;
@@ -8,7 +10,7 @@ use super::findings::Findings;
 use super::report::Aspect;
 use super::trust::{Claimed, short};
 use crate::model::{Digest, Timestamp};
-use crate::record::entry::{GenesisBlock, KeyBlock, Kind};
+use crate::record::entry::{GenesisBlock, Kind};
 use crate::record::{Envelope, PublicKey};
 
 /// The keys that the log has certified so far.
@@ -25,6 +27,10 @@ pub(super) struct Keys {
     genesis: Option<(u64, Envelope)>,
     /// Whether the key of the checkpoints was certified.
     pub(super) log_certified: bool,
+    /// An entry that may have certified a key could not be read or believed since the last one that did.
+    lost: bool,
+    /// The epoch that nothing readable certifies, once that was told.
+    told: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -47,11 +53,18 @@ impl Keys {
             past: Vec::new(),
             genesis: None,
             log_certified: false,
+            lost: false,
+            told: None,
         }
     }
 
     pub(super) fn root_id(&self) -> Digest {
         self.root.id()
+    }
+
+    /// An entry could not be read: it may have been a `key` entry.
+    pub(super) const fn lost(&mut self) {
+        self.lost = true;
     }
 
     /// Checks the signatures of an entry, and takes in what it says about keys. `tolerance_us` is what clocks may
@@ -60,7 +73,7 @@ impl Keys {
         let predicate = entry.predicate();
         match (entry.kind(), &predicate.genesis, &predicate.key) {
             (Some(Kind::Genesis), Some(block), _) => self.genesis(entry, block, findings),
-            (Some(Kind::Key), _, Some(block)) => self.key(entry, block, files, findings),
+            (Some(Kind::Key), _, Some(block)) => self.certify(entry, block, files, findings),
             (Some(Kind::Genesis | Kind::Key), ..) => wrong(findings, entry, "has not the block of its kind"),
             _ => self.ordinary(entry, tolerance_us, findings),
         }
@@ -91,86 +104,21 @@ impl Keys {
         self.genesis = Some((entry.index, entry.envelope.clone()));
     }
 
-    fn key(&mut self, entry: &Opened, block: &KeyBlock<'_>, files: &Files, findings: &mut Findings) {
-        let current = self.current.as_ref().map(|epoch| epoch.key.id());
-        let known = |id: &Digest| *id == self.root.id() || Some(*id) == current;
-        let signed =
-            entry.envelope.verify(&self.root).is_ok() && entry.envelope.signatures.iter().all(|(id, _)| known(id));
-        let by_current = self
-            .current
-            .as_ref()
-            .is_none_or(|epoch| entry.envelope.signatures.len() == 1 || entry.envelope.verify(&epoch.key).is_ok());
-        if !signed || !by_current || block.root_keyid != self.root.id().to_string() {
-            // A key that the root did not certify signs nothing.
-            return wrong(findings, entry, "not signed by the root key");
-        }
-        if let Some(revoke) = &block.revoke {
-            self.revoke(entry.index, revoke.epoch, revoke.suspected_from_index, findings);
-            if self.current.as_ref().is_some_and(|epoch| epoch.number >= block.epoch) {
-                return;
-            }
-        }
-        match block.log_key.as_deref().map(parse) {
-            Some(Some(key)) if key == self.log => self.log_certified = true,
-            Some(_) => wrong(findings, entry, "certifies another key for checkpoints than the one that signs them"),
-            None => {}
-        }
-        let key = parse(&block.receipt_key).filter(|key| key.id().to_string() == block.receipt_keyid);
-        let Some(key) = key else { return wrong(findings, entry, "does not name the key it certifies") };
-        let fresh = entry.index == 1 && block.first_index == 0;
-        let newer = self.current.as_ref().is_none_or(|epoch| epoch.number < block.epoch);
-        if !(fresh || block.first_index == entry.index + 1) || !newer {
-            wrong(findings, entry, "certifies a key for entries or an epoch that are not its own");
-        }
-        self.compare_file(block.epoch, &key, files, findings);
-        if let Some((index, genesis)) = self.genesis.take()
-            && genesis.verify(&key).is_err()
-        {
-            findings.entry(Aspect::Integrity, index, "not signed by the receipt key of its epoch");
-        }
-        if let Some(past) = self.current.take() {
-            self.past.push((past.number, past.first_index, entry.index));
-        }
-        self.current = Some(Epoch {
-            number: block.epoch,
-            key,
-            first_index: block.first_index,
-            not_before: block.not_before,
-            not_after: block.not_after,
-            certified_at: entry.index,
-        });
-    }
-
-    fn revoke(&self, index: u64, epoch: u64, from: u64, findings: &mut Findings) {
-        let current = self.current.as_ref().map(|current| (current.number, current.first_index, index));
-        for (_, first, end) in self.past.iter().copied().chain(current).filter(|(number, ..)| *number == epoch) {
-            if from < end {
-                let what = format!("entries {} to {} are signed with it: they prove nothing", from.max(first), end - 1);
-                findings.entry(Aspect::Integrity, index, format!("the key of epoch {epoch} was revoked, {what}"));
-            }
-        }
-    }
-
-    /// The public key that people will check entries of this epoch with.
-    fn compare_file(&self, epoch: u64, key: &PublicKey, files: &Files, findings: &mut Findings) {
-        for (name, key) in [(epoch.to_string(), key), ("log".to_owned(), &self.log), ("root".to_owned(), &self.root)] {
-            let path = files.layout.keys().join(format!("{name}.pem"));
-            let Ok(Some(pem)) = files.read(&path) else { continue };
-            if PublicKey::from_pem(&String::from_utf8_lossy(&pem)).as_ref() != Some(key) {
-                findings.file(Aspect::Integrity, &path, "is not the key that the log certifies");
-            }
-        }
-    }
-
-    fn ordinary(&self, entry: &Opened, tolerance_us: u64, findings: &mut Findings) {
+    fn ordinary(&mut self, entry: &Opened, tolerance_us: u64, findings: &mut Findings) {
         let predicate = entry.predicate();
-        let Some(current) = &self.current else {
-            return wrong(findings, entry, "signed before any key was certified");
+        let found = predicate.log.epoch;
+        let Some(current) = self.current.as_ref().filter(|current| current.number == found) else {
+            if self.told != Some(found) {
+                let what = match &self.current {
+                    Some(current) => format!("of epoch {found}, where the key of epoch {} signs", current.number),
+                    None => format!("of epoch {found}, whose key no readable entry certifies"),
+                };
+                wrong(findings, entry, what);
+            }
+            // Told once: every entry of that epoch is in the same case.
+            self.told = self.told.or(Some(found).filter(|_| self.lost));
+            return;
         };
-        let (found, wanted) = (predicate.log.epoch, current.number);
-        if found != wanted {
-            return wrong(findings, entry, format!("of epoch {found}, where the key of epoch {wanted} signs"));
-        }
         if entry.envelope.signatures.len() != 1 {
             return wrong(findings, entry, "does not carry exactly one signature");
         }
