@@ -28,7 +28,7 @@ fn the_demo_keeps_what_it_promises_and_openssl_agrees() {
     assert_eq!(document["effects"]["with"]["harmful"], 0);
 
     // The log that was kept verifies again, and the command that is printed for pasting holds.
-    let entries = crate::harness::audit(&kept.join("data"));
+    let entries = crate::audit::audit(&kept.join("data"));
     assert_eq!(crate::harness::decisions(&entries).len(), 7);
     let command = document["openssl"]["command"].as_str().unwrap();
     let checked = paste(command);
