@@ -66,8 +66,8 @@ async fn goes_on_after_a_close_and_after_a_drop() {
     assert_eq!(log.instance().origin, origin);
     assert_eq!(log.signing_key().root.public(), root);
     assert_eq!(log.signing_key().epoch, epoch + 1);
-    assert_eq!(log.signing_key().previous.len(), 1);
-    assert_eq!(log.signing_key().previous[0].key, receipt);
+    let keys: Vec<_> = log.receipt_keys().unwrap().into_iter().map(|run| (run.epoch, run.key)).collect();
+    assert_eq!(keys, [(epoch, receipt.clone()), (epoch + 1, log.signing_key().receipt.public())]);
     assert_ne!(log.signing_key().receipt.public(), receipt);
     append_many(&log, 300, 310, 500).await.unwrap();
     drop(log);
