@@ -10,9 +10,12 @@ mod receipts;
 mod run;
 mod wrap;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// A check failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    tell_operators();
     match arguments.command {
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
@@ -68,6 +72,14 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Wrap(arguments) => wrap::run(arguments),
     }
+}
+
+/// Lets the operator's log lines out, on standard error: warnings, unless `RUST_LOG` asks for other ones.
+fn tell_operators() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only when somebody was told before; the lines go there then.
+    let _already_told = lines.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
 
 /// Prints what is wrong, for people, and gives the exit code.

@@ -18,9 +18,9 @@ pub(super) struct Arguments {
     /// The configuration file.
     #[arg(short, long, conflicts_with = "upstream")]
     config: Option<PathBuf>,
-    /// Without a configuration: the URL of one MCP server, or the command that runs it.
-    #[arg(long, num_args = 1.., value_name = "URL|CMD", allow_hyphen_values = true)]
-    upstream: Option<Vec<String>>,
+    /// Without a configuration: the URL of one MCP server, or the command line that runs it, in quotes.
+    #[arg(long, value_name = "URL|CMD")]
+    upstream: Option<String>,
     /// With --upstream: carry decisions out instead of only recording them.
     #[arg(long, requires = "upstream")]
     enforce: bool,
@@ -87,19 +87,14 @@ fn plan(arguments: &Arguments) -> Result<(Plan, Option<Hint>), ConfigError> {
 }
 
 /// The configuration of somebody who has none: one server, one key made now, the shipped policies, shadow.
-fn without_file(upstream: &[String], enforce: bool) -> Result<(Config, Hint), ConfigError> {
+fn without_file(upstream: &str, enforce: bool) -> Result<(Config, Hint), ConfigError> {
     let broken = |problem: String| ConfigError::Value { key: "--upstream".into(), problem };
     let (key, hash) = mint().map_err(|error| broken(with_causes(&error)))?;
-    let first = upstream.first().map(String::as_str).unwrap_or_default();
-    let is_url = first.starts_with("http://") || first.starts_with("https://");
+    let is_url = upstream.starts_with("http://") || upstream.starts_with("https://");
     let server = if is_url {
-        ServerConfig { url: Some(first.to_owned()), ..ServerConfig::default() }
+        ServerConfig { url: Some(upstream.to_owned()), ..ServerConfig::default() }
     } else {
-        // One word with spaces is a command line as people type it into other clients' settings.
-        let words: Vec<String> = match upstream {
-            [one] => one.split_whitespace().map(str::to_owned).collect(),
-            many => many.to_vec(),
-        };
+        let words = upstream.split_whitespace().map(str::to_owned).collect();
         ServerConfig { command: Some(words), ..ServerConfig::default() }
     };
     let human = std::env::var("USER").unwrap_or_else(|_| "local".into());
@@ -152,6 +147,7 @@ fn announce(app: &App, hint: Option<&Hint>, shadow: bool) {
     let scheme = if app.has_tls() { "https" } else { "http" };
     let mode = if shadow { "shadow: everything is forwarded, decisions are only recorded" } else { "enforce" };
     eprintln!("countersign {} on {scheme}://{}  ({mode})", env!("CARGO_PKG_VERSION"), app.address());
+    eprintln!("health and metrics on http://{}", app.admin_address());
     eprintln!("log {}  data {}", app.core.origin(), app.core.data_dir().display());
     for line in &app.core.notices {
         eprintln!("{line}");

@@ -20,7 +20,7 @@ use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
 use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
-use crate::record::disk::RealDisk;
+use crate::record::disk::{Disk, RealDisk};
 use crate::record::entry::LoadedPolicy;
 use crate::record::{ControlFact, Log, RecordError, Recorder};
 use crate::{console, identify};
@@ -96,13 +96,25 @@ impl Core {
     /// # Errors
     /// [`BuildError`]: the first thing that does not work. Nothing is left running.
     pub async fn open(plan: &Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+        Self::open_on(plan, observer, Arc::new(RealDisk)).await
+    }
+
+    /// As [`Self::open`], with the log on another disk: tests make it fail.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_on(
+        plan: &Plan,
+        observer: Option<Arc<dyn Observer>>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
         let policies = compile_policies(plan)?;
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
-        let (log, recorder) = open_log(plan, &clock, &mut notices)?;
+        let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
@@ -176,13 +188,25 @@ impl App {
     /// # Errors
     /// [`BuildError`]: the first thing that does not work. Nothing is left running.
     pub async fn build(plan: Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+        Self::build_on(plan, observer, Arc::new(RealDisk)).await
+    }
+
+    /// As [`Self::build`], with the log on another disk: tests make it fail.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub async fn build_on(
+        plan: Plan,
+        observer: Option<Arc<dyn Observer>>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, BuildError> {
         let routes = routes(&plan);
         // The ports come before the log: a second instance finds them taken and touches nothing.
         let listener = bind(plan.listen).await?;
         let admin = bind(plan.admin).await?;
         let address = listener.local_addr().unwrap_or(plan.listen);
         let admin_address = admin.local_addr().unwrap_or(plan.admin);
-        let core = Core::open(&plan, observer).await?;
+        let core = Core::open_on(&plan, observer, disk).await?;
         let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&core.clock))).transpose()?;
         let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
@@ -201,14 +225,15 @@ impl App {
         let admin = tokio::spawn(console::serve(self.admin, health, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
         }));
-        let mut broken = self.core.log.watch_health();
+        let log = self.core.log.clone();
         let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
         tokio::pin!(serving);
         let served = tokio::select! {
             served = &mut serving => Some(served),
             () = stop => None,
-            // A log that cannot be written stays so for the life of the process (design §10): end it, loudly.
-            () = turned_false(&mut broken) => None,
+            // A log that failed to write stays so for the life of the process (design §10): end it, loudly. A disk
+            // that is full may have room again: calls are refused until then.
+            () = poisoned(&log) => None,
         };
         let _nobody_listens = stopping.send(true);
         let served = match served {
@@ -239,8 +264,9 @@ impl App {
     }
 }
 
-async fn turned_false(health: &mut watch::Receiver<bool>) {
-    let _broken_or_gone = health.wait_for(|healthy| !*healthy).await;
+async fn poisoned(log: &Log) {
+    let mut health = log.watch_health();
+    while log.poisoned().is_none() && health.changed().await.is_ok() {}
 }
 
 /// Loads and compiles the policies of a plan.
@@ -268,12 +294,17 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
 
-fn open_log(plan: &Plan, clock: &Arc<dyn Clock>, notices: &mut Vec<String>) -> Result<(Log, Recorder), BuildError> {
+fn open_log(
+    plan: &Plan,
+    disk: Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    notices: &mut Vec<String>,
+) -> Result<(Log, Recorder), BuildError> {
     let failed = |source| BuildError::Record { data_dir: plan.data_dir.clone(), source };
     let mut settings = plan.config.record.clone();
     settings.data_dir.clone_from(&plan.data_dir);
     settings.name.clone_from(&plan.config.name);
-    let (log, opened) = Log::open(&settings, Arc::new(RealDisk), Arc::clone(clock)).map_err(failed)?;
+    let (log, opened) = Log::open(&settings, disk, Arc::clone(clock)).map_err(failed)?;
     let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
     if !opened.fresh {
         notices.push(format!(

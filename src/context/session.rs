@@ -17,7 +17,8 @@ pub struct Session {
 
 struct State {
     history: VecDeque<Arc<PriorAction>>,
-    snapshot: Arc<[Arc<PriorAction>]>,
+    /// `history` as decisions see it; made again only when it is asked for after a change.
+    snapshot: Option<Arc<[Arc<PriorAction>]>>,
     count: u64,
     context_hash: Digest,
     last_seen: Timestamp,
@@ -34,14 +35,8 @@ pub struct Observed<'a> {
 impl Session {
     pub(super) fn new(id: SessionId, correlation: Correlation, started: Timestamp, actions_max: usize) -> Self {
         let context_hash = Digest::of_parts(&[b"countersign/context/v1\0", id.as_str().as_bytes()]);
-        let state = State {
-            history: VecDeque::new(),
-            snapshot: Arc::from([]),
-            count: 0,
-            context_hash,
-            last_seen: started,
-            actions_max,
-        };
+        let state =
+            State { history: VecDeque::new(), snapshot: None, count: 0, context_hash, last_seen: started, actions_max };
         Self { id, correlation, started, state: Mutex::new(state) }
     }
 
@@ -62,13 +57,18 @@ impl Session {
     pub fn observe(&self, action: &Action) -> Observed<'_> {
         let mut state = self.lock();
         state.last_seen = state.last_seen.max(action.received);
+        let history = match &state.snapshot {
+            Some(history) => Arc::clone(history),
+            None => state.history.iter().map(Arc::clone).collect(),
+        };
+        state.snapshot = Some(Arc::clone(&history));
         let context = SessionContext {
             session: self.id.clone(),
             correlation: self.correlation,
             started: self.started,
             now: action.received,
             intent: None,
-            history: Arc::clone(&state.snapshot),
+            history,
             action_count: state.count,
             level: None,
             labels: Arc::from([]),
@@ -87,7 +87,7 @@ impl Session {
             let mut prior = PriorAction::clone(entry);
             prior.success = Some(success);
             *entry = Arc::new(prior);
-            state.snapshot = state.history.iter().map(Arc::clone).collect();
+            state.snapshot = None;
         }
     }
 
@@ -131,6 +131,6 @@ impl Observed<'_> {
             state.history.pop_front();
         }
         state.history.push_back(Arc::new(prior));
-        state.snapshot = state.history.iter().map(Arc::clone).collect();
+        state.snapshot = None;
     }
 }

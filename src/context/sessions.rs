@@ -1,7 +1,7 @@
 //! All sessions, found by the strongest key a call offers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub struct SessionKey(Digest);
 pub struct Sessions {
     config: Config,
     by_key: DashMap<SessionKey, Arc<Session>>,
+    /// How many sessions there are: asking the map would lock all of it.
+    count: AtomicUsize,
     /// Time of the last sweep, microseconds: one caller at a time sweeps, and rarely.
     swept_us: AtomicU64,
 }
@@ -30,19 +32,19 @@ impl Sessions {
     /// No sessions yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, by_key: DashMap::new(), swept_us: AtomicU64::new(0) }
+        Self { config, by_key: DashMap::new(), count: AtomicUsize::new(0), swept_us: AtomicU64::new(0) }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_key.len()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.len() == 0
     }
 
     /// The session a call belongs to; a new one when there is none or the old one has ended.
@@ -61,7 +63,9 @@ impl Sessions {
         let random = random_bytes().unwrap_or([a, b, c, d, e, f, g, h, i, j]);
         let id = SessionId::mint(now, random);
         let session = Arc::new(Session::new(id, correlation, now, self.config.actions_max));
-        self.by_key.insert(key, Arc::clone(&session));
+        if self.by_key.insert(key, Arc::clone(&session)).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
         session
     }
 
@@ -76,7 +80,7 @@ impl Sessions {
     /// Forgets what has ended, and the longest idle when there are too many.
     fn sweep(&self, now: Timestamp) {
         let last = self.swept_us.load(Ordering::Relaxed);
-        let due = now.as_micros().saturating_sub(last) > SWEEP_EVERY_US || self.by_key.len() > self.config.sessions_max;
+        let due = now.as_micros().saturating_sub(last) > SWEEP_EVERY_US || self.len() > self.config.sessions_max;
         let won =
             due && self.swept_us.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !won {
@@ -92,6 +96,7 @@ impl Sessions {
                 self.by_key.remove(&key);
             }
         }
+        self.count.store(self.by_key.len(), Ordering::Relaxed);
     }
 }
 

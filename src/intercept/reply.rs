@@ -6,11 +6,12 @@
 //! envelope: strict clients reject messages with members they do not know.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::model::json::{JsonError, write_string};
-use crate::model::{Action, Client, Era, Refusal, RefusalKind, Transport};
+use crate::model::{Call, Era, Refusal, RefusalKind, Transport};
 use crate::net::{Body, full};
 
 /// A request that is refused before it is a call. Each variant is one answer on the wire.
@@ -98,9 +99,28 @@ pub fn malformed(problem: &Malformed, id: Option<&str>) -> Response<Body> {
     response
 }
 
+/// What an answer's form depends on.
+#[derive(Clone, Debug)]
+pub struct AnswerForm {
+    id: Option<Arc<str>>,
+    method: Arc<str>,
+    era: Era,
+    transport: Transport,
+}
+
+impl AnswerForm {
+    /// The form of the answer to `call`.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        let (action, client) = (&call.action, &call.client);
+        let (id, method) = (action.jsonrpc_id.clone(), Arc::clone(&action.method));
+        Self { id, method, era: client.era, transport: client.transport }
+    }
+}
+
 /// The answer to a call that ends here.
 #[must_use]
-pub fn refusal(refusal: &Refusal, action: &Action, client: &Client) -> Response<Body> {
+pub fn refusal(refusal: &Refusal, form: &AnswerForm) -> Response<Body> {
     let (status, code) = match &refusal.kind {
         RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, REFUSED),
         RefusalKind::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
@@ -110,20 +130,20 @@ pub fn refusal(refusal: &Refusal, action: &Action, client: &Client) -> Response<
         RefusalKind::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, code::UPSTREAM_TIMEOUT),
         RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL),
     };
-    if client.transport == Transport::Http {
+    if form.transport == Transport::Http {
         return problem(status, refusal);
     }
     if status == StatusCode::UNAUTHORIZED {
-        let mut response = json(status, error_line(action.jsonrpc_id.as_deref(), code, &refusal.outside));
+        let mut response = json(status, error_line(form.id.as_deref(), code, &refusal.outside));
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }
-    let Some(id) = action.jsonrpc_id.as_deref() else {
+    let Some(id) = form.id.as_deref() else {
         // A notification has no answer: accepted and gone, as the transport asks.
         return empty(StatusCode::ACCEPTED);
     };
-    let line = match &*action.method {
-        "tools/call" => tool_error(id, refusal, client.era),
+    let line = match &*form.method {
+        "tools/call" => tool_error(id, refusal, form.era),
         _ => error_line(Some(id), code, &explain(refusal)),
     };
     json(StatusCode::OK, line)

@@ -18,10 +18,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::mcp::{Arrival, Refused};
-use super::{Config, Head, HostCheck, Malformed, Mediate, PathTemplate, Reply, malformed, mcp, read_http, refusal};
+use super::{
+    AnswerForm, Config, Head, HostCheck, Malformed, Mediate, PathTemplate, Reply, malformed, mcp, read_http, refusal,
+};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
-use crate::model::{Action, ActionId, Client, Clock};
+use crate::model::{ActionId, Clock};
 use crate::net::{Body, random_bytes};
 
 /// What cannot be served.
@@ -165,9 +167,9 @@ impl<M: Mediate> Interceptor<M> {
                 return malformed(&problem, id.as_deref());
             }
         };
-        let remembered: (Action, Client) = (call.action.clone(), call.client.clone());
+        let form = AnswerForm::of(&call);
         match self.mediate.mediate(call).await {
-            Reply::Refused(ends) => refusal(&ends, &remembered.0, &remembered.1),
+            Reply::Refused(ends) => refusal(&ends, &form),
             Reply::Upstream(response) => end_to_end(*response),
         }
     }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::sync::{Semaphore, mpsc};
 
 use super::mcp::{Arrival, read_line};
-use super::{Mediate, Reply, error_line, refusal};
+use super::{AnswerForm, Mediate, Reply, error_line, refusal};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
 use crate::model::{ActionId, Clock, Credentials, Peer};
@@ -108,9 +108,9 @@ impl<M: Mediate + Clone> StdioClient<M> {
 }
 
 async fn answer<M: Mediate>(mediate: M, call: crate::model::Call, lines: mpsc::Sender<Bytes>) {
-    let remembered = (call.action.clone(), call.client.clone());
+    let (form, id) = (AnswerForm::of(&call), call.action.jsonrpc_id.clone());
     let response = match mediate.mediate(call).await {
-        Reply::Refused(ends) => refusal(&ends, &remembered.0, &remembered.1),
+        Reply::Refused(ends) => refusal(&ends, &form),
         Reply::Upstream(response) => *response,
     };
     let is_stream =
@@ -122,7 +122,7 @@ async fn answer<M: Mediate>(mediate: M, call: crate::model::Call, lines: mpsc::S
             Ok(body) if !body.is_empty() => lines.send(body).await.is_ok(),
             Ok(_) => true,
             Err(error) => {
-                let line = error_line(remembered.0.jsonrpc_id.as_deref(), -32603, &error.to_string());
+                let line = error_line(id.as_deref(), -32603, &error.to_string());
                 lines.send(line.into()).await.is_ok()
             }
         }

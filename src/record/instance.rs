@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::verifier_key;
 use super::disk::Disk;
-use super::keys::{KeyFile, SigningKey, SigningKeys, previous_epochs, stage_public};
+use super::keys::{KeyFile, SigningKey, SigningKeys, epochs, stage_public};
 use super::layout::Layout;
 use super::publish::{Publisher, list_dir, read_file};
 use super::{Config, RecordError};
@@ -120,14 +120,13 @@ impl Instance {
         root: SigningKey,
         log: SigningKey,
     ) -> Result<SigningKeys, RecordError> {
-        let previous = previous_epochs(&**disk, layout)?;
-        let epoch = previous.last().map_or(1, |last| last.epoch.saturating_add(1));
+        let epoch = epochs(&**disk, layout)?.last().map_or(1, |last| last.saturating_add(1));
         let receipt = SigningKey::generate()?;
         let mut publisher = Publisher::new(Arc::clone(disk), layout.root());
         let name = format!("{}/receipt/{epoch}", self.origin);
         stage_public(&mut publisher, &layout.keys(), &epoch.to_string(), &name, &receipt.public())?;
         publisher.commit()?;
-        Ok(SigningKeys { root, log, receipt, epoch, previous })
+        Ok(SigningKeys { root, log, receipt, epoch })
     }
 }
 

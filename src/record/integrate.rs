@@ -29,8 +29,11 @@ use super::tiles::{Edge, Row, TILE_WIDTH, encode_bundle, encode_tile, tile_path}
 /// So many new entries wake the integrator before its timer: four bundles share the cost of a journal commit.
 const WAKE_ENTRIES: u64 = 4 * TILE_WIDTH;
 
+/// Entries taken at once, so that a checkpoint that is due waits for one step only.
+const STEP_ENTRIES_MAX: u64 = 16 * TILE_WIDTH;
+
 /// Entries taken at once, in bytes: what is held in memory until it is on the disk.
-const STEP_BYTES_MAX: usize = 4 << 20;
+const STEP_BYTES_MAX: usize = 8 << 20;
 
 /// What the integrator is asked to do.
 #[derive(Default)]
@@ -87,10 +90,12 @@ impl Signal {
         }
     }
 
-    fn wait(&self, wake_at: u64, at_most: Duration) -> (Option<Ending>, Vec<CheckpointReply>) {
+    /// Waits until something is asked for, `size` says that the log has grown to `wake_at`, or the time is over.
+    fn wait(&self, wake_at: u64, size: impl Fn() -> u64, at_most: Duration) -> (Option<Ending>, Vec<CheckpointReply>) {
         self.wake_at.store(wake_at, Ordering::SeqCst);
         let mut asked = self.asked();
-        if asked.ending.is_none() && asked.replies.is_empty() && !asked.woken {
+        let idle = asked.ending.is_none() && asked.replies.is_empty() && !asked.woken;
+        if idle && size() < wake_at {
             asked = self.wake.wait_timeout(asked, at_most).unwrap_or_else(PoisonError::into_inner).0;
         }
         asked.woken = false;
@@ -152,7 +157,7 @@ impl Integrator {
     fn work(&mut self) -> Result<(), RecordError> {
         loop {
             let wake_at = if self.failing { u64::MAX } else { self.edge.size().saturating_add(WAKE_ENTRIES) };
-            let (ending, replies) = self.shared.signal.wait(wake_at, self.time_left());
+            let (ending, replies) = self.shared.signal.wait(wake_at, || self.shared.durable_size(), self.time_left());
             if let Some(error) = self.shared.health.poisoned() {
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
                 return Err(error);
@@ -160,8 +165,13 @@ impl Integrator {
             if ending == Some(Ending::Abandoned) {
                 return Ok(());
             }
-            let wanted = ending.is_some() || !replies.is_empty() || self.time_left().is_zero();
-            let done = self.advance().and_then(|()| if wanted { self.checkpoint().map(Some) } else { Ok(None) });
+            // Who asks gets everything that is durable now; the timer takes what one step reaches.
+            let asked = ending.is_some() || !replies.is_empty();
+            let step = if asked { u64::MAX } else { self.edge.size().saturating_add(STEP_ENTRIES_MAX) };
+            let done = self.advance(step.min(self.shared.durable_size())).and_then(|()| {
+                let due = asked || self.time_left().is_zero();
+                if due { self.checkpoint().map(Some) } else { Ok(None) }
+            });
             self.failing = done.is_err();
             if let Err(error) = &done {
                 self.publisher.abandon();
@@ -195,11 +205,12 @@ impl Integrator {
         self.shared.checkpoint.borrow().as_ref().map_or(0, |checkpoint| checkpoint.size)
     }
 
-    /// Takes in everything durable; full bundles and tiles are on the disk on return.
-    fn advance(&mut self) -> Result<(), RecordError> {
+    /// Takes in the entries below `size`; full bundles and tiles are on the disk on return.
+    fn advance(&mut self, size: u64) -> Result<(), RecordError> {
         self.publish_pending()?;
-        while self.edge.size() < self.shared.durable_size() {
-            let step = usize::try_from(WAKE_ENTRIES).unwrap_or(usize::MAX);
+        while self.edge.size() < size {
+            let step = (size - self.edge.size()).min(STEP_ENTRIES_MAX);
+            let step = usize::try_from(step).unwrap_or(usize::MAX);
             for entry in self.shared.read(self.edge.size(), step, STEP_BYTES_MAX)? {
                 self.take_in(entry.bytes);
             }

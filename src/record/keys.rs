@@ -48,9 +48,6 @@ pub struct SigningKeys {
     pub receipt: SigningKey,
     /// The number of the receipt key, from 1, one more in every run.
     pub epoch: u64,
-    /// The public receipt keys of earlier runs, oldest first: from the data directory, so a hint. The log itself says
-    /// which of them were certified.
-    pub previous: Vec<EpochKey>,
 }
 
 /// The public receipt key of a run.
@@ -199,18 +196,24 @@ pub(crate) fn stage_public(
     to.stage(&keys.join(format!("{name}.vkey")), vkey.as_bytes(), 0o444)
 }
 
-/// The receipt keys of earlier runs, oldest first.
-pub(crate) fn previous_epochs(disk: &dyn Disk, layout: &Layout) -> Result<Vec<EpochKey>, RecordError> {
+/// The numbers of the receipt keys that there are, ascending.
+pub(crate) fn epochs(disk: &dyn Disk, layout: &Layout) -> Result<Vec<u64>, RecordError> {
+    let names = list_dir(disk, &layout.keys())?;
+    let mut epochs: Vec<u64> = names.iter().filter_map(|name| name.strip_suffix(".pem")?.parse().ok()).collect();
+    epochs.sort_unstable();
+    Ok(epochs)
+}
+
+/// The receipt keys of all runs, oldest first.
+pub(crate) fn receipt_keys(disk: &dyn Disk, layout: &Layout) -> Result<Vec<EpochKey>, RecordError> {
     let mut found = Vec::new();
-    for name in list_dir(disk, &layout.keys())? {
-        let Some(epoch) = name.strip_suffix(".pem").and_then(|epoch| epoch.parse().ok()) else { continue };
-        let path = layout.keys().join(&name);
+    for epoch in epochs(disk, layout)? {
+        let path = layout.keys().join(format!("{epoch}.pem"));
         let pem = read_file(disk, &path)?.and_then(|pem| String::from_utf8(pem).ok());
         let key = pem.as_deref().and_then(PublicKey::from_pem);
         let key = key.ok_or_else(|| RecordError::Key { path, reason: "is not a public Ed25519 key".to_owned() })?;
         found.push(EpochKey { epoch, key });
     }
-    found.sort_by_key(|known| known.epoch);
     Ok(found)
 }
 

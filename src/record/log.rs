@@ -11,7 +11,7 @@ use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile};
 use super::instance::Instance;
 use super::integrate::Ending;
-use super::keys::SigningKeys;
+use super::keys::{EpochKey, SigningKeys, receipt_keys};
 use super::open::{Store, open};
 use super::queue::{Appended, Slot};
 use super::read::StoredEntry;
@@ -194,6 +194,15 @@ impl Log {
     #[must_use]
     pub fn signing_key(&self) -> &SigningKeys {
         &self.handle.shared.keys
+    }
+
+    /// The public receipt keys of every run, this one last. They come from the data directory, so they are a hint: the
+    /// log itself says which of them the root has certified. Reads the disk.
+    ///
+    /// # Errors
+    /// [`RecordError::Disk`] or [`RecordError::Key`] when one cannot be read.
+    pub fn receipt_keys(&self) -> Result<Vec<EpochKey>, RecordError> {
+        receipt_keys(&*self.handle.shared.disk, &self.handle.shared.layout)
     }
 
     /// Whose log this is.

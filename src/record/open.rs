@@ -44,7 +44,10 @@ pub(crate) struct Store {
 /// What the checkpoint of the data directory says.
 struct Head {
     checkpoint: Option<Arc<Checkpoint>>,
+    /// Sizes of the kept checkpoints, ascending.
     kept: VecDeque<u64>,
+    /// The largest size that the log has signed, as far as this directory shows.
+    promised: u64,
     edge: Edge,
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         now_unix_ns: clock.now().as_micros().saturating_mul(1_000),
         settled: checkpointed / TILE_WIDTH * TILE_WIDTH,
         checkpointed,
-        promised: head.kept.back().copied().unwrap_or(0).max(checkpointed),
+        promised: head.promised,
         closed_with,
         segment_bytes: config.segment_bytes,
         first_segment_bytes: config.first_segment_bytes,
@@ -191,22 +194,24 @@ fn read_head(
         Some(note) => Some(Checkpoint::open(&note, origin, key).map_err(|source| RecordError::Note { path, source })?),
         None => None,
     };
-    let mut kept = Vec::new();
-    for name in list_dir(disk, &layout.previous_checkpoints())? {
-        let Ok(size) = name.parse::<u64>() else { continue };
-        let note = read_file(disk, &layout.previous_checkpoints().join(&name))?.unwrap_or_default();
+    let names = list_dir(disk, &layout.previous_checkpoints())?;
+    let mut kept: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    kept.sort_unstable();
+    let mut promised = 0;
+    for size in kept.iter().rev() {
+        let note = read_file(disk, &layout.previous_checkpoints().join(size.to_string()))?.unwrap_or_default();
         // What the log did not sign obliges it to nothing.
-        if Checkpoint::open(&note, origin, key).is_ok_and(|kept| kept.size == size) {
-            kept.push(size);
+        if Checkpoint::open(&note, origin, key).is_ok_and(|kept| kept.size == *size) {
+            promised = *size;
+            break;
         }
     }
-    kept.sort_unstable();
     let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
     let edge = Edge::read(tiles, size)?;
     if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.root != edge.root()) {
         return Err(RecordError::Root { size });
     }
-    Ok(Head { checkpoint: checkpoint.map(Arc::new), kept: kept.into(), edge })
+    Ok(Head { checkpoint: checkpoint.map(Arc::new), kept: kept.into(), promised: promised.max(size), edge })
 }
 
 /// The entries that lie in both the write-ahead log and the tree must be the same.

@@ -6,12 +6,16 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Builder;
 
 use super::RecordError;
 use super::disk::{Disk, DiskFile, Operation};
 
 /// The largest file that is read whole: a bundle of 256 entries of 65,535 bytes with their lengths is 16 MiB.
 const FILE_BYTES_MAX: u64 = 32 << 20;
+
+/// Files that are flushed at the same time.
+const SYNC_THREADS_MAX: usize = 8;
 
 /// Publishes files on one disk.
 pub(crate) struct Publisher {
@@ -76,9 +80,7 @@ impl Publisher {
     /// Lets everything staged appear. After an error nothing is staged any more; what appeared is whole.
     pub(crate) fn commit(&mut self) -> Result<(), RecordError> {
         let staged = std::mem::take(&mut self.staged);
-        for Staged { file, temporary, .. } in &staged {
-            file.sync().map_err(RecordError::on(Operation::Sync, temporary))?;
-        }
+        sync_all(&staged)?;
         for Staged { temporary, path, .. } in &staged {
             let renamed = self.disk.rename(temporary, path);
             renamed.map_err(RecordError::on(Operation::Rename, path))?;
@@ -110,6 +112,28 @@ impl Publisher {
         self.stage(path, bytes, mode)?;
         self.commit()
     }
+}
+
+/// Flushes the files, several at once: journalling file systems commit what is asked for meanwhile together.
+fn sync_all(staged: &[Staged]) -> Result<(), RecordError> {
+    let sync_part = |part: &[Staged]| {
+        part.iter()
+            .try_for_each(|staged| staged.file.sync().map_err(RecordError::on(Operation::Sync, &staged.temporary)))
+    };
+    let files_a_thread = staged.len().div_ceil(SYNC_THREADS_MAX);
+    if files_a_thread == 0 || staged.len() < 3 {
+        return sync_part(staged);
+    }
+    std::thread::scope(|scope| {
+        let start = |part| Builder::new().spawn_scoped(scope, move || sync_part(part)).map_err(|_| sync_part(part));
+        let parts: Vec<_> = staged.chunks(files_a_thread).map(start).collect();
+        let results = parts.into_iter().map(|part| match part {
+            Ok(thread) => thread.join().unwrap_or(Err(RecordError::Thread("sync", None))),
+            Err(done_here) => done_here,
+        });
+        // Every thread is joined, whatever the first result is.
+        results.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 /// Creates a file, over a left-over of an earlier attempt.

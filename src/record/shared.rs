@@ -47,10 +47,10 @@ impl Shared {
     /// Ends all writing for the life of the process. The first cause stays.
     pub(crate) fn poison(&self, cause: RecordError) {
         let cause = Arc::new(cause);
-        let source = std::error::Error::source(&*cause).map(ToString::to_string).unwrap_or_default();
-        tracing::error!(error = %cause, source, "the log is poisoned: no entry is taken until a restart");
-        // The first cause is the one to tell.
-        drop(self.health.poisoned.set(cause));
+        if self.health.poisoned.set(Arc::clone(&cause)).is_ok() {
+            let source = std::error::Error::source(&*cause).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(error = %cause, source, "the log is poisoned: no entry is taken until a restart");
+        }
         self.stop();
     }
 

@@ -12,8 +12,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+use crate::audit::{audit, nothing_undecided};
 
 /// One request as the scripted server received it.
 #[derive(Clone, Debug)]
@@ -28,6 +31,9 @@ impl Received {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }
+
+/// How long anything on loopback may take.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 type Script = dyn Fn(&Received) -> Response<countersign::net::Body> + Send + Sync;
 
@@ -77,6 +83,22 @@ impl Server {
     }
 }
 
+/// Answers as a server of the stateless era with the same tools.
+pub(crate) fn stateless(request: &Received) -> Response<countersign::net::Body> {
+    let message = request.json();
+    let id = message["id"].clone();
+    let tools = ["echo", "send", "delete", "pay", "read"]
+        .map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+    let result = match message["method"].as_str() {
+        Some("tools/list") => json!({ "resultType": "complete", "tools": tools, "ttlMs": 0, "cacheScope": "private" }),
+        Some("tools/call") => json!({
+            "resultType": "complete", "content": [{ "type": "text", "text": "done" }], "isError": false,
+        }),
+        _ => json!({ "resultType": "complete" }),
+    };
+    respond(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
+}
+
 /// Answers as an ordinary MCP server of the older era with a handful of tools, `echo` among them.
 pub(crate) fn ordinary(request: &Received) -> Response<countersign::net::Body> {
     let message = request.json();
@@ -87,9 +109,9 @@ pub(crate) fn ordinary(request: &Received) -> Response<countersign::net::Body> {
             "serverInfo": { "name": "scripted", "version": "1" },
         }),
         Some("tools/list") => {
-            let free = json!({ "type": "object" });
-            let tool = |name: &str| json!({ "name": name, "inputSchema": free });
-            json!({ "tools": ["echo", "send", "delete", "pay", "read"].map(tool) })
+            let tools = ["echo", "send", "delete", "pay", "read"]
+                .map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+            json!({ "tools": tools })
         }
         Some("tools/call") => json!({
             "content": [{ "type": "text", "text": message["params"]["arguments"].to_string() }], "isError": false,
@@ -163,13 +185,18 @@ impl Stand {
 
     /// Starts in a folder that may hold a log already.
     pub(crate) async fn resume(policy: &str, more: &str, server: Server, folder: Folder) -> Self {
+        Self::with_servers(policy, "", more, server, folder).await
+    }
+
+    /// Starts with `servers` beside the scripted one: entries of the flow mapping, each behind a comma.
+    pub(crate) async fn with_servers(policy: &str, servers: &str, more: &str, server: Server, folder: Folder) -> Self {
         std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
         let (key, hash) = countersign::identify::mint().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0
 admin: {{ listen: 127.0.0.1:0 }}
 data_dir: data
-servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }} }}
+servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }}{servers} }}
 policies: [policy.yaml]
 identity:
   api_keys:
@@ -215,13 +242,54 @@ identity:
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = self.open(request).await.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (parts.status, parts.headers, body)
+    }
+
+    /// Posts one message of the stateless era, with the headers that belong to it unless others are given.
+    pub(crate) async fn post_modern(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let body = body.into();
+        let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut all = headers.to_vec();
+        for (name, value) in [
+            ("mcp-protocol-version", Some("2026-07-28")),
+            ("mcp-method", message["method"].as_str()),
+            ("mcp-name", message["params"]["name"].as_str()),
+        ] {
+            if let Some(value) = value.filter(|_| !headers.iter().any(|(other, _)| *other == name)) {
+                all.push((name, value));
+            }
+        }
+        self.post_with(&all, body).await
+    }
+
+    /// Writes bytes to a connection of its own and returns all that comes back until it is closed.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // Closed with unread bytes a connection may be reset: what came before counts.
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "the connection stayed open after: {}", String::from_utf8_lossy(&answer));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The header line that says who calls, for [`Self::raw`].
+    pub(crate) fn authorization(&self) -> String {
+        format!("Authorization: Bearer {}", self.key)
+    }
+
+    /// Sends a request and returns the answer while its body may still be on its way.
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let response = sender.send_request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        (parts.status, parts.headers, body)
+        sender.send_request(request).await.unwrap()
     }
 
     /// Calls a tool in the older era and returns the answer.
@@ -239,23 +307,9 @@ identity:
         self.running.take().unwrap().await.unwrap();
         let folder = std::mem::replace(&mut self.folder, Folder::new());
         let entries = audit(&folder.0.join("data"));
+        nothing_undecided(&self.server.received(), &entries);
         (entries, folder)
     }
-}
-
-/// Verifies the whole log: signatures, chains, tree, every decision that permitted has one outcome.
-pub(crate) fn audit(data: &std::path::Path) -> Vec<Value> {
-    let report = countersign::record::verify_directory(data, &countersign::record::VerifyOptions::default()).unwrap();
-    assert!(report.problems.is_empty(), "the audit found: {:?}", report.problems);
-    let entries: Vec<Value> = report.payloads;
-    for outcome in entries.iter().filter(|entry| entry["predicate"]["kind"] == "outcome") {
-        let action = &outcome["predicate"]["action"]["action_id"];
-        let decisions = entries.iter().filter(|entry| {
-            entry["predicate"]["kind"] == "decision" && entry["predicate"]["action"]["action_id"] == *action
-        });
-        assert_eq!(decisions.count(), 1, "an outcome without its decision: {action}");
-    }
-    entries
 }
 
 /// The decisions among entries.

@@ -8,9 +8,12 @@
     clippy::panic,
     reason = "tests say so by failing"
 )]
-#![expect(missing_docs, reason = "test names are the documentation")]
 
 mod aarm_r1;
 mod architecture;
+mod audit;
+mod demo;
 mod harness;
+mod instance;
+mod kills;
 mod path;

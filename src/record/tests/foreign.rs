@@ -82,13 +82,13 @@ async fn tlog_tiles_accepts_tiles_entries_and_proofs() {
         let leaf = tlog_tiles::record_hash(&stored);
         let theirs = reader.read_hashes(&[tlog_tiles::stored_hash_index(0, index)]).unwrap();
         assert_eq!(theirs, [leaf]);
-        let proof = merkle::inclusion_proof(&log.tiles().tree(ENTRIES), index, ENTRIES).unwrap();
+        let proof = tree::inclusion_proof(&log.tiles().tree(ENTRIES), index, ENTRIES).unwrap();
         let proof: Vec<_> = proof.into_iter().map(|hash| Hash(hash.0)).collect();
         assert_eq!(tlog_tiles::prove_record(ENTRIES, index, &reader).unwrap(), proof);
         tlog_tiles::check_record(&proof, ENTRIES, root, index, leaf).unwrap();
     }
     for old in &checkpoints[..checkpoints.len() - 1] {
-        let proof = merkle::consistency_proof(&log.tiles().tree(ENTRIES), old.size, ENTRIES).unwrap();
+        let proof = tree::consistency_proof(&log.tiles().tree(ENTRIES), old.size, ENTRIES).unwrap();
         let theirs: Vec<_> = proof.iter().map(|hash| Hash(hash.0)).collect();
         assert_eq!(tlog_tiles::prove_tree(ENTRIES, old.size, &reader).unwrap(), theirs);
         tlog_tiles::check_tree(&theirs, ENTRIES, root, old.size, Hash(old.root.0)).unwrap();

@@ -1,8 +1,10 @@
 //! The log as a whole: on a disk that fails, and against other people's readers of its formats.
 
 mod crash;
+mod envelope;
 mod faults;
 mod foreign;
+mod merkle;
 mod refusals;
 mod store;
 
@@ -12,7 +14,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::{Disk, FaultyDisk, RealDisk};
-use super::merkle::{self, leaf_hash};
+use super::merkle as tree;
+use super::merkle::leaf_hash;
 use super::{Config, Log, Opened, RecordError};
 use crate::model::{Digest, ManualClock, Timestamp};
 
@@ -81,11 +84,11 @@ fn read_all(log: &Log) -> Vec<Bytes> {
 
 fn root_of(entries: &[Bytes]) -> Digest {
     match entries {
-        [] => merkle::empty_root(),
+        [] => tree::empty_root(),
         [entry] => leaf_hash(entry),
         _ => {
             let (left, right) = entries.split_at(entries.len().next_power_of_two() / 2);
-            merkle::node_hash(root_of(left), root_of(right))
+            tree::node_hash(root_of(left), root_of(right))
         }
     }
 }
@@ -97,7 +100,7 @@ fn audit(log: &Log) {
     let Some(checkpoint) = log.watch_checkpoint().borrow().clone() else { return };
     let covered = &entries[..usize::try_from(checkpoint.size).unwrap()];
     assert_eq!(checkpoint.root, root_of(covered));
-    assert_eq!(merkle::root(&log.tiles().tree(checkpoint.size), checkpoint.size).unwrap(), checkpoint.root);
+    assert_eq!(tree::root(&log.tiles().tree(checkpoint.size), checkpoint.size).unwrap(), checkpoint.root);
     for (number, bundle) in covered.chunks(256).enumerate() {
         let stored = log.tiles().bundle(number as u64, bundle.len() as u64).unwrap();
         assert_eq!(stored, bundle);

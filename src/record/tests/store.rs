@@ -66,8 +66,8 @@ async fn goes_on_after_a_close_and_after_a_drop() {
     assert_eq!(log.instance().origin, origin);
     assert_eq!(log.signing_key().root.public(), root);
     assert_eq!(log.signing_key().epoch, epoch + 1);
-    assert_eq!(log.signing_key().previous.len(), 1);
-    assert_eq!(log.signing_key().previous[0].key, receipt);
+    let keys: Vec<_> = log.receipt_keys().unwrap().into_iter().map(|run| (run.epoch, run.key)).collect();
+    assert_eq!(keys, [(epoch, receipt.clone()), (epoch + 1, log.signing_key().receipt.public())]);
     assert_ne!(log.signing_key().receipt.public(), receipt);
     append_many(&log, 300, 310, 500).await.unwrap();
     drop(log);
@@ -96,8 +96,8 @@ async fn partial_files_go_when_the_full_one_is_there() {
         assert_eq!(disk.list(&Path::new("/data/log/tile").join(row)).unwrap(), ["000", "001.p"]);
     }
     // The published tiles of the new size still prove the old one.
-    let proof = merkle::consistency_proof(&log.tiles().tree(late.size), early.size, late.size).unwrap();
-    assert!(merkle::verify_consistency(&proof, (early.size, early.root), (late.size, late.root)));
+    let proof = tree::consistency_proof(&log.tiles().tree(late.size), early.size, late.size).unwrap();
+    assert!(tree::verify_consistency(&proof, (early.size, early.root), (late.size, late.root)));
     assert_eq!(disk.list(Path::new("/data/cp.prev")).unwrap(), ["10", "20", "257"]);
     audit(&log);
 }

@@ -72,7 +72,8 @@ impl Chains {
         let kind = entry.kind();
         let begins = kind == Some(Kind::Genesis) || kind == Some(Kind::Key) && entry.index > 0;
         let after_damage = self.unreadable > 0 && first <= entry.index;
-        if !(begins && first == entry.index) && !after_damage {
+        let begins_here = begins && first == entry.index;
+        if !after_damage && !begins_here {
             findings.entry(Aspect::Order, entry.index, format!("of the run `{id}`, which does not begin here"));
             return false;
         }

@@ -59,7 +59,7 @@ impl Files {
         decode: impl Fn(Vec<u8>) -> Option<Vec<T>>,
     ) -> Result<Read<T>, Fault> {
         // A partial file may be gone as soon as the full one is there, so it is looked for first.
-        let widths = if width % TILE_WIDTH == 0 { vec![0] } else { vec![width, 0] };
+        let widths = if width.is_multiple_of(TILE_WIDTH) { vec![0] } else { vec![width, 0] };
         for partial in widths {
             let path = self.layout.log().join(tile_path(row, number, partial));
             let Some(bytes) = self.read(&path)? else { continue };

@@ -123,6 +123,8 @@ impl Room {
         let mut state = self.state();
         state.closing = true;
         self.hand_out(&mut state);
+        // Told even when a full disk had been told before: who waits for the end must hear of it.
+        self.healthy.send_modify(|healthy| *healthy = false);
         self.wake.notify_all();
     }
 
