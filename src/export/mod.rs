@@ -8,6 +8,7 @@
 mod cursor;
 mod destination;
 mod event;
+mod feed;
 mod pipeline;
 mod schema;
 
@@ -24,7 +25,7 @@ use crate::record::Log;
 
 pub use cursor::Cursor;
 pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
-pub use event::{Event, events_of};
+pub use event::{DecodedEntry, Event, events_of};
 pub use schema::{Schema, format};
 
 /// The `telemetry:` section: the seed's keys.
@@ -96,6 +97,7 @@ impl Exporter {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         let mut names = HashSet::new();
+        let feed = Arc::new(feed::Feed::new(log.clone()));
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
             let name = exporter.name();
             if !names.insert(name.to_owned()) {
@@ -105,7 +107,7 @@ impl Exporter {
             let destination = exporter.build(data_dir)?;
             let schema = exporter.schema().unwrap_or(config.schema);
             let pipeline =
-                pipeline::Pipeline { destination, schema, cursor, log: log.clone(), clock: Arc::clone(&clock) };
+                pipeline::Pipeline { destination, schema, cursor, feed: Arc::clone(&feed), clock: Arc::clone(&clock) };
             tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
         }
         Ok(Self { stop, tasks })
