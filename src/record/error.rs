@@ -40,12 +40,29 @@ pub enum RecordError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// Evidence cannot be written there, or what is there is none.
+    #[error("evidence in `{path}`: {reason}")]
+    Evidence {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// An entry is empty or longer than a tile of C2SP tlog-tiles can hold.
     #[error("an entry has 1 to 65535 bytes, this one has {0}")]
     EntrySize(usize),
     /// The active segment is full and there is no room on the disk for another. Taken back when there is.
     #[error("the disk has no room for another segment of the log")]
     Full,
+    /// The index of the log, which is derived and may be deleted, cannot be used.
+    #[error("the index `{}`; it is derived from the log: delete it and it is made again", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
     /// The data directory belongs to another instance than the configuration says.
     #[error("the data directory belongs to `{found}`, the configuration says `{wanted}`")]
     Instance {
@@ -101,6 +118,12 @@ pub enum RecordError {
     /// A thread of the log could not be started, or ended unexpectedly.
     #[error("thread `{0}` of the log")]
     Thread(&'static str, #[source] Option<Arc<io::Error>>),
+    /// An entry is durable, and no checkpoint covers it yet.
+    #[error("entry {index} lies behind the newest checkpoint; one is made every second while the instance runs")]
+    Uncommitted {
+        /// Its place in the log.
+        index: u64,
+    },
     /// An entry of an earlier run cannot be read, perhaps because a later version of this program wrote it.
     #[error("read entry {index} of an earlier run")]
     Unreadable {

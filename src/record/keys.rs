@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
@@ -132,6 +133,12 @@ impl PublicKey {
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
+}
+
+/// Reads a public key as entries write it: base64 of its 32 bytes.
+pub(crate) fn parse_key(text: &str) -> Option<PublicKey> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    PublicKey::from_bytes(&bytes.try_into().ok()?)
 }
 
 /// Where a private key is looked for, and whether a missing one is made.

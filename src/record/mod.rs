@@ -12,16 +12,19 @@
 //! The log fails closed: after any failed write or sync it takes nothing more in this process, and a store that does not
 //! add up is not opened. It knows nothing of what entries say; callers sign them, before they get here.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod disk;
 pub mod entry;
 pub mod envelope;
+pub mod index;
 pub mod keys;
 pub mod merkle;
 pub mod redact;
 pub mod tiles;
 pub mod verify;
 
+mod archive;
 mod error;
 mod instance;
 mod integrate;
@@ -42,6 +45,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use archive::{Archive, Found};
 pub use checkpoint::Checkpoint;
 pub use disk::RealDisk;
 pub use entry::ParametersMode;

@@ -13,41 +13,41 @@ use crate::record::tiles::{Row, TILE_WIDTH, decode_bundle, decode_tile, tile_pat
 
 /// A file that is not what it should be.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) path: PathBuf,
-    pub(super) what: String,
+pub(in crate::record) struct Fault {
+    pub(in crate::record) path: PathBuf,
+    pub(in crate::record) what: String,
 }
 
 impl Fault {
-    pub(super) fn new(path: &Path, what: impl Into<String>) -> Self {
+    pub(in crate::record) fn new(path: &Path, what: impl Into<String>) -> Self {
         Self { path: path.to_owned(), what: what.into() }
     }
 }
 
 /// The files of one data directory.
 #[derive(Debug)]
-pub(super) struct Files {
-    pub(super) layout: Layout,
+pub(in crate::record) struct Files {
+    pub(in crate::record) layout: Layout,
 }
 
 /// A bundle or tile, and the file it came from.
-pub(super) struct Read<T> {
-    pub(super) path: PathBuf,
-    pub(super) items: Vec<T>,
+pub(in crate::record) struct Read<T> {
+    pub(in crate::record) path: PathBuf,
+    pub(in crate::record) items: Vec<T>,
 }
 
 impl Files {
-    pub(super) fn new(data_dir: &Path) -> Self {
+    pub(in crate::record) fn new(data_dir: &Path) -> Self {
         Self { layout: Layout::new(data_dir) }
     }
 
     /// The first `width` entries of a bundle.
-    pub(super) fn bundle(&self, number: u64, width: u64) -> Result<Read<Bytes>, Fault> {
+    pub(in crate::record) fn bundle(&self, number: u64, width: u64) -> Result<Read<Bytes>, Fault> {
         self.items(Row::Entries, number, width, |bytes| decode_bundle(&Bytes::from(bytes)))
     }
 
     /// The first `width` hashes of a tile.
-    pub(super) fn tile(&self, level: u32, number: u64, width: u64) -> Result<Read<Digest>, Fault> {
+    pub(in crate::record) fn tile(&self, level: u32, number: u64, width: u64) -> Result<Read<Digest>, Fault> {
         self.items(Row::Level(level), number, width, |bytes| decode_tile(&bytes))
     }
 
@@ -74,12 +74,12 @@ impl Files {
     }
 
     /// A file, whole; `None` when there is none.
-    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    pub(in crate::record) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
         read_file(&RealDisk, path).map_err(|error| Fault::new(path, reason(&error)))
     }
 
     /// The numbers that name files of a directory, ascending.
-    pub(super) fn numbers(&self, directory: &Path) -> Result<Vec<u64>, Fault> {
+    pub(in crate::record) fn numbers(&self, directory: &Path) -> Result<Vec<u64>, Fault> {
         let names = list_dir(&RealDisk, directory).map_err(|error| Fault::new(directory, reason(&error)))?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
         numbers.sort_unstable();
@@ -88,7 +88,7 @@ impl Files {
 }
 
 /// What went wrong, without the path, which the fault names anyway.
-pub(super) fn reason(error: &RecordError) -> String {
+pub(in crate::record) fn reason(error: &RecordError) -> String {
     match error {
         RecordError::Corrupt { reason, .. } => (*reason).to_owned(),
         RecordError::Disk { source, .. } => format!("cannot be read: {source}"),

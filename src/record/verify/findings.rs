@@ -9,7 +9,7 @@ const PROBLEMS_MAX: usize = 1_000;
 
 /// The faults so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(in crate::record) struct Findings {
     kept: Vec<Problem>,
     total: u64,
     broken: Vec<Aspect>,
@@ -17,22 +17,22 @@ pub(super) struct Findings {
 
 impl Findings {
     /// A fault of an entry.
-    pub(super) fn entry(&mut self, aspect: Aspect, index: u64, what: impl Into<String>) {
+    pub(in crate::record) fn entry(&mut self, aspect: Aspect, index: u64, what: impl Into<String>) {
         self.add(Problem { index: Some(index), file: None, what: what.into(), aspect });
     }
 
     /// A fault of a file.
-    pub(super) fn file(&mut self, aspect: Aspect, file: &Path, what: impl Into<String>) {
+    pub(in crate::record) fn file(&mut self, aspect: Aspect, file: &Path, what: impl Into<String>) {
         self.add(Problem { index: None, file: Some(file.to_owned()), what: what.into(), aspect });
     }
 
     /// A fault of an entry that shows in a file.
-    pub(super) fn entry_in(&mut self, aspect: Aspect, index: u64, file: &Path, what: impl Into<String>) {
+    pub(in crate::record) fn entry_in(&mut self, aspect: Aspect, index: u64, file: &Path, what: impl Into<String>) {
         self.add(Problem { index: Some(index), file: Some(file.to_owned()), what: what.into(), aspect });
     }
 
     /// A fault of the log as a whole.
-    pub(super) fn log(&mut self, aspect: Aspect, what: impl Into<String>) {
+    pub(in crate::record) fn log(&mut self, aspect: Aspect, what: impl Into<String>) {
         self.add(Problem { index: None, file: None, what: what.into(), aspect });
     }
 
@@ -47,22 +47,22 @@ impl Findings {
     }
 
     /// Whether something is known against this entry already.
-    pub(super) fn names(&self, index: u64) -> bool {
+    pub(in crate::record) fn names(&self, index: u64) -> bool {
         self.kept.iter().any(|problem| problem.index == Some(index))
     }
 
     /// Whether a statement does not hold.
-    pub(super) fn breaks(&self, aspect: Aspect) -> bool {
+    pub(in crate::record) fn breaks(&self, aspect: Aspect) -> bool {
         self.broken.contains(&aspect)
     }
 
     /// How many faults break a statement, of those that are kept.
-    pub(super) fn count(&self, aspect: Aspect) -> usize {
+    pub(in crate::record) fn count(&self, aspect: Aspect) -> usize {
         self.kept.iter().filter(|problem| problem.aspect == aspect).count()
     }
 
     /// The faults, those of entries in their order, and how many there are.
-    pub(super) fn into_problems(mut self) -> (Vec<Problem>, u64) {
+    pub(in crate::record) fn into_problems(mut self) -> (Vec<Problem>, u64) {
         self.kept.sort_by_key(|problem| problem.index.unwrap_or(u64::MAX));
         (self.kept, self.total)
     }

@@ -13,16 +13,16 @@ mod actions;
 mod chains;
 mod clock;
 mod entry;
-mod files;
-mod findings;
+pub(in crate::record) mod files;
+pub(in crate::record) mod findings;
 mod keys;
 mod ledger;
 mod outside;
 mod report;
 mod sentences;
-mod tail;
+pub(in crate::record) mod tail;
 mod tree;
-mod trust;
+pub(in crate::record) mod trust;
 mod walk;
 
 use std::path::Path;
@@ -122,4 +122,4 @@ fn check_end(files: &Files, ledger: &Ledger, size: u64, tail: u64, findings: &mu
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

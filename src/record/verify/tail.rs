@@ -22,7 +22,12 @@ struct Piece {
 }
 
 /// Hands out the entries from `from` on, one after another. Returns the index behind the last, and the faults of files.
-pub(super) fn read(files: &Files, origin: &str, from: u64, mut each: impl FnMut(u64, Bytes)) -> (u64, Vec<Fault>) {
+pub(in crate::record) fn read(
+    files: &Files,
+    origin: &str,
+    from: u64,
+    mut each: impl FnMut(u64, Bytes),
+) -> (u64, Vec<Fault>) {
     let mut faults = Vec::new();
     let pieces = pieces(files, origin, from, &mut faults);
     let mut next = from;

@@ -12,10 +12,10 @@ use crate::record::{Checkpoint, PublicKey, RecordError};
 
 /// What a data directory says about itself.
 #[derive(Debug)]
-pub(super) struct Claimed {
-    pub(super) origin: String,
-    pub(super) root: PublicKey,
-    pub(super) log: PublicKey,
+pub(in crate::record) struct Claimed {
+    pub(in crate::record) origin: String,
+    pub(in crate::record) root: PublicKey,
+    pub(in crate::record) log: PublicKey,
 }
 
 /// The members of `instance.json` that are needed here.
@@ -28,7 +28,7 @@ struct Described {
 
 impl Claimed {
     /// Reads the description of the log, or its public keys where the description is damaged.
-    pub(super) fn read(files: &Files, findings: &mut Findings) -> Result<Self, RecordError> {
+    pub(in crate::record) fn read(files: &Files, findings: &mut Findings) -> Result<Self, RecordError> {
         let path = files.layout.instance();
         let described = match files.read(&path) {
             Ok(Some(text)) => serde_json::from_slice::<Described>(&text).map_err(|error| error.to_string()),
@@ -62,7 +62,12 @@ impl Claimed {
 
     /// Reads the checkpoint. One that cannot be believed is a fault, and the newest earlier one takes its place, so that
     /// the rest of the log can be checked all the same.
-    pub(super) fn checkpoint(&mut self, files: &Files, kept: &[u64], findings: &mut Findings) -> Option<Checkpoint> {
+    pub(in crate::record) fn checkpoint(
+        &mut self,
+        files: &Files,
+        kept: &[u64],
+        findings: &mut Findings,
+    ) -> Option<Checkpoint> {
         let path = files.layout.checkpoint();
         let missing = || if kept.is_empty() { None } else { Some("is missing".to_owned()) };
         let problem = match files.read(&path) {
@@ -80,7 +85,7 @@ impl Claimed {
     }
 
     /// Reads one of the kept checkpoints.
-    pub(super) fn earlier(&self, files: &Files, size: u64) -> Result<Checkpoint, String> {
+    pub(in crate::record) fn earlier(&self, files: &Files, size: u64) -> Result<Checkpoint, String> {
         let path = files.layout.previous_checkpoints().join(size.to_string());
         let note = files.read(&path).map_err(|fault| fault.what)?.ok_or("is missing")?;
         let checkpoint = Checkpoint::open(&note, &self.origin, &self.log).map_err(|error| error.to_string())?;
@@ -89,12 +94,12 @@ impl Claimed {
 }
 
 /// Signature lines of a note that are not the log's own.
-pub(super) fn other_signatures(checkpoint: &Checkpoint) -> usize {
+pub(in crate::record) fn other_signatures(checkpoint: &Checkpoint) -> usize {
     let own = format!("— {} ", checkpoint.origin);
     checkpoint.note.lines().filter(|line| line.starts_with("— ") && !line.starts_with(&own)).count()
 }
 
 /// Whether two roots are the same, for messages.
-pub(super) fn short(digest: Digest) -> String {
+pub(in crate::record) fn short(digest: Digest) -> String {
     digest.to_hex().get(..16).unwrap_or_default().to_owned()
 }

@@ -4,10 +4,11 @@ use super::super::entry::Opened;
 use super::super::files::Files;
 use super::super::findings::Findings;
 use super::super::report::Aspect;
-use super::{Epoch, Keys, parse, wrong};
+use super::{Epoch, Keys, wrong};
 use crate::model::Digest;
 use crate::record::PublicKey;
 use crate::record::entry::KeyBlock;
+use crate::record::keys::parse_key as parse;
 
 impl Keys {
     /// Takes in a certificate.

@@ -2,8 +2,6 @@
 
 mod certify;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-
 use super::entry::Opened;
 use super::files::Files;
 use super::findings::Findings;
@@ -11,6 +9,7 @@ use super::report::Aspect;
 use super::trust::{Claimed, short};
 use crate::model::{Digest, Timestamp};
 use crate::record::entry::{GenesisBlock, Kind};
+use crate::record::keys::parse_key as parse;
 use crate::record::{Envelope, PublicKey};
 
 /// The keys that the log has certified so far.
@@ -136,10 +135,4 @@ impl Keys {
 
 fn wrong(findings: &mut Findings, entry: &Opened, what: impl Into<String>) {
     findings.entry(Aspect::Integrity, entry.index, what);
-}
-
-/// Reads a public key as entries write it: base64 of its 32 bytes.
-pub(crate) fn parse(text: &str) -> Option<PublicKey> {
-    let bytes = BASE64_STANDARD.decode(text).ok()?;
-    PublicKey::from_bytes(&bytes.try_into().ok()?)
 }

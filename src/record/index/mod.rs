@@ -1,0 +1,81 @@
+//! The index of the log: a SQLite file that answers "which entries" quickly.
+//!
+//! It is derived, rebuildable and never trusted: it is made again when it is missing, of another version or in
+//! disagreement with the log, and every hit is made again from the log's own entry, with its proof, before anybody sees
+//! it. A row that somebody took out hides an entry from a list, but from no proof: `session` shows gaps, `verify` does
+//! not use the index. It is never written on the path of an action.
+
+mod follow;
+mod query;
+mod row;
+mod schema;
+
+use rusqlite::Connection;
+
+use super::{Archive, Found, RecordError};
+
+pub use follow::follow;
+pub use query::{Filter, Wanted};
+pub use row::Row;
+
+/// The index of one log, up to date with it.
+pub struct Index {
+    connection: Connection,
+    path: std::path::PathBuf,
+    /// Whether the file had to be made again.
+    rebuilt: bool,
+}
+
+/// An entry that a query found, as the log itself says it is.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The entry, proven.
+    pub found: Found,
+    /// What the index holds of it, made again from the entry.
+    pub row: Row,
+}
+
+impl Index {
+    /// Opens the index of a log, brings it up to date, and adds what lies behind the checkpoint for as long as this is
+    /// open. Where the directory cannot be written, the index is made in memory.
+    ///
+    /// # Errors
+    /// [`RecordError::Index`], or why the log cannot be read.
+    pub fn open(archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
+        let index = Self::open_committed(archive, progress)?;
+        index.load_tail(archive)?;
+        Ok(index)
+    }
+
+    /// Throws the index away and makes it again.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn rebuild(archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
+        schema::remove(&archive.index_path());
+        let mut index = Self::open(archive, progress)?;
+        index.rebuilt = true;
+        Ok(index)
+    }
+
+    /// Whether the file had to be made again.
+    #[must_use]
+    pub const fn is_rebuilt(&self) -> bool {
+        self.rebuilt
+    }
+
+    fn open_committed(archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
+        let path = archive.index_path();
+        let (connection, rebuilt) = schema::open(archive, &path)?;
+        let mut index = Self { connection, path, rebuilt };
+        index.update(archive, progress)?;
+        Ok(index)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> RecordError {
+        schema::failed(&self.path, source)
+    }
+}
+
+#[cfg(test)]
+mod tests;
