@@ -10,7 +10,9 @@
 )]
 
 mod aarm_r1;
+mod aarm_r5;
 mod architecture;
+mod attacks;
 mod audit;
 mod demo;
 mod harness;
