@@ -10,7 +10,6 @@ mod cleared;
 mod finding;
 mod http;
 mod pending;
-mod sse;
 mod stdio;
 mod streamed;
 mod tools;
