@@ -1,4 +1,5 @@
-//! Lines of bounded length from a pipe. A longer line is skipped to its end and reported, never held and never cut.
+//! Lines of bounded length from a pipe. A longer line is reported as soon as it passes the limit and skipped to its
+//! end; it is never held and never cut.
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
@@ -8,7 +9,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 pub enum Line {
     /// A line, without its end (`\n` or `\r\n`).
     Whole(Bytes),
-    /// A line past the limit; it was read to its end and dropped.
+    /// A line past the limit. Whoever reads on gets the line after it.
     TooLong,
 }
 
@@ -37,25 +38,34 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         loop {
             let available = self.reader.fill_buf().await?;
             if available.is_empty() {
-                let rest = !self.waiting.is_empty() || self.skipping;
+                let rest = !self.waiting.is_empty();
                 return Ok(rest.then(|| self.take()));
             }
             let end = available.iter().position(|byte| *byte == b'\n');
             let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+            let used = part.len() + usize::from(end.is_some());
             // One byte more than the limit may be the `\r` of the line's end.
-            if self.waiting.len().saturating_add(part.len()) > self.bytes_max.saturating_add(1) {
-                self.skipping = true;
-                self.waiting = Vec::new();
-            }
-            if !self.skipping {
+            let fits = self.waiting.len().saturating_add(part.len()) <= self.bytes_max.saturating_add(1);
+            if fits && !self.skipping {
                 self.waiting.extend_from_slice(part);
             }
-            let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
-            if end.is_some() {
+            if self.skipping {
+                self.skipping = end.is_none();
+            } else if !fits {
+                self.skipping = end.is_none();
+                self.waiting = Vec::new();
+                return Ok(Some(Line::TooLong));
+            } else if end.is_some() {
                 return Ok(Some(self.take()));
             }
         }
+    }
+
+    /// What is read from, with what was read ahead.
+    #[must_use]
+    pub fn into_inner(self) -> R {
+        self.reader
     }
 
     fn take(&mut self) -> Line {
@@ -63,10 +73,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        if std::mem::take(&mut self.skipping) || line.len() > self.bytes_max {
-            return Line::TooLong;
-        }
-        Line::Whole(line.into())
+        if line.len() > self.bytes_max { Line::TooLong } else { Line::Whole(line.into()) }
     }
 }
 
@@ -99,8 +106,8 @@ mod tests {
     #[tokio::test]
     async fn skips_a_line_past_the_limit_and_goes_on() {
         for step in 1..20 {
-            let found = lines(b"1234\r\n12345\nafter\n123456789\n", 4, step).await;
-            assert_eq!(found, [whole("1234"), Line::TooLong, Line::TooLong, Line::TooLong], "step {step}");
+            let found = lines(b"1234\r\n12345\n123456789", 4, step).await;
+            assert_eq!(found, [whole("1234"), Line::TooLong, Line::TooLong], "step {step}");
             assert_eq!(lines(b"123456789\nok\n123456789", 4, step).await, [Line::TooLong, whole("ok"), Line::TooLong]);
         }
     }
