@@ -19,6 +19,8 @@ mod pipes;
 mod process;
 mod processes;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -104,8 +106,7 @@ impl StdioUpstream {
             Purpose::Shared => request.is_some(),
             Purpose::Wrapped => request.is_some() && begins(client, method),
         };
-        let process =
-            if starts { Some(self.processes.find_or_start(&key).await?) } else { self.processes.find(&key) };
+        let process = if starts { Some(self.processes.find_or_start(&key).await?) } else { self.processes.find(&key) };
         let Some(process) = process else { return Ok(no_session(StatusCode::NOT_FOUND, request)) };
         if cleared.outbound.method == Method::GET {
             let stream = process.open_stream().map(session_stream);

@@ -77,7 +77,12 @@ pub(super) async fn feed(mut input: ChildStdin, mut lines: mpsc::Receiver<Bytes>
 
 /// Ends a process whose input is closed: waits, asks the whole group, ends it (MCP 2025-11-25, stdio shutdown). When
 /// this returns the process is reaped.
-pub(super) async fn end(mut child: Child, group: Option<Pid>, output: impl AsyncRead + Unpin + Send + 'static, server: &str) {
+pub(super) async fn end(
+    mut child: Child,
+    group: Option<Pid>,
+    output: impl AsyncRead + Unpin + Send + 'static,
+    server: &str,
+) {
     // Read on without looking: a full pipe would keep the server from ending.
     let rest = tokio::spawn(discard(output));
     let signal = |signal| {

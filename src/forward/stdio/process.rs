@@ -179,7 +179,12 @@ impl Process {
     pub(super) fn end(&self) {
         // The writer closes the server's input when it has written what is queued.
         self.lines().take();
-        self.phase.send_if_modified(|phase| *phase == Phase::Running && { *phase = Phase::Ending; true });
+        self.phase.send_if_modified(|phase| {
+            *phase == Phase::Running && {
+                *phase = Phase::Ending;
+                true
+            }
+        });
     }
 
     /// Ends the process with the last call in flight.

@@ -213,9 +213,10 @@ impl State {
 
     /// The process of `caller` that has been idle longest.
     fn take_idle(&mut self, caller: Digest) -> Option<Arc<Process>> {
-        let mine = self.running.iter().filter(|(key, process)| {
-            key.caller == caller && key.purpose != Purpose::Wrapped && !process.is_busy()
-        });
+        let mine = self
+            .running
+            .iter()
+            .filter(|(key, process)| key.caller == caller && key.purpose != Purpose::Wrapped && !process.is_busy());
         let key = mine.min_by_key(|(_, process)| process.used()).map(|(key, _)| key.clone())?;
         self.running.remove(&key)
     }
