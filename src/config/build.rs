@@ -170,6 +170,8 @@ impl Core {
     /// [`BuildError::Record`]: the log could not be closed in order.
     pub async fn close(self) -> Result<(), BuildError> {
         let closed = async {
+            // The last outcomes first: a call that a server is ended under is one.
+            self.mediator.upstreams.close().await;
             self.mediator.recorder.control(ControlFact::stop()).await?;
             self.exporter.stop().await;
             self.log.close().await

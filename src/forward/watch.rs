@@ -12,11 +12,10 @@ use tokio::sync::mpsc;
 
 use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
-use super::sse::Events;
 use super::streamed::Streamed;
 use super::{Completion, Finding, Origin, ServerRequest};
 use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, Timestamp};
-use crate::net::{Body, BodyError, full};
+use crate::net::{Body, BodyError, Events, full};
 
 /// Limits on an answer.
 #[derive(Clone, Copy, Debug)]
