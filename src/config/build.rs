@@ -288,7 +288,8 @@ async fn poisoned(log: &Log) {
 pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     let mut sources = Vec::new();
     for path in &plan.policies {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {

@@ -268,7 +268,7 @@ impl Local {
     /// Stops it in order.
     pub(crate) async fn stop(self) -> Result<(), BuildError> {
         // It may have ended by itself.
-        drop(self.stop.send(()));
+        let _server_may_be_gone = self.stop.send(());
         tokio::time::timeout(PATIENCE, self.running).await.expect("it hangs").unwrap()
     }
 
