@@ -124,12 +124,13 @@ async fn serve(plan: Plan, hint: Option<Hint>, quiet: bool) -> ExitCode {
             return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error));
         }
     };
+    // Listened for before anybody is told where we are: whoever knows may end us.
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        return fail(EXIT_FAILED, "listen for signals");
+    };
     announce(&app, hint.as_ref(), shadow);
-    let stop = async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return std::future::pending().await;
-        };
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -73,7 +73,15 @@ impl BuildError {
     /// Whether the configuration is to blame (exit code 2) and not the machine (1).
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Identify(_) | Self::Tls(_) | Self::Forward(_))
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Export(ExportError::Duplicate(_))
+                | Self::Forward(_)
+                | Self::Identify(_)
+                | Self::Record { source: RecordError::Config(_), .. }
+                | Self::Tls(_)
+        )
     }
 }
 
@@ -114,6 +122,7 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
+        plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
@@ -161,6 +170,8 @@ impl Core {
     /// [`BuildError::Record`]: the log could not be closed in order.
     pub async fn close(self) -> Result<(), BuildError> {
         let closed = async {
+            // The last outcomes first: a call that a server is ended under is one.
+            self.mediator.upstreams.close().await;
             self.mediator.recorder.control(ControlFact::stop()).await?;
             self.exporter.stop().await;
             self.log.close().await
@@ -206,8 +217,9 @@ impl App {
         let admin = bind(plan.admin).await?;
         let address = listener.local_addr().unwrap_or(plan.listen);
         let admin_address = admin.local_addr().unwrap_or(plan.admin);
+        let clock = || Arc::new(SystemClock::new());
+        let tls = plan.config.tls.as_ref().map(|tls| tls.build(clock())).transpose()?;
         let core = Core::open_on(&plan, observer, disk).await?;
-        let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&core.clock))).transpose()?;
         let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
         let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
@@ -276,7 +288,8 @@ async fn poisoned(log: &Log) {
 pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     let mut sources = Vec::new();
     for path in &plan.policies {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {

@@ -153,6 +153,7 @@ impl ServerConfig {
             environment: environment.into_iter().collect(),
             working_directory: self.working_directory.clone(),
             timeout: self.timeout(),
+            concurrency_max: self.concurrency_max,
             processes_max: PROCESSES_MAX,
             idle: PROCESS_IDLE,
             line_bytes_max: LINE_BYTES_MAX,

@@ -8,6 +8,7 @@
 mod cursor;
 mod destination;
 mod event;
+mod feed;
 mod pipeline;
 mod schema;
 
@@ -24,7 +25,7 @@ use crate::record::Log;
 
 pub use cursor::Cursor;
 pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
-pub use event::{Event, events_of};
+pub use event::{DecodedEntry, Event, events_of};
 pub use schema::{Schema, format};
 
 /// The `telemetry:` section: the seed's keys.
@@ -42,6 +43,20 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { enabled: true, schema: Schema::default(), exporters: Vec::new() }
+    }
+}
+
+impl Config {
+    /// What can be checked before there is a log.
+    ///
+    /// # Errors
+    /// [`ExportError::Duplicate`]: two destinations would share a cursor.
+    pub fn check(&self) -> Result<(), ExportError> {
+        let mut names = HashSet::new();
+        match self.exporters.iter().map(DestinationConfig::name).find(|name| !names.insert(*name)) {
+            Some(name) => Err(ExportError::Duplicate(name.to_owned())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -94,18 +109,16 @@ impl Exporter {
     /// [`ExportError`] names the destination that cannot start.
     pub fn start(config: &Config, log: &Log, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
         let (stop, stopped) = watch::channel(false);
+        config.check()?;
         let mut tasks = Vec::new();
-        let mut names = HashSet::new();
+        let feed = Arc::new(feed::Feed::new(log.clone()));
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
             let name = exporter.name();
-            if !names.insert(name.to_owned()) {
-                return Err(ExportError::Duplicate(name.to_owned()));
-            }
             let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
             let destination = exporter.build(data_dir)?;
             let schema = exporter.schema().unwrap_or(config.schema);
             let pipeline =
-                pipeline::Pipeline { destination, schema, cursor, log: log.clone(), clock: Arc::clone(&clock) };
+                pipeline::Pipeline { destination, schema, cursor, feed: Arc::clone(&feed), clock: Arc::clone(&clock) };
             tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
         }
         Ok(Self { stop, tasks })

@@ -10,7 +10,6 @@ mod cleared;
 mod finding;
 mod http;
 mod pending;
-mod sse;
 mod stdio;
 mod streamed;
 mod tools;
@@ -48,6 +47,11 @@ pub trait Upstream: Send + Sync {
 
     /// Host and port, or the command's name: what evidence says about where a call went.
     fn address(&self) -> &str;
+
+    /// Ends what was started for this server. When it returns, nothing of it runs any more; calls after it fail.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Told once how a forwarded call ended, with the answer's text as far as it was held. Returns something to wait for
@@ -80,6 +84,12 @@ pub trait ServerRequests: Send + Sync {
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
+    /// The client took the call back before there was an answer.
+    #[error("the client took its call to `{server}` back")]
+    Cancelled {
+        /// The configured alias.
+        server: String,
+    },
     /// No connection.
     #[error("connect to `{server}` at `{address}`")]
     Connect {
@@ -103,6 +113,14 @@ pub enum ForwardError {
     /// Too many calls to this server at once.
     #[error("more than {limit} calls to `{server}` at once")]
     Overloaded {
+        /// The configured alias.
+        server: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many processes of this server at once.
+    #[error("more than {limit} processes of `{server}` at once")]
+    Processes {
         /// The configured alias.
         server: String,
         /// The limit.
@@ -135,6 +153,14 @@ impl ForwardError {
             Self::Overloaded { server, .. } => (
                 RefusalKind::Overloaded,
                 format!("Tool server `{server}` has too many calls in flight. Try again later."),
+            ),
+            Self::Processes { server, .. } => (
+                RefusalKind::Overloaded,
+                format!("Tool server `{server}` serves too many sessions. End one, or try again later."),
+            ),
+            Self::Cancelled { server } => (
+                RefusalKind::UpstreamUnavailable { receipt },
+                format!("The call to tool server `{server}` was cancelled. Whether it took effect is unknown."),
             ),
             Self::Connect { server, .. } | Self::Unknown(server) => (
                 RefusalKind::UpstreamUnavailable { receipt },

@@ -13,11 +13,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{Cleared, ForwardError, Upstream, sse::Events};
+use super::{Cleared, ForwardError, Upstream};
 use crate::decide::CompiledTool;
 use crate::model::json::{Limits, scan};
 use crate::model::{Client, Clock, Digest, Era, Outbound, Peer, Timestamp, ToolDefinition, ToolHints, Transport};
-use crate::net::collect;
+use crate::net::{Events, collect};
 
 /// Pages of one list that are read; a server with more is listed as far as this.
 const PAGES_MAX: usize = 64;

@@ -133,6 +133,16 @@ impl Upstreams {
         server.upstream.send(Cleared::response(message, origin)).await.map(drop)
     }
 
+    /// Ends what runs for all servers. When it returns, no process of theirs is left.
+    pub async fn close(&self) {
+        let mut closing = tokio::task::JoinSet::new();
+        for server in self.servers.values() {
+            let upstream = Arc::clone(&server.upstream);
+            closing.spawn(async move { upstream.close().await });
+        }
+        closing.join_all().await;
+    }
+
     async fn send(
         &self,
         cleared: Cleared,
@@ -142,7 +152,10 @@ impl Upstreams {
         let alias = Arc::clone(&origin.server);
         let started = self.clock.now();
         let unreachable = |address: &str, error: &ForwardError| Outcome {
-            status: OutcomeStatus::UpstreamError,
+            status: match error {
+                ForwardError::Cancelled { .. } => OutcomeStatus::Cancelled,
+                _ => OutcomeStatus::UpstreamError,
+            },
             started,
             completed: self.clock.now(),
             upstream: address.into(),

@@ -20,6 +20,12 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|one| one.as_str() == word)
+    }
+
     /// The word that policies, entries and events use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -7,10 +7,12 @@ mod backoff;
 mod body;
 mod clock;
 mod http_client;
+mod lines;
 mod random;
 #[cfg(test)]
 pub(crate) mod scratch;
 mod secret;
+mod sse;
 mod tls;
 mod tls_reload;
 #[cfg(test)]
@@ -21,6 +23,8 @@ pub use backoff::Backoff;
 pub use body::{Body, BodyError, collect, empty, full};
 pub use clock::SystemClock;
 pub use http_client::{BodyReadError, HttpClient, HttpClientError, HttpProxy, USER_AGENT, read_body};
+pub use lines::{Line, Lines};
 pub use random::{RandomError, random_bytes};
 pub use secret::{Secret, SecretError, SecretSource};
+pub use sse::{Event, EventTooLarge, Events};
 pub use tls::{ClientCertificate, ClientTls, ServerTls, TlsError, crypto_provider};

@@ -10,10 +10,16 @@
 )]
 
 mod aarm_r1;
+mod aarm_r5;
 mod architecture;
+mod attacks;
 mod audit;
+mod config;
 mod demo;
 mod harness;
+mod identity;
 mod instance;
 mod kills;
+mod log_faults;
 mod path;
+mod secrets;

@@ -32,6 +32,7 @@ proxy() {
     admin=$(free_port)
     key=$("$BINARY" keys new stand --json)
     TOKEN=$(jq -r .key <<<"$key")
+    [ -n "${IDENTITY:-}" ] || IDENTITY="api_keys: [{ name: stand, hash: \"$(jq -r .hash <<<"$key")\", human: alice@example.com, service: stand, agent: stand }]"
     printf '%s\n' "$2" >"$WORK/policy.yaml"
     cat >"$WORK/countersign.yaml" <<YAML
 listen: 127.0.0.1:$port
@@ -40,7 +41,7 @@ data_dir: data
 policies: [policy.yaml]
 policy: { schema: off, unknown_schema: allow }
 identity:
-  ${IDENTITY:-api_keys: [{ name: stand, hash: "$(jq -r .hash <<<"$key")", human: alice@example.com, service: stand, agent: stand }]}
+  $IDENTITY
 servers:
 $1
 YAML

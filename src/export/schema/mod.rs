@@ -19,6 +19,6 @@ pub enum Schema {
 #[must_use]
 pub fn format(schema: Schema, event: &Event, origin: &str) -> String {
     match schema {
-        Schema::Aarm => aarm::format(event, origin).to_string(),
+        Schema::Aarm => aarm::format(event, origin),
     }
 }

@@ -1,28 +1,46 @@
 //! MCP servers over standard input and output, spawned from the operator's configuration and never from a request.
 //!
 //! A client of the older era gets a process for its session; callers of the newer, stateless era share one process each
-//! caller. Nobody's messages reach another caller's process. A server that writes garbage is ended, not trusted.
+//! caller. Nobody's messages reach another caller's process. A server that writes garbage is ended, not trusted. Ids are
+//! the clients' and are not rewritten: calls on one process that share an id wait for each other.
+//!
+//! ```text
+//! POST initialize     a new process, its session's id in the answer
+//! POST, with session  that process; 404 when it is gone, and the client begins another
+//! POST, newer era     the caller's process, started when there is none
+//! GET                 what belongs to no call of the session; 405 in the newer era
+//! DELETE              ends the session's process
+//! ```
 
+mod answer;
+mod call;
+mod message_id;
+mod pipes;
 mod process;
+mod processes;
 mod routing;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::BodyExt;
-use tokio::sync::mpsc;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use tokio::sync::Semaphore;
 
-use super::streamed::Streamed;
 use super::{Cleared, ForwardError, Upstream};
-use crate::model::{Clock, Digest, Era, Timestamp, Transport};
-use crate::net::{Body, BodyError, empty, full, random_bytes};
+use crate::model::json::{Limits, scan};
+use crate::model::{Client, Clock, Era, Transport};
+use crate::net::{Body, BodyError, random_bytes};
 
+use answer::{bare, call_stream, no_session, one_line, only_post, sentence, session_stream, status_of, whole};
+use call::{CallInFlight, Turned};
+use message_id::MessageId;
 use process::Process;
+use processes::{Key, Processes, Purpose};
+use routing::{Begin, Part};
 
 /// Settings of one stdio server.
 #[derive(Clone, Debug)]
@@ -37,145 +55,164 @@ pub struct StdioSettings {
     pub working_directory: Option<PathBuf>,
     /// Time until the first message of an answer.
     pub timeout: Duration,
-    /// Processes at once.
+    /// Calls at once, over all processes. One more is refused.
+    pub concurrency_max: usize,
+    /// Processes at once. One more is refused, unless its caller has one that is idle.
     pub processes_max: usize,
-    /// Idle time after which a process is ended.
+    /// Idle time after which a process is ended. A client that holds its session's stream open is not idle.
     pub idle: Duration,
-    /// Longest line a server may write.
+    /// Longest line a server may write. One that writes a longer one is ended.
     pub line_bytes_max: usize,
 }
 
 /// A server over standard input and output.
 pub struct StdioUpstream {
-    settings: StdioSettings,
-    clock: Arc<dyn Clock>,
-    processes: Mutex<HashMap<Key, Arc<Process>>>,
+    processes: Processes,
+    room: Arc<Semaphore>,
 }
 
-/// Whose a process is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Caller(Digest),
-    Session(Digest, String),
-}
+/// The header that names a session of the older era.
+const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
 impl StdioUpstream {
     /// A server; nothing is spawned yet.
     #[must_use]
     pub fn new(settings: StdioSettings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, processes: Mutex::default() }
+        let room = Arc::new(Semaphore::new(settings.concurrency_max));
+        Self { processes: Processes::new(settings, clock), room }
     }
 
-    async fn exchange(&self, cleared: Cleared) -> Result<Response<Body>, ForwardError> {
-        self.end_idle();
-        let (client, caller) = (&cleared.client, cleared.caller);
-        let session = client.protocol_session.as_deref();
-        let stateless = client.era == Era::Modern || client.transport == Transport::McpStdio;
-        let opens = cleared.method() == "initialize" && !stateless;
-        let (key, minted) = match session {
-            _ if opens => {
-                let id = mint_session().map_err(|error| self.broken(error))?;
-                (Key::Session(caller, id.clone()), Some(id))
-            }
-            Some(id) if !stateless => (Key::Session(caller, id.to_owned()), None),
-            _ if stateless || cleared.method() == "server/discover" => (Key::Caller(caller), None),
-            _ => return Ok(status(StatusCode::BAD_REQUEST)),
+    async fn exchange(&self, cleared: &Cleared) -> Result<Response<Body>, ForwardError> {
+        let (client, method) = (&cleared.client, cleared.method());
+        if is_stateless(client) && cleared.outbound.method != Method::POST {
+            return Ok(only_post());
+        }
+        let request = cleared.jsonrpc_id().filter(|_| !method.is_empty());
+        let purpose = match &client.protocol_session {
+            _ if client.transport == Transport::McpStdio => Purpose::Wrapped,
+            _ if is_stateless(client) => Purpose::Shared,
+            _ if request.is_some() && method == "initialize" => return self.open_session(cleared).await,
+            Some(session) => Purpose::Session(session.to_string()),
+            None if method == "server/discover" => Purpose::Shared,
+            None => return Ok(no_session(StatusCode::BAD_REQUEST, request)),
         };
+        let key = Key { caller: cleared.caller, purpose };
         if cleared.outbound.method == Method::DELETE {
-            let ended = self.lock().remove(&key);
-            return Ok(status(if ended.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND }));
+            let status = if self.processes.end(&key) { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            return Ok(bare(status));
         }
-        let may_spawn = opens || matches!(key, Key::Caller(_));
-        let Some(process) = self.process(key, may_spawn)? else { return Ok(status(StatusCode::NOT_FOUND)) };
+        let starts = match key.purpose {
+            Purpose::Session(_) => false,
+            Purpose::Shared => request.is_some(),
+            Purpose::Wrapped => request.is_some() && begins(client, method),
+        };
+        let process = if starts { Some(self.processes.find_or_start(&key).await?) } else { self.processes.find(&key) };
+        let Some(process) = process else { return Ok(no_session(StatusCode::NOT_FOUND, request)) };
         if cleared.outbound.method == Method::GET {
-            if client.era == Era::Modern {
-                return Ok(status(StatusCode::METHOD_NOT_ALLOWED));
-            }
-            return Ok(stream(process.open_stream(), None));
+            let stream = process.open_stream().map(session_stream);
+            return Ok(stream.unwrap_or_else(|| no_session(StatusCode::NOT_FOUND, None)));
         }
-        let mut response = self.ask(&process, &cleared).await?;
-        if let Some(value) = minted.and_then(|id| HeaderValue::from_str(&id).ok()) {
-            response.headers_mut().insert("mcp-session-id", value);
+        match request {
+            Some(id) => self.ask(&key, process, cleared, id).await.map(|(response, _)| response),
+            None => self.tell(&process, cleared).await,
+        }
+    }
+
+    /// `initialize` of the older era: a process of its own for the session that it opens.
+    async fn open_session(&self, cleared: &Cleared) -> Result<Response<Body>, ForwardError> {
+        let session = mint_session().map_err(|error| self.broken(error))?;
+        let key = Key { caller: cleared.caller, purpose: Purpose::Session(session.clone()) };
+        // Until the session's id is on its way to the client nobody else can end its process.
+        let mut opening = Opening { processes: &self.processes, key: Some(key.clone()) };
+        let process = self.processes.find_or_start(&key).await?;
+        let id = cleared.jsonrpc_id().unwrap_or_default();
+        let (mut response, error) = self.ask(&key, process, cleared, id).await?;
+        if error.is_none() {
+            opening.key = None;
+            response.headers_mut().extend(HeaderValue::from_str(&session).map(|id| (SESSION_HEADER, id)));
         }
         Ok(response)
     }
 
-    async fn ask(&self, process: &Arc<Process>, cleared: &Cleared) -> Result<Response<Body>, ForwardError> {
-        let line = one_line(&cleared.outbound.body);
-        let Some(id) = cleared.jsonrpc_id().filter(|_| !cleared.method().is_empty()) else {
-            process.write(line).await.map_err(|error| self.broken(error))?;
-            return Ok(status(StatusCode::ACCEPTED));
-        };
-        let waiting = process.begin(id, cleared.client.progress_token.as_deref(), cleared.client.era);
-        let late = || ForwardError::Timeout {
-            server: self.settings.server.to_string(),
-            seconds: self.settings.timeout.as_secs(),
-        };
-        let begun = tokio::time::timeout(self.settings.timeout, waiting).await.map_err(|_| late())?;
-        let mut call = begun.map_err(|error| self.broken(error))?;
-        process.write(line).await.map_err(|error| self.broken(error))?;
-        let first = tokio::time::timeout(self.settings.timeout, call.next()).await.map_err(|_| late())?;
-        let Some((message, last)) = first else { return Err(self.broken("the server process ended")) };
-        if last {
-            let mut response = Response::new(full(message));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            return Ok(response);
-        }
-        let (sender, body) = Streamed::channel();
-        tokio::spawn(async move {
-            let mut next = Some((message, false));
-            while let Some((message, last)) = next {
-                if sender.send(Ok(event(&message))).await.is_err() || last {
-                    return;
-                }
-                next = call.next().await;
+    /// Sends a request. Returns its answer, and the JSON-RPC error code when that is an error.
+    async fn ask(
+        &self,
+        key: &Key,
+        process: Arc<Process>,
+        cleared: &Cleared,
+        id: &str,
+    ) -> Result<(Response<Body>, Option<i64>), ForwardError> {
+        let client = &cleared.client;
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| self.overloaded())?;
+        let mut call = self.begin(key, process, cleared, id).await?;
+        call.send(one_line(&cleared.outbound.body)).await.map_err(|turned| self.turned(turned))?;
+        loop {
+            match call.next().await.map_err(|turned| self.turned(turned))? {
+                Part::Answer(line, error) => return Ok((whole(line, status_of(client.era, error)), error)),
+                Part::Note(first) if client.accepts_stream => return Ok((call_stream(call, first, room), None)),
+                // Its client takes nothing but the answer.
+                Part::Note(_) => {}
             }
-            let _client_may_be_gone = sender.send(Err("the server process ended".into())).await;
-        });
-        Ok(event_stream(body.boxed_unsync()))
+        }
     }
 
-    fn process(&self, key: Key, may_spawn: bool) -> Result<Option<Arc<Process>>, ForwardError> {
-        let mut processes = self.lock();
-        if let Some(process) = processes.get(&key) {
-            if process.is_alive() {
-                process.touch(self.clock.now());
-                return Ok(Some(Arc::clone(process)));
+    async fn begin(
+        &self,
+        key: &Key,
+        process: Arc<Process>,
+        cleared: &Cleared,
+        id: &str,
+    ) -> Result<CallInFlight, ForwardError> {
+        let id = MessageId::read(id).ok_or_else(|| self.broken("an id that is neither a string nor a number"))?;
+        let token = cleared.client.progress_token.as_deref().and_then(MessageId::read);
+        let begin = Begin {
+            id: &id,
+            progress_token: token.as_ref(),
+            era: cleared.client.era,
+            accepts_stream: cleared.client.accepts_stream,
+            listens: cleared.method() == "subscriptions/listen",
+        };
+        match process.begin(&begin).await {
+            // Several stateless clients of one caller may well use the same ids. Behind a call that ends they wait; behind
+            // one that may not they get another process.
+            Err(Turned::Blocked) if key.purpose == Purpose::Shared => {
+                self.processes.retire(key, &process);
+                let another = self.processes.find_or_start(key).await?;
+                another.begin(&begin).await.map_err(|turned| self.turned(turned))
             }
-            processes.remove(&key);
+            begun => begun.map_err(|turned| self.turned(turned)),
         }
-        if !may_spawn {
-            return Ok(None);
-        }
-        if processes.len() >= self.settings.processes_max {
-            return Err(ForwardError::Overloaded {
-                server: self.settings.server.to_string(),
-                limit: self.settings.processes_max,
-            });
-        }
-        let process = Process::spawn(&self.settings, self.clock.now()).map_err(|source| ForwardError::Connect {
-            server: self.settings.server.to_string(),
-            address: self.address().to_owned(),
-            source: source.into(),
-        })?;
-        processes.insert(key, Arc::clone(&process));
-        Ok(Some(process))
     }
 
-    /// Ends processes that nobody has used for a while, and forgets dead ones.
-    fn end_idle(&self) {
-        let now = self.clock.now();
-        let idle_us = u64::try_from(self.settings.idle.as_micros()).unwrap_or(u64::MAX);
-        let is_used = |used: Timestamp| now.micros_since(used) <= idle_us;
-        self.lock().retain(|_, process| process.is_alive() && (is_used(process.used()) || process.is_busy()));
+    /// Sends what has no answer: a notification, or a client's answer to the server.
+    async fn tell(&self, process: &Arc<Process>, cleared: &Cleared) -> Result<Response<Body>, ForwardError> {
+        let body = &cleared.outbound.body;
+        if cleared.method() == "notifications/cancelled"
+            && let Some(id) = cancelled(body)
+        {
+            process.cancel(id);
+        }
+        process.write(one_line(body)).await.map_err(|turned| self.turned(turned))?;
+        Ok(bare(StatusCode::ACCEPTED))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Process>>> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turned(&self, turned: Turned) -> ForwardError {
+        match turned {
+            Turned::Cancelled => ForwardError::Cancelled { server: self.server() },
+            Turned::Blocked | Turned::Ended(_) | Turned::Unread => self.broken(sentence(&turned)),
+        }
     }
 
     fn broken(&self, source: impl Into<BodyError>) -> ForwardError {
-        ForwardError::Exchange { server: self.settings.server.to_string(), source: source.into() }
+        ForwardError::Exchange { server: self.server(), source: source.into() }
+    }
+
+    fn overloaded(&self) -> ForwardError {
+        ForwardError::Overloaded { server: self.server(), limit: self.processes.settings.concurrency_max }
+    }
+
+    fn server(&self) -> String {
+        self.processes.settings.server.to_string()
     }
 }
 
@@ -184,63 +221,53 @@ impl Upstream for StdioUpstream {
         &self,
         cleared: Cleared,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, ForwardError>> + Send + '_>> {
-        Box::pin(self.exchange(cleared))
+        let limit = self.processes.settings.timeout;
+        let late = move || ForwardError::Timeout { server: self.server(), seconds: limit.as_secs() };
+        Box::pin(async move { tokio::time::timeout(limit, self.exchange(&cleared)).await.map_err(|_| late())? })
     }
 
     fn address(&self) -> &str {
-        self.settings.command.first().map_or("", String::as_str)
+        self.processes.settings.command.first().map_or("", String::as_str)
     }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.processes.close())
+    }
+}
+
+/// A session whose client does not know its id yet. Dropped with its key, it ends.
+struct Opening<'a> {
+    processes: &'a Processes,
+    key: Option<Key>,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.processes.end(key);
+        }
+    }
+}
+
+/// Whether a call over HTTP belongs to no session.
+fn is_stateless(client: &Client) -> bool {
+    client.era == Era::Modern && client.transport != Transport::McpStdio
+}
+
+/// Whether a request may start the process of a client on our standard input: it needs nothing that came before it.
+/// Anything else of the older era would reach a process that knows nothing of its session.
+fn begins(client: &Client, method: &str) -> bool {
+    client.era == Era::Modern || matches!(method, "initialize" | "ping" | "server/discover")
+}
+
+/// The id of the call that a cancellation names.
+fn cancelled(body: &[u8]) -> Option<MessageId> {
+    let (text, document) = scan(body, Limits::default()).ok()?;
+    MessageId::read(document.root(text).get("params")?.get("requestId")?.text())
 }
 
 /// 128 random bits as visible ASCII (MCP 2025-11-25, session management).
 fn mint_session() -> Result<String, BodyError> {
     let bytes: [u8; 16] = random_bytes()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Line feeds can only be white space between tokens in a strict JSON text: as spaces they change nothing.
-fn one_line(body: &Bytes) -> Bytes {
-    if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        return body.clone();
-    }
-    body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
-}
-
-fn event(message: &[u8]) -> Bytes {
-    [b"event: message\ndata: ", message, b"\n\n"].concat().into()
-}
-
-fn stream(mut messages: mpsc::Receiver<Bytes>, first: Option<Bytes>) -> Response<Body> {
-    let (sender, body) = Streamed::channel();
-    tokio::spawn(async move {
-        if let Some(first) = first
-            && sender.send(Ok(event(&first))).await.is_err()
-        {
-            return;
-        }
-        loop {
-            let message = tokio::select! {
-                message = messages.recv() => message,
-                () = sender.closed() => return,
-            };
-            let Some(message) = message else { return };
-            if sender.send(Ok(event(&message))).await.is_err() {
-                return;
-            }
-        }
-    });
-    event_stream(body.boxed_unsync())
-}
-
-fn event_stream(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
-}
-
-fn status(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(empty());
-    *response.status_mut() = status;
-    response
 }

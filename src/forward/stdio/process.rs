@@ -1,247 +1,316 @@
-//! One server process: its pipes, its messages, its end.
+//! One server process: its messages, the calls in flight on it, its life.
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Notify, mpsc};
+use tokio::io::BufReader;
+use tokio::process::ChildStdout;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use super::StdioSettings;
-use super::routing::Routing;
-use crate::model::{Era, Timestamp};
-use crate::net::BodyError;
+use super::call::{CallInFlight, Turned};
+use super::message_id::MessageId;
+use super::pipes::{PATIENCE, Server, end, feed};
+use super::processes::Purpose;
+use super::routing::{Begin, Begun, Part, Route, Routing};
+use crate::intercept::error_line;
+use crate::model::{Clock, Timestamp};
+use crate::net::{Line, Lines};
 
 /// Lines on their way into a process. Few: a server that does not read must slow its callers.
 const LINES_IN_FLIGHT: usize = 64;
 
-/// Messages of one call that its client has not taken yet.
-const MESSAGES_IN_FLIGHT: usize = 64;
+/// Time a client may leave a message lying while its server and all other calls wait behind it.
+const DELIVERY_MAX: Duration = Duration::from_secs(30);
 
-/// What is read of a server's standard error for the log; the rest is read and dropped.
-const ERROR_BYTES_MAX: u64 = 1 << 20;
+/// Time a server has to answer a call that was taken back; most do not answer at all.
+const CANCELLED_GRACE: Duration = Duration::from_secs(5);
 
-/// Time a process gets to end after its input is closed, and again after it is asked to.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How often an idle process is looked at, at most.
+const IDLE_CHECK_MAX: Duration = Duration::from_secs(30);
+
+/// JSON-RPC "internal error": what a server hears whose question reaches nobody.
+const INTERNAL_ERROR: i64 = -32_603;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Running,
+    /// No more calls; what is queued is still written, what is answered still delivered.
+    Ending,
+    /// Reaped.
+    Ended,
+}
 
 /// One running server.
 pub(super) struct Process {
-    lines: mpsc::Sender<Bytes>,
+    /// `None` when it is ending.
+    lines: Mutex<Option<mpsc::Sender<Bytes>>>,
     routing: Mutex<Routing>,
-    /// Told whenever a call ends: another with the same id may then begin.
-    ended: Notify,
-    alive: AtomicBool,
+    /// Told whenever an id is free again.
+    freed: Notify,
+    phase: watch::Sender<Phase>,
+    /// Why it ended, when it was not we who ended it.
+    fault: OnceLock<String>,
+    answered: AtomicBool,
+    /// Takes no new calls and ends with the last of those in flight.
+    retired: AtomicBool,
     used_us: AtomicU64,
-}
-
-/// One call in flight.
-pub(super) struct CallInFlight {
-    process: Arc<Process>,
-    id: String,
-    era: Era,
-    messages: mpsc::Receiver<(Bytes, bool)>,
-    answered: bool,
+    clock: Arc<dyn Clock>,
 }
 
 impl Process {
-    /// Starts the configured command.
-    pub(super) fn spawn(settings: &StdioSettings, now: Timestamp) -> std::io::Result<Arc<Self>> {
-        let (program, arguments) = settings.command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(settings.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own: a key pressed for us does not reach it, and its children can be ended with it.
-        command.kill_on_drop(true).process_group(0);
-        if let Some(folder) = &settings.working_directory {
-            command.current_dir(folder);
-        }
-        let mut child = command.spawn()?;
-        let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(std::io::ErrorKind::BrokenPipe.into());
-        };
+    /// Starts the configured command. `place` is given back when the process is reaped.
+    pub(super) fn start(
+        settings: &StdioSettings,
+        purpose: &Purpose,
+        clock: Arc<dyn Clock>,
+        place: OwnedSemaphorePermit,
+    ) -> std::io::Result<Arc<Self>> {
+        let server = Server::start(settings)?;
         let (lines, waiting) = mpsc::channel(LINES_IN_FLIGHT);
         let process = Arc::new(Self {
-            lines,
-            routing: Mutex::default(),
-            ended: Notify::new(),
-            alive: AtomicBool::new(true),
-            used_us: AtomicU64::new(now.as_micros()),
+            lines: Mutex::new(Some(lines)),
+            routing: Mutex::new(Routing::new(purpose.has_stream())),
+            freed: Notify::new(),
+            phase: watch::Sender::new(Phase::Running),
+            fault: OnceLock::new(),
+            answered: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            used_us: AtomicU64::new(clock.now().as_micros()),
+            clock,
         });
-        let server = Arc::clone(&settings.server);
-        let line_bytes_max = settings.line_bytes_max;
-        tokio::spawn(feed(input, waiting));
-        tokio::spawn(log_errors(errors, Arc::clone(&server)));
-        // Weak: when the last caller lets go of the process its input closes and it ends.
-        let reader = Arc::downgrade(&process);
+        let idle = purpose.may_idle_out().then_some(settings.idle);
+        let supervised = Arc::clone(&process);
+        let (alias, line_bytes_max) = (Arc::clone(&settings.server), settings.line_bytes_max);
         tokio::spawn(async move {
-            if let Err(problem) = read(output, line_bytes_max, &reader).await {
-                tracing::error!(%server, problem, "ended a server that wrote what cannot be passed on");
-            }
-            if let Some(process) = reader.upgrade() {
-                process.die();
-            }
-            end(child, &server).await;
+            supervised.supervise(server, waiting, line_bytes_max, idle, &alias).await;
+            drop(place);
         });
         Ok(process)
     }
 
-    /// Sends one line. Waits while the server does not read.
-    pub(super) async fn write(&self, line: Bytes) -> Result<(), BodyError> {
-        self.lines.send(line).await.map_err(|_| "the server process ended".into())
+    async fn supervise(
+        &self,
+        server: Server,
+        waiting: mpsc::Receiver<Bytes>,
+        line_bytes_max: usize,
+        idle: Option<Duration>,
+        alias: &str,
+    ) {
+        let mut output = Lines::new(BufReader::new(server.output), line_bytes_max);
+        let fault = tokio::select! {
+            fault = self.read(&mut output, line_bytes_max) => Some(fault),
+            fault = feed(server.input, waiting) => fault,
+            () = self.overdue() => None,
+            () = self.idle_for(idle) => None,
+        };
+        if let Some(fault) = fault.filter(|_| self.is_alive()) {
+            tracing::error!(server = alias, fault, "a server process is of no use any more");
+            let _first = self.fault.set(fault);
+        }
+        self.end();
+        self.routing().close();
+        self.freed.notify_waiters();
+        end(server.child, server.group, output.into_inner(), alias).await;
+        self.phase.send_replace(Phase::Ended);
     }
 
-    /// Registers a call. Waits while another with the same id is in flight: ids are the clients' and are not changed.
-    pub(super) async fn begin(
-        self: &Arc<Self>,
-        id: &str,
-        progress_token: Option<&str>,
-        era: Era,
-    ) -> Result<CallInFlight, BodyError> {
-        loop {
-            let ended = self.ended.notified();
-            if !self.is_alive() {
-                return Err("the server process ended".into());
-            }
-            let (sender, messages) = mpsc::channel(MESSAGES_IN_FLIGHT);
-            if self.lock().begin(id, progress_token, sender) {
-                return Ok(CallInFlight {
-                    process: Arc::clone(self),
-                    id: id.to_owned(),
-                    era,
-                    messages,
-                    answered: false,
-                });
-            }
-            ended.await;
+    /// Sends one line. Waits while the server does not read.
+    ///
+    /// # Errors
+    /// [`Turned::Ended`]
+    pub(super) async fn write(&self, line: Bytes) -> Result<(), Turned> {
+        let lines = self.lines().clone().ok_or_else(|| self.ended())?;
+        lines.send(line).await.map_err(|_| self.ended())
+    }
+
+    /// Sends one line if there is room for it.
+    pub(super) fn write_now(&self, line: Bytes) {
+        if let Some(lines) = &*self.lines()
+            && lines.try_send(line).is_err()
+        {
+            tracing::warn!("a server that does not read was not told something");
         }
     }
 
-    /// Opens the stream for what belongs to no call.
-    pub(super) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
-        let (sender, receiver) = mpsc::channel(MESSAGES_IN_FLIGHT);
-        self.lock().open_stream(sender);
-        receiver
+    /// Registers a call. Waits while another with the same id or progress token is in flight: they are the client's and
+    /// are not changed.
+    ///
+    /// # Errors
+    /// [`Turned`]: it cannot begin here.
+    pub(super) async fn begin(self: &Arc<Self>, call: &Begin<'_>) -> Result<CallInFlight, Turned> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        loop {
+            let freed = self.freed.notified();
+            self.touch();
+            match self.routing().begin(call, &cancelled) {
+                Begun::Registered(number, parts) => {
+                    let id = call.id.clone();
+                    return Ok(CallInFlight::new(Arc::clone(self), id, number, call.era, parts, cancelled));
+                }
+                Begun::Blocked => return Err(Turned::Blocked),
+                Begun::Cancelled => return Err(Turned::Cancelled),
+                Begun::Closed => return Err(self.ended()),
+                Begun::Taken => {}
+            }
+            freed.await;
+        }
+    }
+
+    /// A client takes a call back. A server need not answer then: its call ends after a while all the same.
+    pub(super) fn cancel(self: &Arc<Self>, id: MessageId) {
+        let Some(number) = self.routing().cancel(&id) else { return };
+        let process = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(CANCELLED_GRACE).await;
+            process.routing().abandon(&id, number);
+        });
+    }
+
+    /// Opens the stream for what belongs to no call. `None` when the process has ended.
+    pub(super) fn open_stream(&self) -> Option<mpsc::Receiver<Bytes>> {
+        self.touch();
+        self.routing().open_stream()
+    }
+
+    /// Takes no more calls, writes what is queued, and then ends the process.
+    pub(super) fn end(&self) {
+        // The writer closes the server's input when it has written what is queued.
+        self.lines().take();
+        self.phase.send_if_modified(|phase| {
+            *phase == Phase::Running && {
+                *phase = Phase::Ending;
+                true
+            }
+        });
+    }
+
+    /// Ends the process with the last call in flight.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.released();
+    }
+
+    /// Resolves when the process is reaped.
+    pub(super) async fn reaped(&self) {
+        self.reach(Phase::Ended).await;
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        self.alive.load(Ordering::Acquire)
+        *self.phase.borrow() == Phase::Running
+    }
+
+    /// Whether it ended by itself before it was of any use.
+    pub(super) fn has_failed(&self) -> bool {
+        self.fault.get().is_some() && !self.answered.load(Ordering::Acquire)
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.lock().is_busy()
+        self.routing().is_busy()
     }
 
     pub(super) fn used(&self) -> Timestamp {
         Timestamp::from_micros(self.used_us.load(Ordering::Relaxed))
     }
 
-    pub(super) fn touch(&self, now: Timestamp) {
-        self.used_us.fetch_max(now.as_micros(), Ordering::Relaxed);
+    /// Why a call cannot go on here.
+    pub(super) fn ended(&self) -> Turned {
+        Turned::Ended(self.fault.get().cloned().unwrap_or_else(|| "the server process was ended".into()))
     }
 
-    fn die(&self) {
-        self.alive.store(false, Ordering::Release);
-        *self.lock() = Routing::default();
-        self.ended.notify_waiters();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Routing> {
+    pub(super) fn routing(&self) -> MutexGuard<'_, Routing> {
         self.routing.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl CallInFlight {
-    /// The next message for this call, and whether it is its answer. `None` when the process ended.
-    pub(super) async fn next(&mut self) -> Option<(Bytes, bool)> {
-        let next = self.messages.recv().await;
-        self.answered |= next.as_ref().is_some_and(|(_, last)| *last);
-        next
+    /// A call has ended: its id may be free, and the idle time begins.
+    pub(super) fn released(&self) {
+        self.touch();
+        self.freed.notify_waiters();
+        if self.retired.load(Ordering::Acquire) && !self.routing().has_calls() {
+            self.end();
+        }
     }
-}
 
-impl Drop for CallInFlight {
-    fn drop(&mut self) {
-        self.process.lock().end(&self.id);
-        self.process.ended.notify_waiters();
-        if !self.answered && self.era == Era::Modern {
-            // Over stdio a call is cancelled by a notification (MCP 2026-07-28, stdio). A full queue means a server
-            // that does not read, which would not read this either.
-            let note = format!(
-                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{}}}}}",
-                self.id
-            );
-            let _queue_may_be_full = self.process.lines.try_send(note.into());
-        }
+    fn lines(&self) -> MutexGuard<'_, Option<mpsc::Sender<Bytes>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-async fn feed(mut input: ChildStdin, mut lines: mpsc::Receiver<Bytes>) {
-    while let Some(line) = lines.recv().await {
-        let written = async {
-            input.write_all(&line).await?;
-            input.write_all(b"\n").await?;
-            input.flush().await
-        };
-        if written.await.is_err() {
-            return;
-        }
+    fn touch(&self) {
+        self.used_us.fetch_max(self.clock.now().as_micros(), Ordering::Relaxed);
     }
-}
 
-async fn read(output: ChildStdout, bytes_max: usize, process: &std::sync::Weak<Process>) -> Result<(), String> {
-    let mut reader = BufReader::new(output);
-    loop {
-        let mut line = Vec::new();
-        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-        let read = (&mut reader).take(limit).read_until(b'\n', &mut line).await.map_err(|error| error.to_string())?;
-        if read == 0 {
-            return Ok(());
+    /// Reads messages until there are no more or one of them cannot be passed on. Returns why it stopped.
+    async fn read(&self, output: &mut Lines<BufReader<ChildStdout>>, line_bytes_max: usize) -> String {
+        loop {
+            let line = match output.next().await {
+                Ok(Some(Line::Whole(line))) => line,
+                Ok(Some(Line::TooLong)) => return format!("wrote a line of more than {line_bytes_max} bytes"),
+                Ok(None) => return "the server process ended".into(),
+                Err(error) => return format!("read its output: {error}"),
+            };
+            if line.is_empty() {
+                continue;
+            }
+            let routed = self.routing().route(line);
+            match routed {
+                Ok(route) => self.deliver(route).await,
+                Err(problem) => return problem.into(),
+            }
         }
-        if line.last() != Some(&b'\n') && line.len() >= bytes_max {
-            return Err(format!("a line of more than {bytes_max} bytes"));
-        }
-        while matches!(line.last(), Some(b'\n' | b'\r')) {
-            line.pop();
-        }
-        if line.is_empty() {
-            continue;
-        }
-        let Some(process) = process.upgrade() else { return Ok(()) };
-        let routed = process.lock().route(Bytes::from(line))?;
-        let Some((to, message)) = routed else { continue };
-        to.deliver(message).await;
     }
-}
 
-async fn log_errors(errors: ChildStderr, server: Arc<str>) {
-    let mut lines = BufReader::new(errors.take(ERROR_BYTES_MAX)).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        tracing::debug!(%server, line, "standard error");
-    }
-    // Read on without keeping it: a full pipe would stop the server.
-    let mut rest = lines.into_inner().into_inner().into_inner();
-    let _ended = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
-}
-
-/// Closed input, then a request, then the end (MCP 2025-11-25, stdio shutdown).
-async fn end(mut child: Child, server: &str) {
-    if tokio::time::timeout(PATIENCE, child.wait()).await.is_ok() {
-        return;
-    }
-    if let Some(group) = child.id() {
-        // The whole group: servers started through a launcher are its children.
-        let asked = Command::new("kill").args(["-TERM", "--", &format!("-{group}")]).stderr(Stdio::null()).status();
-        if let Err(error) = asked.await {
-            tracing::warn!(%server, %error, "ask a server process to end");
+    async fn deliver(&self, route: Route) {
+        match route {
+            Route::Call(id, number, sender, part) => {
+                if matches!(part, Part::Answer(..)) {
+                    self.answered.store(true, Ordering::Release);
+                    self.freed.notify_waiters();
+                }
+                // A receiver that is gone does not want it any more.
+                if tokio::time::timeout(DELIVERY_MAX, sender.send(part)).await.is_err() {
+                    tracing::warn!("gave up a call whose client does not read");
+                    self.routing().abandon(&id, number);
+                }
+            }
+            Route::Stream(stream, message) => {
+                if tokio::time::timeout(DELIVERY_MAX, stream.send(message)).await.is_err() {
+                    tracing::warn!("closed a stream whose client does not read");
+                    self.routing().close_stream();
+                }
+            }
+            Route::Refuse(id) => {
+                tracing::warn!("a server asked for something while no client could answer");
+                self.write_now(error_line(Some(&id), INTERNAL_ERROR, "no client is there to answer").into());
+            }
+            // Answers to calls that were given up end here and free their ids.
+            Route::Nowhere => self.freed.notify_waiters(),
         }
     }
-    if tokio::time::timeout(PATIENCE, child.wait()).await.is_err()
-        && let Err(error) = child.kill().await
-    {
-        tracing::error!(%server, %error, "end a server process");
+
+    async fn reach(&self, phase: Phase) {
+        let mut changes = self.phase.subscribe();
+        // The sender is ours: it cannot be gone. The look at the phase must not outlive this line, it is a lock.
+        let _reached = changes.wait_for(|now| *now >= phase).await.is_ok();
+    }
+
+    /// Resolves some time after the process was asked to end, if it has not by then.
+    async fn overdue(&self) {
+        self.reach(Phase::Ending).await;
+        tokio::time::sleep(PATIENCE).await;
+    }
+
+    /// Resolves when nobody has used the process for `limit`; never without one.
+    async fn idle_for(&self, limit: Option<Duration>) {
+        let Some(limit) = limit else { return std::future::pending().await };
+        let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        let pause = (limit / 4).clamp(Duration::from_millis(1), IDLE_CHECK_MAX);
+        loop {
+            tokio::time::sleep(pause).await;
+            if !self.is_busy() && self.clock.now().micros_since(self.used()) > limit_us {
+                return;
+            }
+        }
     }
 }

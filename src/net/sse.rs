@@ -1,58 +1,66 @@
 //! Server-sent events, cut at their ends and otherwise left alone.
 //!
-//! An event is passed on as the bytes that came; its data is read beside them (WHATWG HTML §9.2.6). Line ends may be
+//! An event is passed on as the bytes that came; its fields are read beside them (WHATWG HTML §9.2.6). Line ends may be
 //! `\n`, `\r\n` or `\r`. An event larger than the limit is an error, never a truncation.
 
 use bytes::{Bytes, BytesMut};
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// Exactly what came, with the blank line that ends it.
-    pub(crate) raw: Bytes,
+    pub raw: Bytes,
     /// The joined `data` lines; `None` when there were none.
-    pub(crate) data: Option<Bytes>,
+    pub data: Option<Bytes>,
+    /// The last `event` field; absent means `message`.
+    pub name: Option<Bytes>,
+    /// The last `id` field.
+    pub id: Option<Bytes>,
 }
 
 /// An event is larger than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is larger than {0} bytes")]
-pub(crate) struct TooLarge(usize);
+pub struct EventTooLarge(usize);
 
 /// Cuts a stream into events.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub struct Events {
     waiting: BytesMut,
     /// Bytes of `waiting` that were searched for an end already.
     searched: usize,
+    /// Whether an event was cut off already: only what begins the stream may begin with a byte order mark.
+    begun: bool,
     bytes_max: usize,
 }
 
 impl Events {
     /// A stream whose events hold at most `bytes_max` bytes.
     #[must_use]
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { waiting: BytesMut::new(), searched: 0, bytes_max }
+    pub fn new(bytes_max: usize) -> Self {
+        Self { waiting: BytesMut::new(), searched: 0, begun: false, bytes_max }
     }
 
     /// Adds what came and returns the events that are complete.
     ///
     /// # Errors
-    /// [`TooLarge`]: what waits for its end is larger than the limit.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Vec<Event>, TooLarge> {
+    /// [`EventTooLarge`]: what waits for its end is larger than the limit.
+    pub fn push(&mut self, chunk: Bytes) -> Result<Vec<Event>, EventTooLarge> {
         self.waiting.extend_from_slice(&chunk);
         let mut events = Vec::new();
         while let Some(end) = self.end() {
             let raw = self.waiting.split_to(end).freeze();
             self.searched = 0;
-            events.push(Event { data: data(&raw), raw });
+            events.push(Event::read(raw, !std::mem::replace(&mut self.begun, true)));
         }
-        if self.waiting.len() > self.bytes_max { Err(TooLarge(self.bytes_max)) } else { Ok(events) }
+        if self.waiting.len() > self.bytes_max { Err(EventTooLarge(self.bytes_max)) } else { Ok(events) }
     }
 
     /// What is left when the stream ends: an event without its end, which clients ignore.
     #[must_use]
-    pub(crate) fn finish(self) -> Option<Bytes> {
+    pub fn finish(self) -> Option<Bytes> {
         (!self.waiting.is_empty()).then(|| self.waiting.freeze())
     }
 
@@ -83,21 +91,37 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn data(raw: &Bytes) -> Option<Bytes> {
-    let mut found: Vec<Bytes> = Vec::new();
-    let lines = raw.split(|byte| matches!(byte, b'\n' | b'\r'));
-    for line in lines {
-        let value = match line.strip_prefix(b"data") {
-            Some([]) => &[][..],
-            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
-            _ => continue,
+impl Event {
+    /// Reads the fields of one event. Readers skip a byte order mark that begins the stream: what hides behind one must
+    /// be seen here too.
+    fn read(raw: Bytes, first: bool) -> Self {
+        let mut found: Vec<Bytes> = Vec::new();
+        let (mut name, mut id) = (None, None);
+        let text = raw.strip_prefix(BYTE_ORDER_MARK).filter(|_| first).unwrap_or(&raw);
+        for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            if let Some(value) = field(line, b"data") {
+                found.push(raw.slice_ref(value));
+            } else if let Some(value) = field(line, b"event") {
+                name = Some(raw.slice_ref(value));
+            } else if let Some(value) = field(line, b"id") {
+                id = Some(raw.slice_ref(value));
+            }
+        }
+        let data = match found.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            many => Some(many.join(&b'\n').into()),
         };
-        found.push(raw.slice_ref(value));
+        Self { data, name, id, raw }
     }
-    match found.as_slice() {
-        [] => None,
-        [one] => Some(one.clone()),
-        many => Some(many.join(&b'\n').into()),
+}
+
+/// The value of a line, when it is the field `name`: behind the colon and one space, or nothing.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [] => Some(&[]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
     }
 }
 
@@ -127,6 +151,16 @@ mod tests {
             let raw: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
             assert_eq!(raw, stream[..stream.len() - 4]);
         }
+    }
+
+    #[test]
+    fn reads_the_fields_of_an_event() {
+        let stream = b"\xef\xbb\xbfdata: a\nid: 1\nid:2\nevent:  x\nretry: 5\n\n\xef\xbb\xbfdata: b\ndatax: c\n\n";
+        let events = all(stream, 5);
+        let [first, second] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!(first.data.as_deref(), Some(&b"a"[..]), "readers skip a mark that begins the stream");
+        assert_eq!((first.id.as_deref(), first.name.as_deref()), (Some(&b"2"[..]), Some(&b" x"[..])));
+        assert_eq!(second.data, None, "a mark inside the stream belongs to the field's name");
     }
 
     #[test]
