@@ -22,6 +22,7 @@ use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
 use crate::record::disk::{Disk, RealDisk};
 use crate::record::entry::LoadedPolicy;
+use crate::record::index::Follower;
 use crate::record::{ControlFact, Log, RecordError, Recorder};
 use crate::{console, identify};
 
@@ -95,6 +96,7 @@ pub struct Core {
     pub notices: Vec<String>,
     log: Log,
     exporter: Exporter,
+    index: Follower,
     data_dir: PathBuf,
 }
 
@@ -138,7 +140,10 @@ impl Core {
             parameters_mode: plan.config.record.parameters,
             observer: observer.unwrap_or_else(|| Arc::new(Silent)),
         });
-        let core = Self { mediator, clock, notices, log, exporter, data_dir: plan.data_dir.clone() };
+        let data_dir = plan.data_dir.clone();
+        let index = Follower::start(&log, &data_dir)
+            .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
+        let core = Self { mediator, clock, notices, log, exporter, index, data_dir };
         core.record_start().await?;
         Ok(core)
     }
@@ -177,7 +182,9 @@ impl Core {
             self.log.close().await
         };
         let data_dir = self.data_dir.clone();
-        closed.await.map_err(|source| BuildError::Record { data_dir, source })
+        let closed = closed.await;
+        self.index.stop().await;
+        closed.map_err(|source| BuildError::Record { data_dir, source })
     }
 }
 

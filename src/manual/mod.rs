@@ -8,3 +8,6 @@ pub mod log_format {}
 
 #[doc = include_str!("policies.md")]
 pub mod policies {}
+
+#[doc = include_str!("receipts.md")]
+pub mod receipts {}

@@ -22,4 +22,5 @@ mod instance;
 mod kills;
 mod log_faults;
 mod path;
+mod receipts;
 mod secrets;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::table::count;
 use super::{Place, Refused, entries_of, print_json};
 use crate::record::Archive;
 use crate::record::bundle::{Manifest, write_evidence};
@@ -62,8 +63,8 @@ fn write(archive: &mut Archive, about: &str, hits: &[Hit], out: &Path, json: boo
 fn print(manifest: &Manifest, out: &Path) {
     let wanted = manifest.entries.iter().filter(|item| item.wanted).count();
     let others = manifest.entries.len() - wanted;
-    println!("{wanted} entries, and {others} that certify their keys, are in {}", out.display());
-    println!("checkpoint of {} entries of {}", manifest.size, manifest.origin);
+    println!("evidence   {}, and {others} that certify keys, in {}", count(wanted, "entry", "entries"), out.display());
+    println!("log        {}, checkpoint of {} entries", manifest.origin, manifest.size);
     println!("root key   {}", manifest.root_key);
     println!("           give this value to the receiver on another way than the evidence");
     println!("verify it  cd '{}' && sh VERIFY.txt", out.display());

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::EXIT_FAILED;
-use super::table::Table;
+use super::table::{Table, count};
 use super::{Place, Refused, print_json, time};
 use crate::model::Digest;
 use crate::record::index::{Hit, Wanted};
@@ -36,7 +36,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     } else {
         print(&hits);
         match gaps.as_slice() {
-            [] => println!("{} entries in {chains} chains, each without gaps", hits.len()),
+            [] => {
+                let (entries, chains) = (count(hits.len(), "entry", "entries"), count(chains, "chain", "chains"));
+                println!("{entries} in {chains}, without gaps");
+            }
             gaps => gaps.iter().for_each(|gap| println!("FAULT  {gap}")),
         }
     }

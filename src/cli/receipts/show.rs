@@ -37,7 +37,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
 
 fn render(receipt: &Value) -> String {
     let mut lines = Lines { receipt, out: String::new() };
-    lines.add("receipt", &["/receipt_id", "/kind"], " ");
+    lines.add("receipt", &["/receipt_id", "/kind"], "  ");
+    lines.add("when", &["/proof/entries/0/time"], "");
+    lines.add("session", &["/proof/entries/0/session/id"], "");
     lines.add("action", &["/action/tool", "/action/operation"], ".");
     lines.add("", &["/action_id", "/action/method", "/action/native/server"], "  ");
     lines.add("arguments", &["/action/parameters/text"], "");
@@ -48,7 +50,10 @@ fn render(receipt: &Value) -> String {
     lines.add("owner", &["/identity/owner", "/identity/team", "/identity/tenant"], ", ");
     lines.add("problem", &["/identity/problem"], "");
     lines.add("intent", &["/context/intent/text"], "");
-    lines.add("context", &["/context/level/value", "/context/action_count"], ", actions before: ");
+    lines.add("level", &["/context/level/value"], "");
+    if let Some(before) = at(receipt, "/context/action_count").as_u64() {
+        lines.put("history", &format!("{before} actions of the session before this one"));
+    }
     let shadow = at(receipt, "/decision/enforced") == false;
     lines.add(if shadow { "decision*" } else { "decision" }, &["/decision/result", "/decision/classification"], "  ");
     lines.add("reason", &["/decision/reason"], "");

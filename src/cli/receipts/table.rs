@@ -3,7 +3,12 @@
 use super::super::line::printable;
 
 /// The widest column, in characters: one long name must not push the others off the screen. The last is never cut.
-const WIDTH_MAX: usize = 36;
+const WIDTH_MAX: usize = 40;
+
+/// A number of things, in words.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
 
 /// Rows under a header.
 pub(super) struct Table {
@@ -62,8 +67,8 @@ mod tests {
         table.row(["1", &"x".repeat(50), &"y".repeat(50)]);
         table.row(["22", "", "\x1b[2J"]);
         let lines: Vec<String> = table.render("  ").lines().map(str::to_owned).collect();
-        assert_eq!(lines[0], format!("  A   {:<36}  LAST", "LONGER"));
-        assert_eq!(lines[1], format!("  1   {}…  {}", "x".repeat(35), "y".repeat(50)));
-        assert_eq!(lines[2], format!("  22  {:<36}  \\u{{1b}}[2J", "-"));
+        assert_eq!(lines[0], format!("  A   {:<40}  LAST", "LONGER"));
+        assert_eq!(lines[1], format!("  1   {}…  {}", "x".repeat(39), "y".repeat(50)));
+        assert_eq!(lines[2], format!("  22  {:<40}  \\u{{1b}}[2J", "-"));
     }
 }

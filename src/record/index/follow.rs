@@ -1,36 +1,88 @@
 //! Keeps the index behind a running log, on a thread of its own: never on the path of an action.
 
-use std::path::PathBuf;
-use std::thread::{Builder, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
 
 use super::Index;
-use crate::record::{Archive, Log, RecordError};
+use crate::model::with_causes;
+use crate::record::{Archive, Checkpoint, Log, RecordError};
 
-/// Brings the index up to date after every checkpoint until the log is gone. A problem is told and tried again with the
-/// next checkpoint: whoever asks the index brings it up to date first.
-///
-/// # Errors
-/// [`RecordError::Thread`] when no thread can be started.
-pub fn follow(log: &Log, data_dir: PathBuf) -> Result<JoinHandle<()>, RecordError> {
-    // The receiver does not keep the log open.
-    let mut checkpoints = log.watch_checkpoint();
-    let work = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
-            tracing::warn!("the index of the log is not kept up to date: no runtime for its thread");
-            return;
-        };
-        checkpoints.mark_changed();
-        while runtime.block_on(checkpoints.changed()).is_ok() {
-            if checkpoints.borrow_and_update().is_none() {
-                continue;
+/// Between two updates. Whoever asks the index brings it up to date first, so this only bounds how long that takes; a
+/// busy log has better use for the processor.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The thread that keeps the index up to date. Dropped, it ends by itself.
+#[derive(Debug)]
+pub struct Follower {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Follower {
+    /// Follows the checkpoints of a log. A problem is told, and tried again later: nothing depends on the index.
+    ///
+    /// # Errors
+    /// [`RecordError::Thread`] when no thread can be started.
+    pub fn start(log: &Log, data_dir: &Path) -> Result<Self, RecordError> {
+        let failed = |error| RecordError::Thread("index", Some(Arc::new(error)));
+        // The receiver does not keep the log open.
+        let (checkpoints, data_dir) = (log.watch_checkpoint(), data_dir.to_owned());
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let work = move || {
+            match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+                Ok(runtime) => runtime.block_on(follow(checkpoints, stopped, data_dir)),
+                Err(error) => tracing::warn!(%error, "the index of the log is not kept up to date"),
             }
-            let updated = Archive::open_committed(&data_dir)
-                .and_then(|mut archive| Index::open_committed(&mut archive, &|_, _| {}));
-            if let Err(error) = updated {
-                tracing::warn!(error = %crate::model::with_causes(&error), "the index of the log is behind");
+            drop(end);
+        };
+        Builder::new().name("index".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { stop, ended })
+    }
+
+    /// Ends it, with what there is up to now in the index. For after the log was closed.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It says nothing, it only ends.
+        let _ended = self.ended.await;
+    }
+}
+
+async fn follow(
+    mut checkpoints: watch::Receiver<Option<Arc<Checkpoint>>>,
+    mut stopped: oneshot::Receiver<()>,
+    data_dir: PathBuf,
+) {
+    // What was there before counts too.
+    checkpoints.mark_changed();
+    loop {
+        let more = tokio::select! {
+            changed = checkpoints.changed() => changed.is_ok(),
+            _ = &mut stopped => false,
+        };
+        if checkpoints.borrow_and_update().is_some() {
+            update(&data_dir);
+        }
+        if !more {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = &mut stopped => {
+                update(&data_dir);
+                return;
             }
         }
-    };
-    let thread = Builder::new().name("index".to_owned()).spawn(work);
-    thread.map_err(|error| RecordError::Thread("index", Some(std::sync::Arc::new(error))))
+    }
+}
+
+fn update(data_dir: &Path) {
+    let open = || Index::open_committed(&mut Archive::open_committed(data_dir)?, &|_, _| {});
+    if let Err(error) = open() {
+        tracing::warn!(error = %with_causes(&error), "the index of the log is behind");
+    }
 }

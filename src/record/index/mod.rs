@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use super::{Archive, Found, RecordError};
 
-pub use follow::follow;
+pub use follow::Follower;
 pub use query::{Filter, Wanted};
 pub use row::Row;
 

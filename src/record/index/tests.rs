@@ -1,7 +1,5 @@
 //! The index against the log it is derived from.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::*;
@@ -149,22 +147,14 @@ async fn an_entry_that_the_checkpoint_does_not_commit_to_is_not_shown() {
 }
 
 #[tokio::test]
-async fn follows_a_running_log_and_ends_with_it() {
+async fn follows_a_running_log_and_ends_with_all_of_it() {
     let mut made = Made::begin();
-    let thread = follow(made.recorder.log(), made.dir()).unwrap();
+    let follower = Follower::start(made.recorder.log(), &made.dir()).unwrap();
     made.act_many(6).await;
     made.act("sess_a", Allow, true).await;
-    let size = made.checkpoint().await.size;
-    let dir = made.dir();
-    let indexed = || {
-        let connection = Connection::open(dir.join("index.sqlite")).ok()?;
-        connection.busy_timeout(Duration::from_secs(5)).ok()?;
-        connection.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0)).ok()
-    };
-    while indexed() != i64::try_from(size).ok() {
-        tokio::task::yield_now().await;
-    }
+    let end = made.recorder.size();
     made.recorder.log().close().await.unwrap();
-    drop(made);
-    thread.join().unwrap();
+    follower.stop().await;
+    let count = file(&made).query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), i64::try_from(end).unwrap());
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::assertion::Aspect;
 use super::entry::Opened;
 use super::findings::Findings;
-use super::report::{Aspect, Incomplete};
+use super::report::Incomplete;
 use crate::model::Digest;
 use crate::record::entry::{Kind, Predicate, is_permitted};
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::assertion::Aspect;
 use super::entry::Opened;
 use super::findings::Findings;
-use super::report::Aspect;
 use crate::model::Digest;
 use crate::record::entry::{Kind, SessionBlock};
 

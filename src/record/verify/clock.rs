@@ -5,9 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::assertion::Aspect;
 use super::entry::Opened;
 use super::findings::Findings;
-use super::report::Aspect;
 use crate::model::{Digest, Timestamp};
 
 /// What the clock has shown so far.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::assertion::Aspect;
 use super::findings::Findings;
-use super::report::Aspect;
 use crate::model::{Digest, with_causes};
 use crate::record::entry::{Domain, Kind, Predicate, ReadEntry, Subject, read_payload};
 use crate::record::{Envelope, leaf_hash, open_envelope};

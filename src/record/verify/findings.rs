@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::report::{Aspect, Problem};
+use super::assertion::Aspect;
+use super::report::Problem;
 
 /// Faults that are kept. A log with more is not repaired fault by fault; the rest is counted.
 const PROBLEMS_MAX: usize = 1_000;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::actions::Actions;
+use super::assertion::Aspect;
 use super::chains::Chains;
 use super::clock::ClockCheck;
 use super::entry::{Opened, Stored};
 use super::files::Files;
 use super::findings::Findings;
 use super::keys::Keys;
-use super::report::Aspect;
 use super::trust::Claimed;
 use super::{CLOCK_TOLERANCE_US, VerifyOptions};
 use crate::model::Digest;

@@ -10,8 +10,10 @@
 //! something from outside the report says so.
 
 mod actions;
+mod assertion;
 mod chains;
 mod clock;
+mod compose;
 mod entry;
 pub(in crate::record) mod files;
 pub(in crate::record) mod findings;
@@ -27,13 +29,14 @@ mod walk;
 
 use std::path::Path;
 
-pub use report::{Aspect, Assertion, Incomplete, Problem, Report, Standing, Verdict};
+pub use assertion::{Aspect, Assertion, Standing};
+pub use report::{Incomplete, Problem, Report, Verdict};
 
+use Aspect::{Integrity, Log};
 use files::Files;
 use findings::Findings;
 use ledger::Ledger;
 use outside::Outside;
-use report::Aspect::{Integrity, Log};
 use tree::TreeCheck;
 use trust::Claimed;
 use walk::Walk;
@@ -79,6 +82,7 @@ pub fn verify_directory(data_dir: &Path, options: &VerifyOptions) -> Result<Repo
         findings.file(Log, &fault.path, fault.what);
         Vec::new()
     });
+    let closed_with = closed_with(&files);
     let checkpoint = claimed.checkpoint(&files, &kept, &mut findings);
     let siem = options.siem.as_deref().unwrap_or_default();
     let outside = Outside::gather(&files, &claimed, &kept, &options.remembered, siem, &mut findings);
@@ -92,8 +96,10 @@ pub fn verify_directory(data_dir: &Path, options: &VerifyOptions) -> Result<Repo
     let tail = walk.tail(&claimed.origin, size);
     let Walk { mut outside, ledger, .. } = walk;
     outside.finish(size + tail, &mut findings);
-    check_end(&files, &ledger, size, tail, &mut findings);
-    Ok(sentences::report(claimed.origin, checkpoint, tail, ledger, &outside, options, findings))
+    // A mark that was there all the time: nobody wrote meanwhile.
+    let mark = closed_with.filter(|mark| self::closed_with(&files).as_ref() == Some(mark));
+    check_end(&files, &ledger, mark, (size, tail), &mut findings);
+    Ok(compose::report(claimed.origin, checkpoint, tail, ledger, &outside, options, findings))
 }
 
 /// Reads a checkpoint of the log in a data directory that was kept somewhere else: its size and root.
@@ -106,18 +112,17 @@ pub fn remembered(data_dir: &Path, note: &[u8]) -> Result<(u64, Digest), String>
     Ok((checkpoint.size, checkpoint.root))
 }
 
+/// What the mark of an orderly close says; `None` while the log is open.
+fn closed_with(files: &Files) -> Option<String> {
+    let text = files.read(&files.layout.clean()).ok().flatten()?;
+    Some(String::from_utf8_lossy(&text).trim_end().to_owned())
+}
+
 /// What can be checked only at the end: the mark of an orderly close, the key of checkpoints, anchors.
-fn check_end(files: &Files, ledger: &Ledger, size: u64, tail: u64, findings: &mut Findings) {
-    let path = files.layout.clean();
-    if let Ok(Some(text)) = files.read(&path) {
-        let closed_with = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
-        if closed_with != Some(size + tail) {
-            findings.file(
-                Log,
-                &path,
-                format!("was closed with another number of entries than the {} here", size + tail),
-            );
-        }
+fn check_end(files: &Files, ledger: &Ledger, mark: Option<String>, (size, tail): (u64, u64), findings: &mut Findings) {
+    if mark.is_some_and(|mark| mark != (size + tail).to_string()) {
+        let what = format!("was closed with another number of entries than the {} here", size + tail);
+        findings.file(Log, &files.layout.clean(), what);
     }
     // Where entries could not be read, that is what is wrong.
     if size + tail > 0 && !ledger.keys.log_certified && !findings.breaks(Integrity) {

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::assertion::Aspect;
 use super::files::Files;
 use super::findings::Findings;
-use super::report::Aspect;
 use super::tree::TreeCheck;
 use super::trust::{Claimed, short};
 use crate::model::Digest;

@@ -1,71 +1,25 @@
 //! Puts the findings into six statements that a person can quote. None of them says more than was checked.
 
+use super::CLOCK_TOLERANCE_US;
+use super::assertion::{Aspect, Assertion, Standing};
 use super::findings::Findings;
-use super::ledger::Ledger;
 use super::outside::Outside;
-use super::report::{Aspect, Assertion, Report, Standing};
-use super::trust::{other_signatures, short};
-use super::{CLOCK_TOLERANCE_US, VerifyOptions};
+use super::trust::other_signatures;
 use crate::record::Checkpoint;
 
-/// The report of a verified log.
-pub(super) fn report(
-    origin: String,
-    checkpoint: Option<Checkpoint>,
-    tail: u64,
-    ledger: Ledger,
-    outside: &Outside,
-    options: &VerifyOptions,
-    findings: Findings,
-) -> Report {
-    let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
-    let root_id = short(ledger.keys.root_id());
-    let newest = ledger.clock.newest();
-    let chains = ledger.chains.total;
-    let (incomplete, incomplete_total) = ledger.actions.incomplete();
-    let facts = Facts { size, tail, chains, incomplete_total, findings: &findings };
-    let assertions = (
-        facts.integrity(&root_id, options.root_key.is_some()),
-        facts.order(),
-        facts.sessions(),
-        facts.log(outside),
-        freshness(newest.map(|newest| newest.to_string()), facts.anchored(outside)),
-        witnessing(checkpoint.as_ref(), ledger.anchors.len()),
-    );
-    let (integrity, order, session_completeness, log_completeness, freshness, witnessing) = assertions;
-    let (problems, problems_total) = findings.into_problems();
-    Report {
-        origin,
-        size,
-        root: checkpoint.map(|checkpoint| checkpoint.root),
-        tail,
-        integrity,
-        order,
-        session_completeness,
-        log_completeness,
-        freshness,
-        witnessing,
-        problems,
-        problems_total,
-        incomplete,
-        incomplete_total,
-        kinds: ledger.kinds,
-        unknown_kinds: ledger.unknown_kinds,
-        unknown_members: ledger.unknown_members,
-        payloads: ledger.payloads,
-    }
-}
-
-struct Facts<'a> {
-    size: u64,
-    tail: u64,
-    chains: u64,
-    incomplete_total: u64,
-    findings: &'a Findings,
+/// What the sentences speak about.
+pub(super) struct Facts<'a> {
+    pub(super) size: u64,
+    pub(super) tail: u64,
+    pub(super) chains: u64,
+    /// `gap` and `redaction` entries.
+    pub(super) gaps: u64,
+    pub(super) incomplete_total: u64,
+    pub(super) findings: &'a Findings,
 }
 
 impl Facts<'_> {
-    fn integrity(&self, root_id: &str, pinned: bool) -> Assertion {
+    pub(super) fn integrity(&self, root_id: &str, pinned: bool) -> Assertion {
         let whose = if pinned {
             format!("the pinned root key {root_id}")
         } else {
@@ -79,24 +33,25 @@ impl Facts<'_> {
         )
     }
 
-    fn order(&self) -> Assertion {
+    pub(super) fn order(&self) -> Assertion {
         let tolerance_s = CLOCK_TOLERANCE_US / 1_000_000;
         let sentence = format!("runs and entries follow one another; no clock went back by more than {tolerance_s} s");
         self.stand(Aspect::Order, sentence)
     }
 
-    fn sessions(&self) -> Assertion {
-        let chains = self.chains;
+    pub(super) fn sessions(&self) -> Assertion {
+        let chains = match self.chains {
+            1 => "1 session chain is".to_owned(),
+            chains => format!("{chains} session chains are"),
+        };
         let mut said = self.stand(
             Aspect::Sessions,
-            format!(
-                "{chains} session chains are without gaps; every outcome has its decision, every permission its outcome"
-            ),
+            format!("{chains} without gaps; every outcome has its decision, every permission its outcome"),
         );
         if said.standing == Standing::Holds && self.incomplete_total > 0 {
             said.standing = Standing::Open;
             said.sentence = format!(
-                "{chains} session chains are without gaps; {} permitted actions have no outcome yet, or lost it",
+                "{chains} without gaps; {} permitted actions have no outcome yet, or lost it",
                 self.incomplete_total
             );
         }
@@ -104,12 +59,13 @@ impl Facts<'_> {
     }
 
     /// What outsiders knew and was found, as words; `None` when nothing was given, or nothing of it was met.
-    fn anchored(&self, outside: &Outside) -> Option<String> {
+    pub(super) fn anchored(&self, outside: &Outside) -> Option<String> {
         let checkpoints = outside.checkpoints_met;
         let leaves = outside.leaves_met;
         match (checkpoints, leaves) {
             (0, 0) => None,
             (0, leaves) => Some(format!("{leaves} exported entries")),
+            (1, 0) => Some("the checkpoint from outside".to_owned()),
             (checkpoints, 0) => Some(format!("{checkpoints} checkpoints from outside")),
             (checkpoints, leaves) => {
                 Some(format!("{checkpoints} checkpoints from outside and {leaves} exported entries"))
@@ -117,11 +73,14 @@ impl Facts<'_> {
         }
     }
 
-    fn log(&self, outside: &Outside) -> Assertion {
-        let behind = match self.tail {
+    pub(super) fn log(&self, outside: &Outside) -> Assertion {
+        let mut behind = match self.tail {
             0 => String::new(),
             tail => format!("; {tail} entries lie behind the checkpoint, and more of those could be missing unseen"),
         };
+        if self.gaps > 0 {
+            behind.push_str(&format!("; {} entries name gaps and removals", self.gaps));
+        }
         let Some(known) = self.anchored(outside) else {
             let sentence = format!("not protected against truncation: no outside anchor was given{behind}");
             let mut said = self.stand(Aspect::Log, sentence);
@@ -130,7 +89,10 @@ impl Facts<'_> {
             }
             return said;
         };
-        self.stand(Aspect::Log, format!("{known} are all in this log, so nothing up to them was cut off{behind}"))
+        self.stand(
+            Aspect::Log,
+            format!("{known}: all of it is in this log, so nothing up to there was cut off{behind}"),
+        )
     }
 
     fn stand(&self, aspect: Aspect, sentence: String) -> Assertion {
@@ -145,7 +107,7 @@ impl Facts<'_> {
     }
 }
 
-fn freshness(newest: Option<String>, anchored: Option<String>) -> Assertion {
+pub(super) fn freshness(newest: Option<String>, anchored: Option<String>) -> Assertion {
     let Some(newest) = newest else {
         return Assertion { standing: Standing::Open, sentence: "there is no entry that could be dated".to_owned() };
     };
@@ -157,7 +119,7 @@ fn freshness(newest: Option<String>, anchored: Option<String>) -> Assertion {
     Assertion { standing: Standing::Open, sentence }
 }
 
-fn witnessing(checkpoint: Option<&Checkpoint>, anchors: usize) -> Assertion {
+pub(super) fn witnessing(checkpoint: Option<&Checkpoint>, anchors: usize) -> Assertion {
     let sentence = match (checkpoint.map_or(0, other_signatures), anchors) {
         (0, 0) => "no witness has signed this checkpoint".to_owned(),
         (0, anchors) => format!(

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::assertion::Aspect;
 use super::files::Files;
 use super::findings::Findings;
-use super::report::Aspect;
 use crate::model::Digest;
 use crate::record::Checkpoint;
 use crate::record::tiles::{Edge, FullTile, TILE_WIDTH};

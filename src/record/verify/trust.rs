@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
+use super::assertion::Aspect;
 use super::files::Files;
 use super::findings::Findings;
-use super::report::Aspect;
 use crate::model::Digest;
 use crate::record::checkpoint::parse_verifier_key;
 use crate::record::{Checkpoint, PublicKey, RecordError};

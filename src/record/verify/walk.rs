@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::VerifyOptions;
+use super::assertion::Aspect;
 use super::entry::Stored;
 use super::files::{Fault, Files};
 use super::findings::Findings;
 use super::ledger::Ledger;
 use super::outside::Outside;
-use super::report::Aspect;
 use super::tail;
 use super::tree::TreeCheck;
 use crate::model::Digest;

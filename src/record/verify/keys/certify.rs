@@ -1,9 +1,9 @@
 //! `key` entries: what the root certifies, and what it takes back.
 
+use super::super::assertion::Aspect;
 use super::super::entry::Opened;
 use super::super::files::Files;
 use super::super::findings::Findings;
-use super::super::report::Aspect;
 use super::{Epoch, Keys, wrong};
 use crate::model::Digest;
 use crate::record::PublicKey;

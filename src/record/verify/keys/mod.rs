@@ -2,10 +2,10 @@
 
 mod certify;
 
+use super::assertion::Aspect;
 use super::entry::Opened;
 use super::files::Files;
 use super::findings::Findings;
-use super::report::Aspect;
 use super::trust::{Claimed, short};
 use crate::model::{Digest, Timestamp};
 use crate::record::entry::{GenesisBlock, Kind};

@@ -38,6 +38,34 @@ async fn what_is_behind_the_checkpoint_is_verified_too() {
     assert_eq!(report.size + report.tail, made.recorder.size());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_being_written_is_in_order_at_every_look() {
+    // Segments of about fifty entries, a bundle of 256: files come and go under the verifier.
+    let mut made =
+        Made::begin_with(&Config { checkpoint_interval_ms: 2, segment_bytes: 256 << 10, ..Config::default() });
+    let dir = made.dir();
+    let writing = tokio::spawn(async move {
+        made.act_many(500).await;
+        made.recorder.log().close().await.unwrap();
+        made
+    });
+    let (mut looks, mut with_tail) = (0, 0);
+    while !writing.is_finished() {
+        let looked = dir.clone();
+        let report = tokio::task::spawn_blocking(move || verify(&looked)).await.unwrap();
+        assert_eq!(report.problems, []);
+        // Between a decision and its outcome.
+        assert!(report.incomplete.len() <= 1, "{:?}", report.incomplete);
+        looks += 1;
+        with_tail += u32::from(report.tail > 0);
+    }
+    let made = writing.await.unwrap();
+    let report = verify(&dir);
+    assert_in_order(&report);
+    assert_eq!(report.size, made.recorder.size());
+    assert!(looks > 3 && with_tail > 0, "{looks} looks, {with_tail} of them with a tail");
+}
+
 #[tokio::test]
 async fn a_log_without_a_checkpoint_is_all_tail() {
     let made = Made::begin();

@@ -3,7 +3,9 @@
 mod attacks;
 mod flips;
 mod forged;
+mod golden;
 mod good;
+mod recipe;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,9 +36,14 @@ pub(crate) struct Made {
 impl Made {
     /// A log with its first entries: `genesis`, `key`, `control`.
     pub(crate) fn begin() -> Self {
+        Self::begin_with(&ordinary())
+    }
+
+    /// The same with another pace.
+    pub(crate) fn begin_with(config: &Config) -> Self {
         let scratch = Scratch::new();
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
-        let recorder = start(&scratch.path("data"), &clock);
+        let recorder = start_with(&scratch.path("data"), &clock, config);
         Self { scratch, recorder, clock, next_action: 0 }
     }
 
@@ -136,13 +143,21 @@ pub(crate) struct Forged {
     _scratch: Scratch,
 }
 
+/// A segment holds some two hundred actions.
+fn ordinary() -> Config {
+    Config { segment_bytes: 1 << 20, ..Config::default() }
+}
+
 fn start(data_dir: &Path, clock: &Arc<ManualClock>) -> Recorder {
+    start_with(data_dir, clock, &ordinary())
+}
+
+fn start_with(data_dir: &Path, clock: &Arc<ManualClock>, config: &Config) -> Recorder {
     let config = Config {
         data_dir: data_dir.to_owned(),
-        segment_bytes: 1 << 20,
-        first_segment_bytes: 1 << 20,
+        first_segment_bytes: config.segment_bytes,
         reserved_bytes: 0,
-        ..Config::default()
+        ..config.clone()
     };
     let clock: Arc<dyn crate::model::Clock> = Arc::clone(clock) as _;
     let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock)).unwrap();
