@@ -74,6 +74,13 @@ pub fn read_message(bytes: &[u8]) -> Option<Message> {
     Some(Message::Response { id: id?, verdict: read_result(result) })
 }
 
+/// Whether two ids as written are the same id: servers may escape a text in another way.
+#[must_use]
+pub(super) fn is_same_id(one: &str, other: &str) -> bool {
+    let text = |id: &str| serde_json::from_str::<String>(id).ok();
+    one == other || text(one).is_some_and(|one| text(other) == Some(one))
+}
+
 fn read_result(result: View<'_>) -> ResponseVerdict {
     let failed = result.get("isError").and_then(|value| value.as_bool()) == Some(true);
     let waits = result.get("resultType").and_then(|kind| kind.as_str()).as_deref() == Some("input_required");

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::answer::{Message, ResponseVerdict, read_message};
+use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
 use super::sse::Events;
 use super::streamed::Streamed;
@@ -88,11 +88,14 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Response<Bod
     };
     let mut finding = Finding::new(status);
     finding.result = ResultSummary { bytes: size(bytes), digest: Some(Digest::of(&whole)), notifications: 0 };
-    if let (Some(_), Some(Message::Response { verdict, .. })) = (&watch.origin.jsonrpc_id, read_message(&whole)) {
-        finding.judge(verdict);
-    } else if watch.origin.jsonrpc_id.is_some() && !whole.is_empty() && (200..300).contains(&status) {
-        finding.status = OutcomeStatus::ProtocolError;
-        finding.error = Some("the answer is not a JSON-RPC message".into());
+    if let Some(own) = watch.origin.jsonrpc_id.as_deref() {
+        match read_message(&whole) {
+            // An error may lack an id: then the server could not read the request.
+            Some(Message::Response { id, verdict }) if is_same_id(&id, own) || &*id == "null" => finding.judge(verdict),
+            Some(Message::Response { .. }) => finding.is_no_answer("the answer has the id of another call"),
+            _ if !(200..300).contains(&status) => {}
+            _ => finding.is_no_answer("the answer is not a JSON-RPC message"),
+        }
     }
     finding.text = whole.clone();
     watch.complete(finding).await;
@@ -292,7 +295,7 @@ impl Stream {
 
     /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves.
     async fn answered(&mut self, id: &str, verdict: ResponseVerdict, data: &Bytes) {
-        if self.watch.origin.jsonrpc_id.as_deref() == Some(id) {
+        if self.watch.origin.jsonrpc_id.as_deref().is_some_and(|own| is_same_id(id, own)) {
             let mut finding = self.finding.clone();
             finding.judge(verdict);
             finding.result.digest = Some(Digest::of(data));
