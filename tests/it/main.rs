@@ -11,6 +11,7 @@
 
 mod aarm_r1;
 mod architecture;
+mod attacks;
 mod audit;
 mod demo;
 mod harness;
