@@ -20,6 +20,9 @@ use crate::record::publish::Publisher;
 /// After a failure the next spare is tried this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// An action takes two places before it is decided: for its decision and for its outcome.
+const ACTION_ENTRIES: usize = 2;
+
 /// A whole segment of zeros, named `spare.seg`, on the device.
 pub(crate) struct Spare {
     pub(crate) file: Box<dyn DiskFile>,
@@ -180,7 +183,8 @@ impl Room {
         state.about.ordinary += more;
         let spare = state.spare.is_some();
         self.has_spare.send_if_modified(|was| std::mem::replace(was, spare) != spare);
-        state.full = state.failed && ordinary == 0;
+        // One place is no room for an action: who holds it would wait for the other for ever.
+        state.full = state.failed && ordinary < ACTION_ENTRIES;
         let healthy = !state.full && !state.closing;
         self.healthy.send_if_modified(|was| std::mem::replace(was, healthy) != healthy);
     }
