@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::{EXIT_USAGE, fail};
-use crate::config::{ConfigError, Plan, check_policies, load};
+use crate::config::{BuildError, Plan, check_policies, load};
+use crate::identify;
 use crate::model::with_causes;
+use crate::net::SystemClock;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -31,8 +34,10 @@ pub(super) fn run(command: Command) -> ExitCode {
     }
 }
 
-fn check(path: &Path) -> Result<Plan, ConfigError> {
+fn check(path: &Path) -> Result<Plan, BuildError> {
     let plan = Plan::check(load(path)?, path.parent().unwrap_or(Path::new(".")))?;
     check_policies(&plan)?;
+    let agents = plan.config.agents.as_deref();
+    identify::build(&plan.config.identity, agents, Arc::new(SystemClock::new()))?;
     Ok(plan)
 }

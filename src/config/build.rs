@@ -73,7 +73,15 @@ impl BuildError {
     /// Whether the configuration is to blame (exit code 2) and not the machine (1).
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Identify(_) | Self::Tls(_) | Self::Forward(_))
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Export(ExportError::Duplicate(_))
+                | Self::Forward(_)
+                | Self::Identify(_)
+                | Self::Record { source: RecordError::Config(_), .. }
+                | Self::Tls(_)
+        )
     }
 }
 
@@ -276,7 +284,7 @@ async fn poisoned(log: &Log) {
 pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     let mut sources = Vec::new();
     for path in &plan.policies {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {

@@ -16,12 +16,23 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// Not YAML, an unknown key, or a value of the wrong type. The text names line, column and what was expected.
-    #[error("{path}: {problem}")]
+    /// A policy file that cannot be read.
+    #[error("read the policy `{path}`; correct `policies`, whose paths are relative to the configuration")]
+    ReadPolicy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not YAML, an unknown key, or a value of the wrong type. One line, so that it fits a log.
+    #[error("{path}:{line}: {problem}; correct the line")]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// The parser's sentence.
+        /// The line, from 1; 0 when the parser does not say.
+        line: u64,
+        /// The parser's sentence: what was found and what was expected.
         problem: String,
     },
     /// A value that cannot be used.
@@ -54,6 +65,19 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     if text.trim().is_empty() {
         return Ok(Config::default());
     }
-    serde_saphyr::from_str(text)
-        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), problem: error.to_string() })
+    serde_saphyr::from_str(text).map_err(|error| syntax(&error, path))
+}
+
+/// The parser's sentence without its drawing of the place, which takes six lines, and without advice to programmers.
+fn syntax(error: &serde_saphyr::Error, path: &Path) -> ConfigError {
+    let said = error.without_snippet().to_string();
+    let sentence = said.lines().next().unwrap_or_default();
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence);
+    let sentence = match sentence.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => sentence,
+    };
+    let sentence = sentence.split(", set DuplicateKeyPolicy").next().unwrap_or(sentence);
+    let line = error.location().map_or(0, |location| location.line());
+    ConfigError::Syntax { path: path.to_owned(), line, problem: sentence.to_owned() }
 }
