@@ -12,8 +12,10 @@
 mod aarm_r1;
 mod architecture;
 mod audit;
+mod config;
 mod demo;
 mod harness;
 mod instance;
 mod kills;
+mod log_faults;
 mod path;
