@@ -37,6 +37,7 @@ pub(super) fn run(command: Command) -> ExitCode {
 fn check(path: &Path) -> Result<Plan, BuildError> {
     let plan = Plan::check(load(path)?, path.parent().unwrap_or(Path::new(".")))?;
     check_policies(&plan)?;
+    plan.config.telemetry.check()?;
     let agents = plan.config.agents.as_deref();
     identify::build(&plan.config.identity, agents, Arc::new(SystemClock::new()))?;
     Ok(plan)

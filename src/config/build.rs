@@ -122,6 +122,7 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
+        plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
@@ -214,8 +215,9 @@ impl App {
         let admin = bind(plan.admin).await?;
         let address = listener.local_addr().unwrap_or(plan.listen);
         let admin_address = admin.local_addr().unwrap_or(plan.admin);
+        let clock = || Arc::new(SystemClock::new());
+        let tls = plan.config.tls.as_ref().map(|tls| tls.build(clock())).transpose()?;
         let core = Core::open_on(&plan, observer, disk).await?;
-        let tls = plan.config.tls.as_ref().map(|tls| tls.build(Arc::clone(&core.clock))).transpose()?;
         let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
         let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));

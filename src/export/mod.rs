@@ -46,6 +46,20 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// What can be checked before there is a log.
+    ///
+    /// # Errors
+    /// [`ExportError::Duplicate`]: two destinations would share a cursor.
+    pub fn check(&self) -> Result<(), ExportError> {
+        let mut names = HashSet::new();
+        match self.exporters.iter().map(DestinationConfig::name).find(|name| !names.insert(*name)) {
+            Some(name) => Err(ExportError::Duplicate(name.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why exporting cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -95,14 +109,11 @@ impl Exporter {
     /// [`ExportError`] names the destination that cannot start.
     pub fn start(config: &Config, log: &Log, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
         let (stop, stopped) = watch::channel(false);
+        config.check()?;
         let mut tasks = Vec::new();
-        let mut names = HashSet::new();
         let feed = Arc::new(feed::Feed::new(log.clone()));
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
             let name = exporter.name();
-            if !names.insert(name.to_owned()) {
-                return Err(ExportError::Duplicate(name.to_owned()));
-            }
             let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
             let destination = exporter.build(data_dir)?;
             let schema = exporter.schema().unwrap_or(config.schema);
