@@ -49,7 +49,8 @@ impl Observer for Lines {
         let what = format!("{}.{}", call.action.tool, printable(&redact::text(&call.action.operation).text));
         let verdict = self.paint(decision.verdict);
         let note = if shadow && against { " (shadow: forwarded)" } else { "" };
-        let line = format!("{time}  {verdict}  {what}  [{who}]  {}{note}\n", printable(&redact::text(&decision.reason).text));
+        let line =
+            format!("{time}  {verdict}  {what}  [{who}]  {}{note}\n", printable(&redact::text(&decision.reason).text));
         // A terminal that cannot be written to must not stop a call.
         let _written = std::io::stderr().lock().write_all(line.as_bytes());
     }
