@@ -65,8 +65,16 @@ const WHOLE: &[(&str, &str, &str)] = &[
 const POLICIES: &[(&str, &str, &str)] = &[
     ("  - id: x\n    match: { oparation: [a] }\n    action: ALLOW", "policy.yaml:4:", "did you mean `operation`"),
     ("  - id: x\n    match: {}\n    action: ALOW", "policy.yaml:5:", "did you mean `ALLOW`"),
-    ("  - { id: x, match: {}, action: ALLOW }\n  - { id: x, match: {}, action: DENY }", "policy.yaml:4:", "id of its own"),
-    ("  - { id: x, match: { parameters: { a: { matches: '(' } } }, action: DENY }", "policy.yaml:3:", "regular expression"),
+    (
+        "  - { id: x, match: {}, action: ALLOW }\n  - { id: x, match: {}, action: DENY }",
+        "policy.yaml:4:",
+        "id of its own",
+    ),
+    (
+        "  - { id: x, match: { parameters: { a: { matches: '(' } } }, action: DENY }",
+        "policy.yaml:3:",
+        "regular expression",
+    ),
     ("  - { id: x, match: {}, action: ALLOW }\nfoo: 1", "policy.yaml:4:", "unknown key `foo`"),
     ("  - [", "policy.yaml:3:", "correct the line"),
 ];

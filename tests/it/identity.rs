@@ -84,7 +84,8 @@ async fn api_keys_count_while_they_are_valid() {
     let scene = Scene::start(Folder::new(), &good, &identity).await;
     scene.assert_accepted(&good.secret).await;
     let wrong = Key::new().secret;
-    for authorization in ["", &format!("Bearer {wrong}"), &format!("Bearer {}", expired.secret), "Bearer x", "Basic YTpi"]
+    for authorization in
+        ["", &format!("Bearer {wrong}"), &format!("Bearer {}", expired.secret), "Bearer x", "Basic YTpi"]
     {
         scene.assert_turned_away(authorization).await;
     }
@@ -200,7 +201,10 @@ async fn the_inventory_says_which_servers_an_agent_may_reach() {
     assert_eq!(scene.server.calls().len(), 1);
     let entries = scene.stop().await;
     let allowed = &only(&entries, "outcome")[0]["identity"];
-    assert_eq!((&allowed["owner"], &allowed["team"], &allowed["tenant"]), (&json!("ann@example.com"), &json!("qa"), &json!("emea")));
+    assert_eq!(
+        (&allowed["owner"], &allowed["team"], &allowed["tenant"]),
+        (&json!("ann@example.com"), &json!("qa"), &json!("emea"))
+    );
     assert_eq!(allowed["agent"]["listed"], true);
     assert_eq!(only(&entries, "decision").len(), 3);
 }
@@ -226,7 +230,8 @@ async fn agents_connect_by_tls_to_a_private_authority() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let pair = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&pair, &authority).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&pair, &authority).unwrap();
     std::fs::write(folder.0.join("server.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.0.join("server.key"), pair.serialize_pem()).unwrap();
     std::fs::write(folder.0.join("ca.pem"), authority.pem()).unwrap();

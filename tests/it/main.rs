@@ -14,6 +14,7 @@ mod architecture;
 mod audit;
 mod config;
 mod demo;
+mod faults;
 mod harness;
 mod identity;
 mod instance;

@@ -56,8 +56,11 @@ const HEADERS: &[(&str, &str)] = &[
 
 fn needles() -> Vec<String> {
     let mut needles: Vec<String> = CANARIES.iter().chain(NAMED).map(|(_, secret)| (*secret).to_owned()).collect();
-    needles.extend(["canary-header-1", "canary-header-2", "Y2FuYXJ5LWhlYWRlci0z", "canary-header-5"].map(str::to_owned));
-    needles.extend(["cAnArYheader292c6912E7710c838347Ae17", "canary-bad-key-31337", "canary-upstream-cred"].map(str::to_owned));
+    needles
+        .extend(["canary-header-1", "canary-header-2", "Y2FuYXJ5LWhlYWRlci0z", "canary-header-5"].map(str::to_owned));
+    needles.extend(
+        ["cAnArYheader292c6912E7710c838347Ae17", "canary-bad-key-31337", "canary-upstream-cred"].map(str::to_owned),
+    );
     needles
 }
 
