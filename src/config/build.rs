@@ -14,7 +14,7 @@ use super::{ConfigError, Plan};
 use crate::context::Sessions;
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
-use crate::forward::{AnswerLimits, Catalogue, ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
+use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify::{IdentifyError, Unverified};
 use crate::intercept::{HostCheck, Interceptor, Routes, ServeError};
 use crate::mediate::{Mediator, Observer};
@@ -355,7 +355,7 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
         let server = Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
         servers.insert(name, server);
     }
-    Ok(Upstreams::new(servers, Arc::clone(clock), AnswerLimits::default()))
+    Ok(Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits()))
 }
 
 fn routes(plan: &Plan) -> Routes {

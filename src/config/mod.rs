@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{context, decide, export, identify, intercept, record};
+use crate::{context, decide, export, forward, identify, intercept, record};
 
 pub use build::{App, BuildError, Core, compile_policies as check_policies};
 pub use load::{ConfigError, load, parse};
@@ -55,6 +55,8 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
+    /// Limits on what servers answer.
+    pub forward: forward::Config,
     /// The log.
     pub record: record::Config,
     /// Where events go.
@@ -103,6 +105,7 @@ impl Default for Config {
             servers: BTreeMap::new(),
             policies: Vec::new(),
             policy: decide::Settings::default(),
+            forward: forward::Config::default(),
             record: record::Config::default(),
             telemetry: export::Config::default(),
         }

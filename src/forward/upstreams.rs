@@ -183,7 +183,7 @@ impl Upstreams {
                     clock: Arc::clone(&self.clock),
                     limits: self.limits,
                 };
-                Ok(watch(response, watching).await)
+                watch(response, watching).await
             }
             Err(error) => {
                 if let Some(completion) = completion {
