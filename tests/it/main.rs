@@ -16,6 +16,7 @@ mod attacks;
 mod audit;
 mod config;
 mod demo;
+mod examples;
 mod harness;
 mod identity;
 mod instance;
