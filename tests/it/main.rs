@@ -16,6 +16,7 @@ mod attacks;
 mod audit;
 mod config;
 mod demo;
+mod examples;
 mod faults;
 mod harness;
 mod identity;
