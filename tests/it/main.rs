@@ -23,3 +23,4 @@ mod kills;
 mod log_faults;
 mod path;
 mod secrets;
+mod stdio;

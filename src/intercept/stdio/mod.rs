@@ -10,7 +10,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use super::mcp::{Arrival, read_line};
 use super::{Malformed, Mediate, malformed};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
-use crate::model::{ActionId, Call, Clock, Credentials, Era, Peer, Refusal, RefusalKind};
+use crate::model::{ActionId, Call, Client, Clock, Credentials, Era, Peer, Refusal, RefusalKind};
 use crate::net::{Line, Lines, collect, random_bytes};
 
 use answer::{Asked, refuse};
@@ -62,6 +62,8 @@ struct Conversation<M> {
     closing: watch::Sender<bool>,
     /// Turns true when the server's own stream has ended.
     server_gone: watch::Sender<bool>,
+    /// What the client said of itself at the handshake of the older era.
+    introduced: OnceLock<Client>,
 }
 
 impl<M: Mediate + Clone> StdioClient<M> {
@@ -79,7 +81,8 @@ impl<M: Mediate + Clone> StdioClient<M> {
         let writer = tokio::spawn(write_lines(output, ready));
         let input = Lines::new(BufReader::new(input), self.line_bytes_max);
         let (closing, server_gone) = (watch::Sender::new(false), watch::Sender::new(false));
-        let conversation = Arc::new(Conversation { client: self, lines, closing, server_gone });
+        let introduced = OnceLock::new();
+        let conversation = Arc::new(Conversation { client: self, lines, closing, server_gone, introduced });
         let mut calls = JoinSet::new();
         let ended = conversation.read(input, &mut calls).await;
         conversation.closing.send_replace(true);
@@ -120,11 +123,28 @@ impl<M: Mediate + Clone> Conversation<M> {
                 Some(Line::TooLong) => self.turn_away(&Malformed::TooLarge(self.client.line_bytes_max), None).await,
                 Some(Line::Whole(line)) if line.iter().all(u8::is_ascii_whitespace) => {}
                 Some(Line::Whole(line)) => match self.client.receive(line) {
-                    Ok(call) => self.take(call, calls).await,
+                    Ok(call) => self.take(self.recognise(call), calls).await,
                     Err((problem, id)) => self.turn_away(&problem, id.as_deref()).await,
                 },
             }
         }
+    }
+
+    /// Fills in what the older era says once, at the handshake, and the newer one with every call.
+    fn recognise(&self, mut call: Call) -> Call {
+        if call.client.era == Era::Modern {
+            return call;
+        }
+        if &*call.action.method == "initialize" {
+            let _first = self.introduced.set(call.client.clone()).is_ok();
+        } else if let Some(known) = self.introduced.get() {
+            let client = &mut call.client;
+            client.name.clone_from(&known.name);
+            client.version.clone_from(&known.version);
+            client.protocol_version.clone_from(&known.protocol_version);
+            client.url_elicitation = known.url_elicitation;
+        }
+        call
     }
 
     async fn take(self: &Arc<Self>, call: Call, calls: &mut JoinSet<()>) {
