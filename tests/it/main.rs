@@ -25,3 +25,4 @@ mod kills;
 mod log_faults;
 mod path;
 mod secrets;
+mod stdio;
