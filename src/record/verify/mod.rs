@@ -39,7 +39,7 @@ use trust::Claimed;
 use walk::Walk;
 
 use super::merkle;
-use super::{PublicKey, RecordError, TileReader};
+use super::{Checkpoint, PublicKey, RecordError, TileReader};
 use crate::model::Digest;
 
 /// What clocks may go back by before it is a fault, microseconds. Entries of concurrent sessions are out of order by
@@ -94,6 +94,16 @@ pub fn verify_directory(data_dir: &Path, options: &VerifyOptions) -> Result<Repo
     outside.finish(size + tail, &mut findings);
     check_end(&files, &ledger, size, tail, &mut findings);
     Ok(sentences::report(claimed.origin, checkpoint, tail, ledger, &outside, options, findings))
+}
+
+/// Reads a checkpoint of the log in a data directory that was kept somewhere else: its size and root.
+///
+/// # Errors
+/// A sentence: there is no log, or this is no checkpoint that its key signed.
+pub fn remembered(data_dir: &Path, note: &[u8]) -> Result<(u64, Digest), String> {
+    let claimed = Claimed::read(&Files::new(data_dir), &mut Findings::default()).map_err(|error| error.to_string())?;
+    let checkpoint = Checkpoint::open(note, &claimed.origin, &claimed.log).map_err(|error| error.to_string())?;
+    Ok((checkpoint.size, checkpoint.root))
 }
 
 /// What can be checked only at the end: the mark of an orderly close, the key of checkpoints, anchors.
