@@ -3,6 +3,7 @@
 //! Each stage owns its own `Config`; this module composes them under the names of the seeds and says, for whatever is
 //! wrong, which file, which line and what to do. Secrets are named by environment variable or file, never written here.
 
+mod app;
 mod build;
 mod load;
 mod plan;
@@ -18,7 +19,8 @@ use crate::model::Enforcement;
 use crate::net::ServerTls;
 use crate::{context, decide, export, forward, identify, intercept, record};
 
-pub use build::{App, BuildError, Core, compile_policies as check_policies};
+pub use app::App;
+pub use build::{BuildError, Core, compile_policies as check_policies};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
 pub use server::{CredentialHeader, ServerConfig};
