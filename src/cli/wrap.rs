@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{Config, ConfigError, Core, Plan, ServerConfig, default_data_dir, load};
 use crate::identify::current_user;
-use crate::intercept::StdioClient;
+use crate::intercept::{Drained, StdioClient};
 use crate::model::{Credentials, Enforcement, with_causes};
 
 /// The longest line a client may send.
@@ -101,7 +101,7 @@ async fn serve(plan: Plan, server: Arc<str>) -> ExitCode {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    let closed = core.close().await;
+    let closed = core.close(Drained::All).await;
     match (served, closed) {
         (Ok(()), Ok(())) => ExitCode::SUCCESS,
         (Err(error), _) => fail(EXIT_FAILED, error),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::server::ServerKind;
 use super::{BuildError, Core, Plan};
 use crate::console;
-use crate::intercept::{HostCheck, Interceptor, Routes};
+use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
 use crate::record::Log;
@@ -87,8 +87,9 @@ impl App {
             None => serving.await,
         };
         admin.abort();
-        self.core.close().await?;
-        Ok(served.unwrap_or(Ok(()))?)
+        let drained = served.unwrap_or(Ok(Drained::Some));
+        self.core.close(drained.as_ref().copied().unwrap_or(Drained::Some)).await?;
+        Ok(drained.map(drop)?)
     }
 
     /// Where agents connect.

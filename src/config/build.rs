@@ -12,10 +12,10 @@ use super::{ConfigError, Plan};
 use crate::context::Sessions;
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
-use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
+use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
-use crate::intercept::ServeError;
+use crate::intercept::{Drained, ServeError};
 use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
@@ -166,10 +166,15 @@ impl Core {
     ///
     /// # Errors
     /// [`BuildError::Record`]: the log could not be closed in order.
-    pub async fn close(self) -> Result<(), BuildError> {
+    pub async fn close(self, drained: Drained) -> Result<(), BuildError> {
         let closed = async {
             // The last outcomes first: a call that a server is ended under is one.
             self.mediator.upstreams.close().await;
+            if drained == Drained::Some {
+                // Not closed in order: the next start looks for actions without an outcome.
+                self.exporter.stop().await;
+                return self.log.checkpoint_now().await.map(drop);
+            }
             self.mediator.recorder.control(ControlFact::stop()).await?;
             self.exporter.stop().await;
             self.log.close().await
@@ -250,7 +255,7 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
         };
-        let server = Server { upstream, tools: Catalogue::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        let server = Server { upstream, tools: Arc::default(), pending: Arc::default(), enforcement, speaks_mcp };
         servers.insert(name, server);
     }
     Ok(Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits()))

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
 use super::streamed::Streamed;
-use super::{Completion, Finding, ForwardError, Origin, ServerRequest};
+use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
 use crate::intercept::refusal_line;
 use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, Timestamp};
 use crate::net::{Body, BodyError, Events, full};
@@ -48,6 +48,8 @@ pub struct Watch {
     pub completion: Option<Completion>,
     /// Calls whose answer comes on another stream.
     pub pending: Arc<Pending>,
+    /// What the server says about its tools: forgotten when it says that this changed.
+    pub tools: Arc<Catalogue>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Limits.
@@ -302,7 +304,10 @@ impl Stream {
         let Some(data) = data.filter(|data| !data.is_empty()) else { return Ok(true) };
         match read_message(data) {
             None => Err(End::Broken("an event that is not a JSON-RPC message".into())),
-            Some(Message::Notification { .. }) => {
+            Some(Message::Notification { method }) => {
+                if &*method == "notifications/tools/list_changed" {
+                    self.watch.tools.forget();
+                }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
                 Ok(true)
             }
