@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::mediate::Observer;
 use crate::model::{Call, Decision, Enforcement, Identity, Verdict};
+use crate::record::redact;
 
 /// Prints decisions to standard error.
 pub(super) struct Lines {
@@ -45,10 +46,11 @@ impl Observer for Lines {
         let time = call.action.received.to_string();
         let time = time.get(11..19).unwrap_or_default();
         let who = identity.agent.as_ref().map_or("nobody verified", |agent| &agent.id.value);
-        let what = format!("{}.{}", call.action.tool, printable(&call.action.operation));
+        let what = format!("{}.{}", call.action.tool, printable(&redact::text(&call.action.operation).text));
         let verdict = self.paint(decision.verdict);
         let note = if shadow && against { " (shadow: forwarded)" } else { "" };
-        let line = format!("{time}  {verdict}  {what}  [{who}]  {}{note}\n", decision.reason);
+        let line =
+            format!("{time}  {verdict}  {what}  [{who}]  {}{note}\n", printable(&redact::text(&decision.reason).text));
         // A terminal that cannot be written to must not stop a call.
         let _written = std::io::stderr().lock().write_all(line.as_bytes());
     }
@@ -73,7 +75,7 @@ impl Lines {
 /// Names come from agents and servers: control characters must not reach a terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
-        .take(80)
+        .take(300)
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
 }

@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{Config, ConfigError, Core, Plan, ServerConfig, default_data_dir, load};
-use crate::intercept::StdioClient;
+use crate::identify::current_user;
+use crate::intercept::{Drained, StdioClient};
 use crate::model::{Credentials, Enforcement, with_causes};
 
 /// The longest line a client may send.
@@ -73,17 +75,19 @@ fn plan(arguments: Arguments) -> Result<(Plan, String), ConfigError> {
 }
 
 async fn serve(plan: Plan, server: Arc<str>) -> ExitCode {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        return fail(EXIT_FAILED, "listen for signals");
+    };
     let core = match Core::open(&plan, None).await {
         Ok(core) => core,
         Err(error) => {
             return fail(if error.is_configuration() { EXIT_USAGE } else { EXIT_FAILED }, with_causes(&error));
         }
     };
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-    let credentials = Credentials {
-        operating_system_user: Some(user.as_deref().unwrap_or("unknown").into()),
-        ..Credentials::default()
-    };
+    // The environment is the caller's own word. Without a user of the operating system the caller is nobody.
+    let user = current_user().inspect_err(|error| tracing::error!(error = with_causes(error), "who calls")).ok();
+    let credentials = Credentials { operating_system_user: user, ..Credentials::default() };
     let client = StdioClient {
         mediate: Arc::clone(&core.mediator),
         server,
@@ -91,8 +95,13 @@ async fn serve(plan: Plan, server: Arc<str>) -> ExitCode {
         clock: Arc::clone(&core.clock),
         line_bytes_max: LINE_BYTES_MAX,
     };
-    let served = client.serve(tokio::io::stdin(), tokio::io::stdout()).await;
-    let closed = core.close().await;
+    // Clients that do not want to wait for the end of the input's effect send a signal; the log is closed all the same.
+    let served = tokio::select! {
+        served = client.serve(tokio::io::stdin(), tokio::io::stdout()) => served,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    let closed = core.close(Drained::All).await;
     match (served, closed) {
         (Ok(()), Ok(())) => ExitCode::SUCCESS,
         (Err(error), _) => fail(EXIT_FAILED, error),

@@ -3,6 +3,7 @@
 //! Each stage owns its own `Config`; this module composes them under the names of the seeds and says, for whatever is
 //! wrong, which file, which line and what to do. Secrets are named by environment variable or file, never written here.
 
+mod app;
 mod build;
 mod load;
 mod plan;
@@ -16,9 +17,10 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{context, decide, export, identify, intercept, record};
+use crate::{context, decide, export, forward, identify, intercept, record};
 
-pub use build::{App, BuildError, Core, compile_policies as check_policies};
+pub use app::App;
+pub use build::{BuildError, Core, compile_policies as check_policies};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
 pub use server::{CredentialHeader, ServerConfig};
@@ -55,6 +57,8 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
+    /// Limits on what servers answer.
+    pub forward: forward::Config,
     /// The log.
     pub record: record::Config,
     /// Where events go.
@@ -103,6 +107,7 @@ impl Default for Config {
             servers: BTreeMap::new(),
             policies: Vec::new(),
             policy: decide::Settings::default(),
+            forward: forward::Config::default(),
             record: record::Config::default(),
             telemetry: export::Config::default(),
         }

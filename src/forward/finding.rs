@@ -42,12 +42,6 @@ impl Finding {
         }
     }
 
-    /// What came is no answer to the call.
-    pub fn is_no_answer(&mut self, error: &str) {
-        self.status = OutcomeStatus::ProtocolError;
-        self.error = Some(error.into());
-    }
-
     /// Takes over what the answer says.
     pub fn judge(&mut self, verdict: ResponseVerdict) {
         self.status = verdict.status;

@@ -18,9 +18,11 @@ mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::Response;
 use bytes::Bytes;
+use serde::Deserialize;
 
 use crate::metrics::{Counter, count};
 use crate::model::{Outcome, ReceiptId, Refusal, RefusalKind, with_causes};
@@ -35,6 +37,41 @@ pub use stdio::{StdioSettings, StdioUpstream};
 pub use tools::{Catalogue, Tools};
 pub use upstreams::{Origin, Server, Upstreams};
 pub use watch::{AnswerLimits, Watch, watch};
+
+/// The `forward:` section: limits on answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Largest answer that is held whole to be looked at, bytes; a larger one streams and is hashed only.
+    pub inspected_bytes_max: usize,
+    /// Largest event of a stream, bytes. A larger one ends the stream with an error.
+    pub event_bytes_max: usize,
+    /// Longest silence of an answer that has begun, seconds.
+    pub silence_s_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = AnswerLimits::default();
+        Self {
+            inspected_bytes_max: limits.inspected_bytes_max,
+            event_bytes_max: limits.event_bytes_max,
+            silence_s_max: limits.silence_max.as_secs(),
+        }
+    }
+}
+
+impl Config {
+    /// The limits as answers are watched with.
+    #[must_use]
+    pub const fn limits(&self) -> AnswerLimits {
+        AnswerLimits {
+            inspected_bytes_max: self.inspected_bytes_max,
+            event_bytes_max: self.event_bytes_max,
+            silence_max: Duration::from_secs(self.silence_s_max),
+        }
+    }
+}
 
 /// A server that calls can be sent to.
 ///
@@ -89,6 +126,16 @@ pub enum ForwardError {
     Cancelled {
         /// The configured alias.
         server: String,
+    },
+    /// The server answered with something that is no answer to this call.
+    #[error("`{server}` answered with HTTP {status}: {problem}")]
+    Answer {
+        /// The configured alias.
+        server: String,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// No connection.
     #[error("connect to `{server}` at `{address}`")]
@@ -148,6 +195,12 @@ impl ForwardError {
                 RefusalKind::UpstreamTimeout { receipt },
                 format!(
                     "Tool server `{server}` did not answer within {seconds} s. Whether the call took effect is unknown."
+                ),
+            ),
+            Self::Answer { server, status, .. } => (
+                RefusalKind::UpstreamUnavailable { receipt },
+                format!(
+                    "Tool server `{server}` sent what is not an answer (HTTP {status}). Whether the call took effect is unknown."
                 ),
             ),
             Self::Overloaded { server, .. } => (

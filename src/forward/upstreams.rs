@@ -19,7 +19,7 @@ pub struct Server {
     /// How it is reached.
     pub upstream: Arc<dyn Upstream>,
     /// What it says about its tools.
-    pub tools: Catalogue,
+    pub tools: Arc<Catalogue>,
     /// Calls that wait for their answer on another stream.
     pub pending: Arc<Pending>,
     /// Whether decisions about it are carried out.
@@ -180,10 +180,11 @@ impl Upstreams {
                     upstream: server.upstream.address().into(),
                     completion,
                     pending: Arc::clone(&server.pending),
+                    tools: Arc::clone(&server.tools),
                     clock: Arc::clone(&self.clock),
                     limits: self.limits,
                 };
-                Ok(watch(response, watching).await)
+                watch(response, watching).await
             }
             Err(error) => {
                 if let Some(completion) = completion {

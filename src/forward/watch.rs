@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
 use super::streamed::Streamed;
-use super::{Completion, Finding, Origin, ServerRequest};
+use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
+use crate::intercept::refusal_line;
 use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, Timestamp};
 use crate::net::{Body, BodyError, Events, full};
 
@@ -47,6 +48,8 @@ pub struct Watch {
     pub completion: Option<Completion>,
     /// Calls whose answer comes on another stream.
     pub pending: Arc<Pending>,
+    /// What the server says about its tools: forgotten when it says that this changed.
+    pub tools: Arc<Catalogue>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Limits.
@@ -54,17 +57,21 @@ pub struct Watch {
 }
 
 /// Passes `response` on and watches it.
-pub async fn watch(response: Response<Body>, watch: Watch) -> Response<Body> {
+///
+/// # Errors
+/// [`ForwardError`]: it is no answer to this call, or broke off before anything of it was passed on. The outcome has
+/// been told.
+pub async fn watch(response: Response<Body>, watch: Watch) -> Result<Response<Body>, ForwardError> {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/event-stream") {
-        watch_stream(response, watch)
+        Ok(watch_stream(response, watch))
     } else {
         watch_whole(response, watch).await
     }
 }
 
 /// An answer in one piece: read to its end, looked at, passed on as it came. One that is too large to look at streams.
-async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Response<Body> {
+async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Response<Body>, ForwardError> {
     let (head, mut body) = response.into_parts();
     let status = head.status.as_u16();
     let mut parts: Vec<Bytes> = Vec::new();
@@ -73,12 +80,12 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Response<Bod
         match tokio::time::timeout(watch.limits.silence_max, body.frame()).await {
             Ok(Some(Ok(frame))) => parts.extend(frame.into_data().ok()),
             Ok(None) => break,
-            Ok(Some(Err(error))) => return watch.broken_off(head, parts, error.to_string()),
-            Err(_) => return watch.broken_off(head, parts, "the answer fell silent".into()),
+            Ok(Some(Err(error))) => return Err(watch.broken_off(status, size(bytes), error.to_string()).await),
+            Err(_) => return Err(watch.broken_off(status, size(bytes), "it fell silent".into()).await),
         }
         bytes = parts.iter().map(Bytes::len).sum();
         if bytes > watch.limits.inspected_bytes_max {
-            return watch.pass_large(head, parts, body);
+            return Ok(watch.pass_large(head, parts, body));
         }
     }
     let whole = match parts.as_slice() {
@@ -87,18 +94,24 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Response<Bod
     };
     let mut finding = Finding::new(status);
     finding.result = ResultSummary { bytes: size(bytes), digest: Some(Digest::of(&whole)), notifications: 0 };
-    if let Some(own) = watch.origin.jsonrpc_id.as_deref() {
-        match read_message(&whole) {
-            // An error may lack an id: then the server could not read the request.
-            Some(Message::Response { id, verdict }) if is_same_id(&id, own) || &*id == "null" => finding.judge(verdict),
-            Some(Message::Response { .. }) => finding.is_no_answer("the answer has the id of another call"),
-            _ if !(200..300).contains(&status) => {}
-            _ => finding.is_no_answer("the answer is not a JSON-RPC message"),
+    let problem = match read_message(&whole) {
+        _ if watch.origin.jsonrpc_id.is_none() => None,
+        Some(Message::Response { id, verdict }) if watch.answers(&id, status) => {
+            finding.judge(verdict);
+            None
         }
+        _ => watch.problem(status, whole.is_empty()),
+    };
+    if let Some(problem) = problem {
+        finding.status = OutcomeStatus::ProtocolError;
+        finding.error = Some(problem.into());
     }
     finding.text = whole.clone();
     watch.complete(finding).await;
-    Response::from_parts(head, full(whole))
+    match problem {
+        Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
+        None => Ok(Response::from_parts(head, full(whole))),
+    }
 }
 
 fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
@@ -134,23 +147,34 @@ impl Watch {
         }
     }
 
-    /// The answer broke off: what came is passed on and then the connection breaks for the client too.
-    fn broken_off(mut self, head: http::response::Parts, parts: Vec<Bytes>, error: String) -> Response<Body> {
-        let mut finding = Finding::new(head.status.as_u16());
+    /// Whether an answer with this id is one to this call. Servers that could not read the id answer with null.
+    fn answers(&self, id: &str, status: u16) -> bool {
+        let own = self.origin.jsonrpc_id.as_deref();
+        own.is_some_and(|own| is_same_id(id, own)) || id == "null" && status >= 400
+    }
+
+    /// What is wrong with an answer that is not a JSON-RPC answer to this call; `None` when it is passed on all the
+    /// same: clients act on what a server says about their session, version or credentials (4xx).
+    fn problem(&self, status: u16, empty: bool) -> Option<&'static str> {
+        match status {
+            // Whoever followed it would go around this proxy.
+            300..=399 => Some("a redirect"),
+            400..=499 => None,
+            500.. => Some("the server failed"),
+            // 202: the answer comes on another stream.
+            202 if empty && self.completion.is_none() => None,
+            _ => Some("it is not a JSON-RPC answer to this call"),
+        }
+    }
+
+    /// The answer broke off before anything of it was passed on.
+    async fn broken_off(mut self, status: u16, bytes: u64, error: String) -> ForwardError {
+        let mut finding = Finding::new(status);
         finding.status = OutcomeStatus::Unknown;
         finding.error = Some(format!("the answer broke off: {error}").into());
-        finding.result.bytes = size(parts.iter().map(Bytes::len).sum());
-        let (sender, streamed) = Streamed::channel();
-        tokio::spawn(async move {
-            self.complete(finding).await;
-            for part in parts {
-                if sender.send(Ok(part)).await.is_err() {
-                    return;
-                }
-            }
-            let _gone = sender.send(Err(error.into())).await;
-        });
-        Response::from_parts(head, streamed.boxed_unsync())
+        finding.result.bytes = bytes;
+        self.complete(finding).await;
+        ForwardError::Exchange { server: self.origin.server.to_string(), source: error.into() }
     }
 
     /// Too large to be held: streams, is hashed, and is judged by its HTTP status alone.
@@ -234,8 +258,11 @@ impl Stream {
             Err(End::Broken(error)) => {
                 self.finding.status = OutcomeStatus::Unknown;
                 self.finding.error = Some(format!("the stream broke off: {error}").into());
+                let open = self.watch.completion.is_some();
                 self.watch.complete(self.finding).await;
-                let _client_may_be_gone = self.sender.send(Err(error.into())).await;
+                // Who still waits for the answer is told; a stream that answered just ends as the server's did.
+                let last = if open { last_event(&self.watch.origin, &error) } else { None };
+                let _client_may_be_gone = self.sender.send(last.ok_or_else(|| error.into())).await;
             }
         }
     }
@@ -277,7 +304,10 @@ impl Stream {
         let Some(data) = data.filter(|data| !data.is_empty()) else { return Ok(true) };
         match read_message(data) {
             None => Err(End::Broken("an event that is not a JSON-RPC message".into())),
-            Some(Message::Notification { .. }) => {
+            Some(Message::Notification { method }) => {
+                if &*method == "notifications/tools/list_changed" {
+                    self.watch.tools.forget();
+                }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
                 Ok(true)
             }
@@ -331,6 +361,15 @@ impl Stream {
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
     }
+}
+
+/// The refusal as the last event of a stream that broke off.
+fn last_event(origin: &Origin, error: &str) -> Option<Bytes> {
+    let failure = ForwardError::Exchange { server: origin.server.to_string(), source: error.into() };
+    let refusal = failure.refusal(None);
+    let line = refusal_line(&refusal, &origin.method, origin.jsonrpc_id.as_deref()?, origin.client.era);
+    // The empty line before it ends an event that was cut off.
+    Some(format!("\n\nevent: message\ndata: {line}\n\n").into())
 }
 
 fn size(bytes: usize) -> u64 {

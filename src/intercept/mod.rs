@@ -21,8 +21,8 @@ pub use head::{Head, HostCheck};
 pub use http_tool::{PathTemplate, read as read_http};
 pub use mcp::{Arrival, MODERN_VERSION, Refused, read as read_mcp, read_line};
 pub use methods::frame_kind;
-pub use reply::{AnswerForm, Malformed, REFUSED, error_line, malformed, refusal};
-pub use server::{Interceptor, Routes, ServeError};
+pub use reply::{AnswerForm, Malformed, REFUSED, error_line, malformed, refusal, refusal_line};
+pub use server::{Drained, Interceptor, Routes, ServeError};
 pub use stdio::StdioClient;
 
 /// What the rest of the product answers to a call.

@@ -121,15 +121,7 @@ impl AnswerForm {
 /// The answer to a call that ends here.
 #[must_use]
 pub fn refusal(refusal: &Refusal, form: &AnswerForm) -> Response<Body> {
-    let (status, code) = match &refusal.kind {
-        RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, REFUSED),
-        RefusalKind::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
-        RefusalKind::LogUnavailable => (StatusCode::SERVICE_UNAVAILABLE, code::LOG),
-        RefusalKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, code::OVERLOADED),
-        RefusalKind::UpstreamUnavailable { .. } => (StatusCode::BAD_GATEWAY, code::UPSTREAM),
-        RefusalKind::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, code::UPSTREAM_TIMEOUT),
-        RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL),
-    };
+    let (status, code) = codes(refusal);
     if form.transport == Transport::Http {
         return problem(status, refusal);
     }
@@ -142,11 +134,29 @@ pub fn refusal(refusal: &Refusal, form: &AnswerForm) -> Response<Body> {
         // A notification has no answer: accepted and gone, as the transport asks.
         return empty(StatusCode::ACCEPTED);
     };
-    let line = match &*form.method {
-        "tools/call" => tool_error(id, refusal, form.era),
-        _ => error_line(Some(id), code, &explain(refusal)),
-    };
-    json(StatusCode::OK, line)
+    json(StatusCode::OK, refusal_line(refusal, &form.method, id, form.era))
+}
+
+/// The message that says so, without a line feed: for a tool call a result, for everything else a JSON-RPC error.
+#[must_use]
+pub fn refusal_line(refusal: &Refusal, method: &str, id: &str, era: Era) -> String {
+    match method {
+        "tools/call" => tool_error(id, refusal, era),
+        _ => error_line(Some(id), codes(refusal).1, &explain(refusal)),
+    }
+}
+
+/// HTTP status and JSON-RPC error code.
+const fn codes(refusal: &Refusal) -> (StatusCode, i64) {
+    match &refusal.kind {
+        RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, REFUSED),
+        RefusalKind::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
+        RefusalKind::LogUnavailable => (StatusCode::SERVICE_UNAVAILABLE, code::LOG),
+        RefusalKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, code::OVERLOADED),
+        RefusalKind::UpstreamUnavailable { .. } => (StatusCode::BAD_GATEWAY, code::UPSTREAM),
+        RefusalKind::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, code::UPSTREAM_TIMEOUT),
+        RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL),
+    }
 }
 
 /// One JSON-RPC error message, without a line feed. The id is copied as it was written.

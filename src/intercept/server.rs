@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::mcp::{Arrival, Refused};
@@ -32,6 +33,19 @@ pub enum ServeError {
     /// The listener is broken.
     #[error("accept a connection")]
     Accept(#[source] std::io::Error),
+}
+
+/// Time that requests in flight get to finish when the process is asked to stop: less than service managers wait before
+/// they kill.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What became of the connections at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every one ended by itself.
+    All,
+    /// Some were closed under their clients.
+    Some,
 }
 
 /// Which paths lead to which servers.
@@ -74,15 +88,17 @@ impl<M: Mediate> Interceptor<M> {
         listener: TcpListener,
         tls: Option<Arc<rustls::ServerConfig>>,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<(), ServeError> {
+    ) -> Result<Drained, ServeError> {
         let room = Arc::new(Semaphore::new(self.config.connections_max));
         let tls = tls.map(TlsAcceptor::from);
+        let mut connections = JoinSet::new();
         loop {
             // The place is taken before the connection is: past the limit, clients wait in the kernel's queue.
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return Ok(Drained::All) };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next() => continue,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -90,14 +106,19 @@ impl<M: Mediate> Interceptor<M> {
                 Err(error) => return Err(ServeError::Accept(error)),
             };
             let (this, tls, stop) = (Arc::clone(&self), tls.clone(), stop.clone());
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 this.greet(stream, peer, tls, stop).await;
                 drop(place);
             });
         }
-        let everyone = u32::try_from(self.config.connections_max).unwrap_or(u32::MAX);
-        let _all_done = room.acquire_many(everyone).await;
-        Ok(())
+        let drained = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+        if drained.is_ok() {
+            return Ok(Drained::All);
+        }
+        // Streams of the older era never end by themselves. Their connections close here; what still runs behind them
+        // is found without an outcome at the next start.
+        connections.shutdown().await;
+        Ok(Drained::Some)
     }
 
     async fn greet(

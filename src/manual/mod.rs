@@ -1,5 +1,8 @@
 //! The manual: compiled as rustdoc, and served by the console.
 
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
+
 #[doc = include_str!("identity.md")]
 pub mod identity {}
 

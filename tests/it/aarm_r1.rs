@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use countersign::context::Sessions;
 use countersign::decide::{PolicySet, PolicySource, Settings};
-use countersign::forward::{AnswerLimits, Catalogue, HttpSettings, HttpUpstream, Server as Known, Upstreams};
+use countersign::forward::{AnswerLimits, HttpSettings, HttpUpstream, Server as Known, Upstreams};
 use countersign::intercept::{Arrival, Head, Mediate, Reply, read_mcp};
 use countersign::mediate::{Mediator, Observer};
 use countersign::model::json::Limits;
@@ -112,7 +112,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     });
     let known = Known {
         upstream: Arc::new(upstream.unwrap()),
-        tools: Catalogue::default(),
+        tools: std::sync::Arc::default(),
         pending: Arc::default(),
         enforcement: Enforcement::Enforce,
         speaks_mcp: true,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use countersign::model::Digest;
-use countersign::record::{Checkpoint, PublicKey, RealDisk, TileReader, entry, open_envelope};
+use countersign::record::{Checkpoint, PublicKey, RealDisk, TileReader, VerifyOptions, entry, open_envelope};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +36,10 @@ const PROTOCOL: &[&str] = &[
 /// Verifies the whole log: signatures, chains, tree, every decision that permitted has one outcome.
 pub(crate) fn audit(data: &Path) -> Vec<Value> {
     let entries = inspect(data).unwrap_or_else(|problem| panic!("the audit found: {problem}"));
+    // The product's own verifier has to agree with the reader of this file.
+    let report = countersign::record::verify_directory(data, &VerifyOptions::default()).unwrap();
+    assert!(report.problems.is_empty(), "the verifier found: {:?}", report.problems);
+    assert_eq!((report.size, report.incomplete_total), (entries.len() as u64, 0));
     let of_kind = |kind: &str| {
         let mut found: HashMap<String, Vec<&Value>> = HashMap::new();
         for predicate in entries.iter().map(|entry| &entry["predicate"]).filter(|entry| entry["kind"] == kind) {

@@ -18,7 +18,7 @@ fn paste(command: &str) -> Output {
 #[test]
 fn the_demo_keeps_what_it_promises_and_openssl_agrees() {
     let folder = Folder::new();
-    let kept = folder.0.join("kept");
+    let kept = folder.0.join("a kept log");
     let output = demo(&["--json", "--data-dir", kept.to_str().unwrap()]);
     let document: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));

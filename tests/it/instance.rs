@@ -267,8 +267,7 @@ impl Local {
 
     /// Stops it in order.
     pub(crate) async fn stop(self) -> Result<(), BuildError> {
-        // It may have ended by itself.
-        let _server_may_be_gone = self.stop.send(());
+        let _ended_by_itself = self.stop.send(());
         tokio::time::timeout(PATIENCE, self.running).await.expect("it hangs").unwrap()
     }
 

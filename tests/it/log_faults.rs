@@ -87,8 +87,10 @@ async fn fails_for_good(fault: impl FnOnce(&FaultyDisk)) {
     assert!(is_success(door.call("test", "echo", json!({})).await.as_ref()));
     assert_eq!(door.ready().await, Some(StatusCode::OK));
     fault(&disk);
-    let answer = door.call("test", "echo", json!({})).await.expect("an answer");
-    assert_log_unavailable(&answer);
+    // The next checkpoint may find the fault before this call does: then nobody is there any more to answer.
+    if let Some(answer) = door.call("test", "echo", json!({})).await {
+        assert_log_unavailable(&answer);
+    }
     assert!(matches!(door.ready().await, None | Some(StatusCode::SERVICE_UNAVAILABLE)));
     assert_closed(&door, &scene.server, 1).await;
     // The command ends with exit code 1 on this.

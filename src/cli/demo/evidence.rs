@@ -220,12 +220,17 @@ pub(super) fn write_check(place: &Workplace, data: &Path, entry: &Entry) -> Resu
     place.write(&place.check_path("entry.pae"), &signed)?;
     place.write(&place.check_path("entry.sig"), signature)?;
     place.write(&place.check_path("key.pem"), key.to_pem())?;
-    let directory = place.check_path("");
     let command = format!(
         "cd {} &&\nopenssl pkeyutl -verify -pubin -inkey key.pem -rawin -in entry.pae -sigfile entry.sig",
-        directory.display()
+        shell_word(&place.check_path("").to_string_lossy())
     );
     Ok(Check { index: entry.index, command, holds: key.verify(&signed, signature) })
+}
+
+/// A text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@%:,".contains(&byte));
+    if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// The public key of that id, among the PEM files of a directory.
@@ -234,4 +239,20 @@ fn public_key(directory: &Path, id: Digest) -> Result<PublicKey, Failure> {
     let texts = files.flatten().filter_map(|file| fs::read_to_string(file.path()).ok());
     let mut keys = texts.filter_map(|text| PublicKey::from_pem(&text));
     keys.find(|key| key.id() == id).ok_or(Failure::Log("the key of an entry is not in the log's `keys`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(shell_word("/tmp/a-b.c/check/"), "/tmp/a-b.c/check/");
+        assert_eq!(shell_word("/tmp/it's $HOME"), "'/tmp/it'\\''s $HOME'");
+        for text in ["", "a b", "it's", "$(id)", "a;b", "ä"] {
+            let script = format!("printf %s {}", shell_word(text));
+            let echoed = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(echoed.stdout, text.as_bytes());
+        }
+    }
 }

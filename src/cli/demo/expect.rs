@@ -136,7 +136,6 @@ pub(super) fn standings(verified: &Verified) -> String {
     }
     let said = |(word, names): &(&str, Vec<&str>)| match *word {
         "holds" => format!("{} hold", names.join(", ")),
-        "open" => format!("{} need somebody outside", names.join(", ")),
         word => format!("{} {word}", names.join(", ")),
     };
     let groups: Vec<String> = grouped.iter().map(said).collect();

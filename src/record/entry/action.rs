@@ -145,7 +145,7 @@ impl<'a> ActionBlock<'a> {
             effect: None,
             forwarded_parameters,
             jsonrpc_id: action.jsonrpc_id.as_deref().map(|id| clean(id, NAME_MAX)),
-            method: clip(&action.method, NAME_MAX),
+            method: clean(&action.method, NAME_MAX),
             native: NativeBlock {
                 operation: clean(&action.native.operation, OPERATION_MAX),
                 server: clip(&action.native.server, NAME_MAX),

@@ -128,6 +128,9 @@ fn value(text: &str, start: usize, kind: &'static str, ends: fn(char) -> bool) -
     let quote = inner.chars().next().filter(|first| matches!(first, '"' | '\''));
     let inner = quote.map_or(inner, |quote| inner.strip_prefix(quote).unwrap_or(inner));
     let begin = text.len() - inner.len();
+    if quote.is_none() && inner.starts_with(['[', '{']) && !inner.starts_with("[redacted:") {
+        return Some(Secret { kind, range: begin..begin + nested(inner) });
+    }
     let length = match quote {
         Some(quote) => inner.find([quote, '\\']).unwrap_or(inner.len()),
         None => inner.find(ends).unwrap_or(inner.len()),
@@ -135,6 +138,26 @@ fn value(text: &str, start: usize, kind: &'static str, ends: fn(char) -> bool) -
     let shown = inner.get(..length)?;
     let harmless = matches!(shown, "" | "true" | "false" | "null" | "none" | "None") || shown.starts_with("[redacted:");
     (!harmless).then_some(Secret { kind, range: begin..begin + length })
+}
+
+/// The length of the JSON array or object that `text` begins with, its quotes escaped or not; all of it when it does not
+/// end. Everything below a name that says secret is one.
+fn nested(text: &str) -> usize {
+    let (mut depth, mut escapes, mut inside, mut level) = (0_usize, 0_usize, false, None);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            // Quotes with more escapes than the first one stand inside a string.
+            b'"' if *level.get_or_insert(escapes) == escapes => inside = !inside,
+            b'[' | b'{' if !inside => depth += 1,
+            b']' | b'}' if !inside => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        escapes = if byte == b'\\' { escapes + 1 } else { 0 };
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    text.len()
 }
 
 fn is_value_end(character: char) -> bool {

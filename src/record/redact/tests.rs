@@ -1,3 +1,5 @@
+//! What the redactor finds, and what it must leave alone.
+
 use super::*;
 
 /// Secrets of every kind that is promised, none of them real.
@@ -151,5 +153,19 @@ proptest::proptest! {
     fn what_holds_no_secret_stays(running in "[a-z ,.!?]{0,200}") {
         let redacted = text(&running);
         proptest::prop_assert_eq!(redacted.count == 0, redacted.text == running);
+    }
+}
+
+#[test]
+fn names_hide_everything_below_them_in_texts_too() {
+    for document in [
+        r#"{"json": "{\"password\":[{\"deep\":\"hunter 2\"},\"a]b hunter\"],\"n\":1}"}"#,
+        r#"{"json": "{\"password\":{\"json\":\"{\\\"a\\\":\\\"hunter}\\\"}\",\"b\":\"hunter\"},\"n\":1}"}"#,
+        r#"failed: {"secret": {"a": ["hunter", "x}y"], "b": "hunter"}, "n\":1}"#,
+        r#"password=[hunter"#,
+    ] {
+        let redacted = json_or_text(document.as_bytes());
+        assert!(!redacted.text.contains("hunter"), "{}", redacted.text);
+        assert!(redacted.text.contains("n\\\":1") || !document.contains("n\\\":1"), "{}", redacted.text);
     }
 }

@@ -1,3 +1,5 @@
+//! Every kind of entry: canonical, bounded, and as the manual says.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

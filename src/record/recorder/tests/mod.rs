@@ -1,3 +1,5 @@
+//! The recorder on a disk in memory: chains, outcomes, recovery.
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

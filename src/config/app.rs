@@ -1,0 +1,152 @@
+//! The listeners around a [`Core`], and the life of the process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::server::ServerKind;
+use super::{BuildError, Core, Plan};
+use crate::console;
+use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
+use crate::mediate::{Mediator, Observer};
+use crate::net::SystemClock;
+use crate::record::Log;
+use crate::record::disk::{Disk, RealDisk};
+
+/// Everything, built and listening, not yet serving.
+pub struct App {
+    /// Everything but the listeners.
+    pub core: Core,
+    interceptor: Arc<Interceptor<Arc<Mediator>>>,
+    listener: TcpListener,
+    admin: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+}
+
+impl App {
+    /// Builds what `plan` names: opens the log, recovers what was left open, compiles the policies, binds the ports.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the first thing that does not work. Nothing is left running.
+    pub async fn build(plan: Plan, observer: Option<Arc<dyn Observer>>) -> Result<Self, BuildError> {
+        Self::build_on(plan, observer, Arc::new(RealDisk)).await
+    }
+
+    /// As [`Self::build`], with the log on another disk: tests make it fail.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub async fn build_on(
+        plan: Plan,
+        observer: Option<Arc<dyn Observer>>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, BuildError> {
+        let routes = routes(&plan);
+        // The ports come before the log: a second instance finds them taken and touches nothing.
+        let listener = bind(plan.listen).await?;
+        let admin = bind(plan.admin).await?;
+        let address = listener.local_addr().unwrap_or(plan.listen);
+        let admin_address = admin.local_addr().unwrap_or(plan.admin);
+        let clock = || Arc::new(SystemClock::new());
+        let tls = plan.config.tls.as_ref().map(|tls| tls.build(clock())).transpose()?;
+        let core = Core::open_on(&plan, observer, disk).await?;
+        let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
+        let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
+        let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
+        Ok(Self { core, interceptor, listener, admin, tls, address, admin_address })
+    }
+
+    /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
+    ///
+    /// # Errors
+    /// [`BuildError`]: the listener or the log failed.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
+        let (stopping, stopped) = watch::channel(false);
+        let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let mut admin_stop = stopped.clone();
+        let admin = tokio::spawn(console::serve(self.admin, health, async move {
+            let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
+        }));
+        let log = self.core.log.clone();
+        let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => Some(served),
+            () = stop => None,
+            // A log that failed to write stays so for the life of the process (design §10): end it, loudly. A disk
+            // that is full may have room again: calls are refused until then.
+            () = poisoned(&log) => None,
+        };
+        let _nobody_listens = stopping.send(true);
+        let served = match served {
+            Some(served) => served,
+            None => serving.await,
+        };
+        admin.abort();
+        let drained = served.unwrap_or(Ok(Drained::Some));
+        self.core.close(drained.as_ref().copied().unwrap_or(Drained::Some)).await?;
+        Ok(drained.map(drop)?)
+    }
+
+    /// Where agents connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin API is.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Whether agents connect by TLS.
+    #[must_use]
+    pub const fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+async fn poisoned(log: &Log) {
+    let mut health = log.watch_health();
+    while log.poisoned().is_none() && health.changed().await.is_ok() {}
+}
+
+fn routes(plan: &Plan) -> Routes {
+    let mut routes = Routes::default();
+    for (alias, kind) in &plan.servers {
+        let name: Arc<str> = alias.as_str().into();
+        match kind {
+            ServerKind::Http(_, templates) => drop(routes.http.insert(alias.clone(), (name, templates.clone()))),
+            ServerKind::McpHttp(_) | ServerKind::Command(_) => drop(routes.mcp.insert(alias.clone(), name)),
+        }
+    }
+    routes
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
+    TcpListener::bind(address).await.map_err(|source| BuildError::Listen { address, source })
+}
+
+struct Health {
+    log: Log,
+    mediator: Arc<Mediator>,
+}
+
+impl console::Health for Health {
+    fn problems(&self) -> Vec<String> {
+        if self.log.is_healthy() { Vec::new() } else { vec!["the log cannot be written".into()] }
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let sessions = u64::try_from(self.mediator.sessions.len()).unwrap_or(u64::MAX);
+        vec![
+            ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
+            ("countersign_sessions", "Live sessions", sessions),
+        ]
+    }
+}
