@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
-use crate::context::Sessions;
+use crate::context::{Meters, Sessions};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
@@ -131,6 +131,7 @@ impl Core {
         let mediator = Arc::new(Mediator {
             authenticator,
             sessions: Sessions::new(plan.config.sessions.clone()),
+            meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
             recorder,
             upstreams,

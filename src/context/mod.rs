@@ -6,11 +6,13 @@
 //! bounded: sessions, actions a session, and idle time. Must never take a session's intent from a tool's output, and
 //! never decide.
 
+mod meters;
 mod session;
 mod sessions;
 
 use serde::Deserialize;
 
+pub use meters::{Meters, metered_as};
 pub use session::{Observed, Session};
 pub use sessions::{SessionKey, Sessions, caller};
 

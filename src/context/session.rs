@@ -1,10 +1,11 @@
 //! One session.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{
-    Action, ActionId, Correlation, Digest, PriorAction, SessionContext, SessionId, Signals, Timestamp, Verdict,
+    Action, ActionId, ContextEffect, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext,
+    SessionId, Signals, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -20,6 +21,8 @@ struct State {
     /// `history` as decisions see it; made again only when it is asked for after a change.
     snapshot: Option<Arc<[Arc<PriorAction>]>>,
     count: u64,
+    level: Option<(DataLevel, LevelSource)>,
+    labels: Arc<[Arc<str>]>,
     context_hash: Digest,
     last_seen: Timestamp,
     actions_max: usize,
@@ -35,8 +38,16 @@ pub struct Observed<'a> {
 impl Session {
     pub(super) fn new(id: SessionId, correlation: Correlation, started: Timestamp, actions_max: usize) -> Self {
         let context_hash = Digest::of_parts(&[b"countersign/context/v1\0", id.as_str().as_bytes()]);
-        let state =
-            State { history: VecDeque::new(), snapshot: None, count: 0, context_hash, last_seen: started, actions_max };
+        let state = State {
+            history: VecDeque::new(),
+            snapshot: None,
+            count: 0,
+            level: None,
+            labels: Arc::from([]),
+            context_hash,
+            last_seen: started,
+            actions_max,
+        };
         Self { id, correlation, started, state: Mutex::new(state) }
     }
 
@@ -70,8 +81,8 @@ impl Session {
             intent: None,
             history,
             action_count: state.count,
-            level: None,
-            labels: Arc::from([]),
+            level: state.level,
+            labels: Arc::clone(&state.labels),
             signals: Signals::default(),
             context_hash: state.context_hash,
         };
@@ -101,6 +112,20 @@ impl Observed<'_> {
     #[must_use]
     pub const fn context(&self) -> &SessionContext {
         &self.context
+    }
+
+    /// Takes over what rules say about the data that this action brings into the session (AARM ).
+    pub fn label(&mut self, effect: &ContextEffect) {
+        let state = &mut *self.state;
+        if let Some(level) = effect.level
+            && state.level.is_none_or(|(known, _)| known < level)
+        {
+            state.level = Some((level, LevelSource::Policy));
+        }
+        if effect.labels.iter().any(|label| !state.labels.contains(label)) {
+            let all: BTreeSet<Arc<str>> = state.labels.iter().chain(&effect.labels).map(Arc::clone).collect();
+            state.labels = all.into_iter().collect();
+        }
     }
 
     /// Adds the action with what was decided about it, and lets the session go.

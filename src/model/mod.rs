@@ -10,6 +10,7 @@ mod approval;
 mod call;
 mod decision;
 mod event;
+mod fact;
 mod id;
 mod identity;
 mod outcome;
@@ -17,14 +18,17 @@ mod refusal;
 mod session;
 mod time;
 mod tool;
+mod usage;
 
 pub use action::{Action, Arguments, Destination, NativeName};
 pub use approval::{Approval, ApprovalResult, Deferral};
 pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
 pub use decision::{
-    Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
+    Classification, ContextEffect, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode,
+    Verdict,
 };
 pub use event::{EventType, Severity};
+pub use fact::{Fact, Facts};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
@@ -34,3 +38,4 @@ pub use session::{
 };
 pub use time::{Clock, ManualClock, Timestamp};
 pub use tool::{ToolDefinition, ToolHints};
+pub use usage::{Meter, Metered, Usage};

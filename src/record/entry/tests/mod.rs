@@ -160,7 +160,7 @@ fn no_secret_reaches_an_entry() {
         recorded.call.action.jsonrpc_id = Some(secret.clone());
         recorded.decision.reason = secret.clone();
         recorded.decision.edits = vec![Edit { pointer: secret.clone(), kind: EditKind::Set(secret.clone()) }];
-        recorded.context.intent = Some(Intent { text: secret.clone(), source: IntentSource::Host });
+        recorded.context.intent = Some(Intent { text: secret.clone(), source: IntentSource::Host, class: None });
         recorded.identity.problem = Some(secret.clone());
         recorded.outcome.error = Some(secret);
         for kind in [Kind::Decision, Kind::Outcome] {
@@ -223,7 +223,7 @@ fn huge(fill: &str) -> Recorded {
         100
     ];
     let context = &mut recorded.context;
-    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken });
+    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken, class: None });
     context.labels = vec![long.clone(); 100].into();
     let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
@@ -233,6 +233,15 @@ fn huge(fill: &str) -> Recorded {
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
     decision.policy.version = long.clone();
     decision.approvers = vec![long.clone(); 100];
+    (decision.exception, decision.confidence) = (Some(long.clone()), Some(PartsPerMillion(1_000_000)));
+    decision.tags = vec![long.clone(); 100];
+    decision.effect = ContextEffect { level: Some(DataLevel::Restricted), labels: vec![long.clone(); 100] };
+    decision.meters = (0..100)
+        .map(|n| Metered {
+            amount_milli: u64::MAX,
+            meter: if n % 2 == 0 { format!("p/{n}").into() } else { long.clone() },
+        })
+        .collect();
     decision.edits = vec![Edit { pointer: long.clone(), kind: EditKind::Redact }; 100];
     decision.matched = (0..1_000)
         .map(|n| MatchedRule {
@@ -248,8 +257,8 @@ fn huge(fill: &str) -> Recorded {
     recorded
 }
 
-/// Room for what is null today: approval, deferral, provenance, step, tags.
-const LATER_BYTES: usize = 5_500;
+/// Room for what is null today: approval, deferral, provenance, step.
+const LATER_BYTES: usize = 4_200;
 
 /// Base64, the frame, and two signatures with their key ids.
 fn entry_bytes(payload: &[u8]) -> usize {
