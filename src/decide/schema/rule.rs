@@ -10,7 +10,7 @@ use crate::decide::condition::{Condition, Reading};
 use crate::decide::field::Field;
 use crate::decide::limit::Limit;
 use crate::decide::names::Scope;
-use crate::model::{Classification, PartsPerMillion, Severity, Verdict};
+use crate::model::{Classification, ContextEffect, PartsPerMillion, Severity, Verdict};
 
 const KEYS: &[&str] = &[
     "id",
@@ -89,20 +89,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
     if id.is_none() && name.is_none() {
         problems.add(node.line, "a rule has no `id`", "give it one: receipts and denials name the rule");
     }
-    let action = section.take_one(&["action", "decision"], problems);
-    let effect = section.take("effect").map(|node| annotation::effect(node, problems)).unwrap_or_default();
-    let risk = section.take("risk").and_then(|node| annotation::fraction(node, "risk", problems));
-    let decides = action.is_some() || effect.is_empty() && risk.is_none();
-    if action.is_none() && decides {
-        problems.add(node.line, "a rule has no `action`", "write `action:` with ALLOW, DENY, MODIFY, STEP_UP or DEFER");
-    }
-    // A rule that decides nothing has no action; what stands there then is never looked at.
-    let action = match action {
-        Some(node) => section::word(node, "action", ACTIONS, problems),
-        None => (!decides).then_some(Verdict::Allow),
-    };
-    let phase = section.take("phase").and_then(|node| section::word(node, "phase", Phase::WORDS, problems));
-    let phase = phase.unwrap_or(Phase::Action);
+    let Asked { action, phase, decides, effect, risk } = asked(&mut section, node, problems);
     let classification = section.take("classification");
     let written = classification.and_then(|node| section::word(node, "classification", CLASSIFICATIONS, problems));
     // A rule whose action is not known is still read, so that its other mistakes show.
@@ -190,6 +177,33 @@ fn in_phase(phase: Phase, condition: &Condition, rule: &Node, problems: &mut Pro
         };
         problems.add(rule.line, format!("`{}` cannot be known here", leaf.label), advice);
     }
+}
+
+/// What a rule asks for.
+struct Asked {
+    action: Option<Verdict>,
+    phase: Phase,
+    /// Whether it has an action at all.
+    decides: bool,
+    effect: ContextEffect,
+    risk: Option<PartsPerMillion>,
+}
+
+fn asked(section: &mut Section<'_>, rule: &Node, problems: &mut Problems<'_>) -> Asked {
+    let action = section.take_one(&["action", "decision"], problems);
+    let effect = section.take("effect").map(|node| annotation::effect(node, problems)).unwrap_or_default();
+    let risk = section.take("risk").and_then(|node| annotation::fraction(node, "risk", problems));
+    let decides = action.is_some() || effect.is_empty() && risk.is_none();
+    if action.is_none() && decides {
+        problems.add(rule.line, "a rule has no `action`", "write `action:` with ALLOW, DENY, MODIFY, STEP_UP or DEFER");
+    }
+    // A rule that decides nothing has no action; what stands there then is never looked at.
+    let action = match action {
+        Some(node) => section::word(node, "action", ACTIONS, problems),
+        None => (!decides).then_some(Verdict::Allow),
+    };
+    let phase = section.take("phase").and_then(|node| section::word(node, "phase", Phase::WORDS, problems));
+    Asked { action, phase: phase.unwrap_or(Phase::Action), decides, effect, risk }
 }
 
 /// An id: short, printable, without line breaks.

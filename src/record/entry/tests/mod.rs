@@ -228,7 +228,14 @@ fn huge(fill: &str) -> Recorded {
     let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
     context.history = std::iter::repeat_with(|| Arc::new(prior.clone())).take(100).collect();
-    let decision = &mut recorded.decision;
+    huge_decision(&mut recorded.decision, &long);
+    recorded.outcome.error = Some(long.clone());
+    recorded.outcome.upstream = long.clone();
+    recorded.outcome.server_version = Some(long);
+    recorded
+}
+
+fn huge_decision(decision: &mut Decision, long: &Arc<str>) {
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
     decision.policy.version = long.clone();
@@ -251,10 +258,6 @@ fn huge(fill: &str) -> Recorded {
             shadow: true,
         })
         .collect();
-    recorded.outcome.error = Some(long.clone());
-    recorded.outcome.upstream = long.clone();
-    recorded.outcome.server_version = Some(long);
-    recorded
 }
 
 /// Room for what is null today: approval, deferral, provenance, step.
