@@ -1,7 +1,7 @@
 //! Functions of mapping tables: one value in, one value out. What does not fit gives null, never a guess.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::value::Value;
 use crate::model::json::{Kind, Limits, View, scan, write_string};
@@ -20,6 +20,8 @@ pub(super) enum Function {
     Fraction,
     /// A digest without the name of its algorithm.
     Hexadecimal,
+    /// A name of a host; an address is null.
+    Hostname,
     /// The members of JSON in a text, as a list of name and value.
     Inputs,
     /// An address of IP version 4; anything else is null.
@@ -62,6 +64,7 @@ impl Function {
             "first" => Self::First,
             "fraction" => Self::Fraction,
             "hexadecimal" => Self::Hexadecimal,
+            "hostname" => Self::Hostname,
             "inputs" => Self::Inputs,
             "ipv4" => Self::Ipv4,
             "ipv6" => Self::Ipv6,
@@ -125,6 +128,7 @@ impl Function {
                 Some((_, digits)) => Value::Text(Cow::Owned(digits.to_owned())),
                 None => value,
             },
+            Self::Hostname => kept(value, |text| text.parse::<IpAddr>().is_err()),
             Self::Ipv4 => kept(value, |text| text.parse::<Ipv4Addr>().is_ok()),
             Self::Ipv6 => kept(value, |text| text.parse::<Ipv6Addr>().is_ok()),
             Self::Inputs => inputs(&value.to_text()),

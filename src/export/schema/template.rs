@@ -28,9 +28,20 @@ struct Branch {
     name: String,
     /// The same as JSON, with its colon.
     key: String,
-    /// Written as null when nothing below it is known.
-    collapses: bool,
+    /// What becomes of it when nothing below it is known.
+    absence: Absence,
     shape: Shape,
+}
+
+/// What becomes of a member of which nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// What the schema does with unknown things.
+    Usual,
+    /// It is null, whatever the schema does.
+    Null,
+    /// The object that it stands in is as unknown as it is.
+    TakesAll,
 }
 
 #[derive(Clone, Debug)]
@@ -41,8 +52,8 @@ enum Shape {
 }
 
 impl Template {
-    /// Members of which dots in targets make objects, and `[0]` lists. A `?` behind a name: null when nothing below it
-    /// is known.
+    /// Members of which dots in targets make objects, and `[0]` lists. Behind a name, `?` and `!`: null when nothing
+    /// below it is known; `*`: the object around it is unknown when this is.
     ///
     /// # Errors
     /// A sentence that names the line that cannot be read.
@@ -62,7 +73,7 @@ impl Template {
     pub(super) fn flat<'a>(lines: impl Iterator<Item = Line<'a>>) -> Result<Self, String> {
         let mut root = Vec::new();
         for line in lines {
-            let step = Step { name: line.target, collapses: false, list: None };
+            let step = Step { name: line.target, absence: Absence::Usual, list: None };
             insert(&mut root, &[step], Expression::parse(line.expression)?);
         }
         Ok(Self { root, unknown: Unknown::LeftOut })
@@ -114,11 +125,18 @@ impl Template {
                 Shape::List(inside) => self.group(inside, ('[', ']'), scene, out),
             };
             known |= wrote;
-            if !wrote && self.unknown == Unknown::LeftOut {
-                out.truncate(before);
-            } else if !wrote && branch.collapses {
-                out.truncate(before + usize::from(before > start + 1) + branch.key.len());
-                out.push_str("null");
+            match branch.absence {
+                _ if wrote => {}
+                Absence::TakesAll => {
+                    out.truncate(start);
+                    return false;
+                }
+                Absence::Null => {
+                    out.truncate(before + usize::from(before > start + 1) + branch.key.len());
+                    out.push_str("null");
+                }
+                Absence::Usual if self.unknown == Unknown::LeftOut => out.truncate(before),
+                Absence::Usual => {}
             }
         }
         out.push(close);
@@ -133,7 +151,7 @@ impl Template {
 #[derive(Clone, Copy)]
 struct Step<'a> {
     name: &'a str,
-    collapses: bool,
+    absence: Absence,
     /// The place in a list.
     list: Option<&'a str>,
 }
@@ -144,18 +162,23 @@ fn steps(target: &str) -> Vec<Step<'_>> {
             Some((name, place)) => (name, Some(place)),
             None => (part, None),
         };
-        let name = part.strip_suffix('?').unwrap_or(part);
-        Step { name, collapses: name.len() != part.len(), list }
+        let name = part.trim_end_matches(['?', '!', '*']);
+        let absence = match part.bytes().last() {
+            Some(b'?' | b'!') => Absence::Null,
+            Some(b'*') => Absence::TakesAll,
+            _ => Absence::Usual,
+        };
+        Step { name, absence, list }
     };
     target.split('.').map(step).collect()
 }
 
 fn insert(branches: &mut Vec<Branch>, steps: &[Step<'_>], expression: Expression) {
     let Some((step, rest)) = steps.split_first() else { return };
-    let Some(branch) = find_or_add(branches, step.name, step.collapses) else { return };
+    let Some(branch) = find_or_add(branches, step.name, step.absence) else { return };
     let inside = match step.list {
         None => Some(branch),
-        Some(place) => elements(branch).and_then(|elements| find_or_add(elements, place, false)),
+        Some(place) => elements(branch).and_then(|elements| find_or_add(elements, place, Absence::Usual)),
     };
     let Some(branch) = inside else { return };
     // In a list the place is no name.
@@ -184,15 +207,17 @@ fn elements(branch: &mut Branch) -> Option<&mut Vec<Branch>> {
     }
 }
 
-fn find_or_add<'a>(branches: &'a mut Vec<Branch>, name: &str, collapses: bool) -> Option<&'a mut Branch> {
+fn find_or_add<'a>(branches: &'a mut Vec<Branch>, name: &str, absence: Absence) -> Option<&'a mut Branch> {
     let place = branches.iter().position(|branch| branch.name == name).unwrap_or_else(|| {
         let mut key = String::new();
         write_string(&mut key, name);
         key.push(':');
-        branches.push(Branch { name: name.to_owned(), key, collapses, shape: Shape::Object(Vec::new()) });
+        branches.push(Branch { name: name.to_owned(), key, absence, shape: Shape::Object(Vec::new()) });
         branches.len() - 1
     });
     let branch = branches.get_mut(place)?;
-    branch.collapses |= collapses;
+    if absence != Absence::Usual {
+        branch.absence = absence;
+    }
     Some(branch)
 }

@@ -19,7 +19,7 @@ fn read(line: &str) -> (Vec<String>, Vec<(String, String)>) {
                 header.last_mut().unwrap().push(escaped);
             }
             '|' if header.len() == 7 => {
-                extension = &line[at + 1..];
+                extension = line.get(at + 1..).unwrap();
                 break;
             }
             '|' => header.push(String::new()),
@@ -45,14 +45,14 @@ fn pairs(extension: &str) -> Vec<(String, String)> {
         }
     }
     assert!(!escaped, "a backslash escapes something");
-    let key_start = |equal: usize| extension[..equal].rfind(' ').map_or(0, |space| space + 1);
+    let key_start = |equal: usize| extension.get(..equal).unwrap().rfind(' ').map_or(0, |space| space + 1);
     equals
         .iter()
         .enumerate()
         .map(|(number, equal)| {
             let end = equals.get(number + 1).map_or(extension.len(), |next| key_start(*next).saturating_sub(1));
-            let value = &extension[equal + 1..end];
-            (extension[key_start(*equal)..*equal].to_owned(), unescape(value))
+            let value = extension.get(equal + 1..end).unwrap();
+            (extension.get(key_start(*equal)..*equal).unwrap().to_owned(), unescape(value))
         })
         .collect()
 }

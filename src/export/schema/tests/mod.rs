@@ -4,6 +4,7 @@ mod aarm;
 mod cef;
 mod golden;
 mod secrets;
+mod seed;
 mod tables;
 
 use super::{Formatter, SchemaSettings};

@@ -60,7 +60,7 @@ fn plant(value: &mut Value, name: &str, text: &str, planted: &mut usize) {
 fn decoded(text: &str) -> Vec<String> {
     let runs = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/' | '-' | '_'));
     let decode = |run: &str| {
-        let digits: Option<Vec<u8>> = run.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+        let digits: Option<Vec<u8>> = run.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
         let pairs = digits.map(|digits| digits.chunks(2).map(|pair| pair.iter().fold(0, |b, d| b << 4 | d)).collect());
         let plain = base64::prelude::BASE64_STANDARD_NO_PAD.decode(run).or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(run));
         let texts = [pairs, plain.ok()].into_iter().flatten();
