@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
+use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
@@ -31,6 +32,9 @@ const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Tokens of the admin API.
+    #[error("prepare `admin`")]
+    Admin(#[from] TokenError),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -81,7 +85,8 @@ impl BuildError {
     pub const fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Classification(_)
+            Self::Admin(TokenError::Duplicate(_) | TokenError::Name(_))
+                | Self::Classification(_)
                 | Self::Config(_)
                 | Self::Export(ExportError::Duplicate(_))
                 | Self::Forward(_)
