@@ -15,6 +15,7 @@ mod identity;
 mod outcome;
 mod refusal;
 mod session;
+mod signals;
 mod time;
 mod tool;
 
@@ -32,7 +33,8 @@ pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
-    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
+    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext,
 };
+pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use tool::{ToolDefinition, ToolHints};
