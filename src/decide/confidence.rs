@@ -46,6 +46,7 @@ fn field(field: &Field, context: &SessionContext) -> PartsPerMillion {
             }
             _ => intent(context),
         },
+        Field::Provenance(_) => intent(context),
         Field::Fact(_) | Field::Identity(_) | Field::Meter(_) | Field::Parameter(_) | Field::Result(_) => FULL,
     }
 }

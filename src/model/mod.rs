@@ -16,13 +16,16 @@ mod identity;
 mod outcome;
 mod refusal;
 mod session;
+mod signals;
 mod time;
 mod tool;
 mod usage;
 
 pub use action::{Action, Arguments, Destination, NativeName};
 pub use approval::{Approval, ApprovalResult, Deferral};
-pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
+pub use call::{
+    Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
+};
 pub use decision::{
     Classification, ContextEffect, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode,
     Verdict,
@@ -31,11 +34,12 @@ pub use event::{EventType, Severity};
 pub use fact::{Fact, Facts};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
-pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
+pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
-    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
+    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext,
 };
+pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use tool::{ToolDefinition, ToolHints};
 pub use usage::{Meter, Metered, Usage};

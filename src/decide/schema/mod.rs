@@ -16,6 +16,7 @@ mod output;
 mod rule;
 mod scenario;
 mod section;
+mod signal;
 mod surroundings;
 mod value;
 mod yaml;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::error::Problems;
 use super::modification;
 use super::section::{Section, flag, text, texts, word};
-use super::surroundings::{EXPECTATIONS, context, data_level, identity, number, signals};
+use super::signal;
+use super::surroundings::{EXPECTATIONS, context, data_level, identity, number};
 use super::yaml::{Node, Yaml};
 use crate::decide::scenario::{Scenario, ScenarioResult};
 use crate::model::{Fact, Usage, Verdict};
@@ -99,6 +100,7 @@ const KEYS: &[&str] = &[
     "context",
     "signals",
     "risk_signals",
+    "provenance",
     "usage",
     "facts",
     "result",
@@ -122,7 +124,10 @@ fn scenario(section: &mut Section<'_>, node: &Node, problems: &mut Problems<'_>)
         context(node, &mut scenario, problems);
     }
     if let Some(node) = section.take_one(&["signals", "risk_signals"], problems) {
-        signals(node, &mut scenario.context.signals, problems);
+        signal::read(node, &mut scenario.context.signals, problems);
+    }
+    if let Some(node) = section.take("provenance") {
+        signal::provenance(node, &mut scenario.context.signals, problems);
     }
     if let Some(node) = section.take("usage") {
         usage(node, &mut scenario, problems);

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use super::annotation;
 use super::error::Problems;
-use super::section::{self, Section, flag, text, texts, word};
+use super::section::{Section, flag, text, texts, word};
 use super::value::level;
-use super::yaml::{Key, Node, Yaml};
-use crate::decide::field::{self, SignalField};
+use super::yaml::{Node, Yaml};
 use crate::decide::scenario::Scenario;
 use crate::model::{
-    ActionId, AgentIdentity, Claim, Correlation, DataLevel, Intent, IntentSource, LevelSource, PriorAction, Signals,
-    Timestamp, Verdict, Verification,
+    ActionId, AgentIdentity, Claim, Correlation, DataLevel, Intent, IntentSource, LevelSource, PriorAction, Timestamp,
+    Verdict, Verification,
 };
 
 pub(super) const EXPECTATIONS: &[(&str, Verdict)] = &[
@@ -169,29 +167,6 @@ fn prior(node: &Node, now: Timestamp, problems: &mut Problems<'_>) -> Option<Pri
     }
     section.close(&["tool", "operation", "seconds_ago", "level", "decision", "forwarded"], &[], problems);
     Some(made)
-}
-
-pub(super) fn signals(node: &Node, signals: &mut Signals, problems: &mut Problems<'_>) {
-    let Some(mut section) = Section::open(node, "signals", problems) else { return };
-    for (key, node) in section.take_rest() {
-        match field::lookup(field::SIGNALS, &key.name) {
-            Some((field, _)) => signal(field, key, node, signals, problems),
-            None => section::unknown_key(key, "signals", &field::names(field::SIGNALS), &[], problems),
-        }
-    }
-}
-
-fn signal(field: SignalField, key: &Key, node: &Node, signals: &mut Signals, problems: &mut Problems<'_>) {
-    let mut fraction = || annotation::fraction(node, &key.name, problems);
-    match field {
-        SignalField::CumulativeDrift => signals.cumulative_drift = fraction(),
-        SignalField::SemanticDistance => signals.semantic_distance = fraction(),
-        SignalField::ChainLengthExceeded => signals.chain_length_exceeded = flag(node, &key.name, problems),
-        SignalField::ClassificationEscalation => signals.classification_escalation = flag(node, &key.name, problems),
-        SignalField::ScopeExpansion => signals.scope_expansion = flag(node, &key.name, problems),
-        SignalField::UnusualSequence => signals.unusual_sequence = flag(node, &key.name, problems),
-        SignalField::VelocityAnomaly => signals.velocity_anomaly = flag(node, &key.name, problems),
-    }
 }
 
 pub(super) fn data_level(node: &Node, problems: &mut Problems<'_>) -> Option<DataLevel> {

@@ -37,7 +37,7 @@ pub use decision::{
     DecisionBlock, EditBlock, MeterBlock, PolicyBlock, ProvenanceBlock, RuleBlock, SetsBlock, SignalsBlock,
 };
 pub use export::{DestinationCount, ExportCheckpointBlock, ExportGapBlock};
-pub use findings::{DriftBlock, FactsBlock, ObservedBlock, ValueBlock};
+pub use findings::{DriftBlock, FactsBlock, ObservedBlock, SessionEnd, ValueBlock};
 pub use identity::{AgentBlock, ClaimBlock, DelegationBlock, IdentityBlock, ProviderBlock};
 pub use kind::Kind;
 pub use life::{
