@@ -21,6 +21,9 @@ pub trait Health: Send + Sync {
 
     /// Gauges of this moment: name, help, value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
+
+    /// More metrics, in the text format of Prometheus.
+    fn metrics(&self) -> String;
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -53,5 +56,6 @@ async fn metrics_text(State(health): State<Arc<dyn Health>>) -> impl IntoRespons
     for (name, help, value) in health.gauges() {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
     }
+    text.push_str(&health.metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

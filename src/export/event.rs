@@ -40,13 +40,24 @@ impl DecodedEntry {
     /// # Errors
     /// A sentence, when it is not an entry.
     pub fn open(entry: &StoredEntry) -> Result<Self, String> {
-        let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
-        let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
-        let payload =
-            BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
-        let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
+        let payload = payload(entry)?;
         let (_, document) = scan(payload.as_bytes(), Limits::default()).map_err(|error| error.to_string())?;
         Ok(Self { index: entry.index, leaf_hash: leaf_hash(&entry.bytes), payload, document })
+    }
+
+    /// Whether an entry could yield an event of HIGH or above: a cheap look that never says no wrongly. Severities stand
+    /// in entries as words; those of controls follow from what was done.
+    #[must_use]
+    pub fn may_be_urgent(entry: &StoredEntry) -> bool {
+        payload(entry).is_ok_and(|payload| {
+            ["\"HIGH\"", "\"CRITICAL\"", "\"kind\":\"control\""].iter().any(|word| payload.contains(word))
+        })
+    }
+
+    /// The entry's kind.
+    #[must_use]
+    pub fn kind(&self) -> Option<String> {
+        Some(self.predicate()?.get("kind")?.as_str()?.into_owned())
     }
 
     /// What the entry states; `None` for an entry without a predicate.
@@ -54,6 +65,13 @@ impl DecodedEntry {
     pub fn predicate(&self) -> Option<View<'_>> {
         self.document.root(&self.payload).get("predicate")
     }
+}
+
+fn payload(entry: &StoredEntry) -> Result<String, String> {
+    let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
+    let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
+    let payload = BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
+    String::from_utf8(payload).map_err(|error| error.to_string())
 }
 
 /// The events of one entry, in order. Most entries have one, some none.
@@ -82,8 +100,20 @@ pub fn events_of(entry: &Arc<DecodedEntry>) -> Vec<Event> {
         "approval" => vec![event(EventType::Approval, Severity::Medium)],
         "deferral" => vec![event(EventType::Deferral, Severity::Medium)],
         "drift" => vec![event(EventType::Drift, Severity::Medium)],
-        "control" => vec![event(EventType::Control, Severity::Info)],
+        "control" => vec![event(EventType::Control, control_severity(&text("/control/event")))],
+        "export_gap" => vec![event(EventType::System, Severity::High)],
+        // About the counts of the other events, so not one of them: `Route::prepare` leaves it out of all counts.
+        "export_checkpoint" => vec![event(EventType::System, Severity::Info)],
         "genesis" | "key" | "policy" | "gap" | "close" => vec![event(EventType::System, Severity::Info)],
         _ => Vec::new(),
+    }
+}
+
+/// What operators do to controls is urgent, and so is a SIEM that gets nothing (design §6, AARM telemetry exporter).
+fn control_severity(event: &str) -> Severity {
+    match event {
+        "suspend" | "break_glass" => Severity::Critical,
+        "export_degraded" => Severity::High,
+        _ => Severity::Info,
     }
 }

@@ -17,6 +17,7 @@ mod audit;
 mod config;
 mod demo;
 mod examples;
+mod export;
 mod faults;
 mod harness;
 mod identity;

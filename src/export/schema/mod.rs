@@ -6,6 +6,10 @@ use serde::Deserialize;
 
 use super::Event;
 
+/// The version of all mappings together: raised whenever an entry renders differently than before, so that a cursor says
+/// which mappings its events were rendered with.
+pub const MAPPING_VERSION: u32 = 1;
+
 /// A schema that events can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
