@@ -134,7 +134,21 @@ impl Pipeline {
         }
     }
 
-    /// Gives events up: into the dead letters first, then settled. Without a dead letter they are kept and sent again.
+    /// Gives up what cannot be sent at all: it does not fit its schema, or the destination.
+    pub(super) async fn bury_unfit(&mut self) {
+        if !self.health.allows(Instant::now()) {
+            return;
+        }
+        let unfit = self.window.take_unfit().into_iter();
+        let letters = unfit.map(|item| {
+            let problem = item.unfit.clone().unwrap_or_default();
+            (item, problem)
+        });
+        let letters = letters.collect();
+        self.write_off(letters).await;
+    }
+
+    /// Gives up events that the receiver rejected. After many in a row the events are not to blame: then one a probe.
     async fn bury(&mut self, letters: Vec<Dead>) {
         let Some((_, problem)) = letters.first() else { return };
         let problem = problem.clone();
@@ -142,6 +156,13 @@ impl Pipeline {
             let change = self.health.refused(Instant::now());
             self.announce(change, &format!("it rejects everything, so the events are not to blame: {problem}"));
         }
+        self.write_off(letters).await;
+    }
+
+    /// Into the dead letters first, then settled. Without a dead letter events are kept and sent again.
+    async fn write_off(&mut self, letters: Vec<Dead>) {
+        let Some((_, problem)) = letters.first() else { return };
+        let problem = redact::text(problem).text.into_owned();
         let (dead, now) = (Arc::clone(&self.dead), self.clock.now());
         let work = move || {
             let added = dead.add(now, letters.iter().map(|(item, reason)| (&**item, &**reason)));
@@ -150,11 +171,12 @@ impl Pipeline {
         let Ok((letters, added)) = tokio::task::spawn_blocking(work).await else { return };
         let events = letters.len() as u64;
         if let Err(problem) = added {
-            self.window.put_back_in_parts(letters.into_iter().map(|(item, _)| vec![item]).collect());
+            let (unfit, fit) = letters.into_iter().map(|(item, _)| item).partition(|item| item.unfit.is_some());
+            self.window.put_back_unfit(unfit);
+            self.window.put_back_in_parts(Vec::into_iter(fit).map(|item| vec![item]).collect());
             let change = self.health.refused(Instant::now());
             return self.announce(change, &problem);
         }
-        let problem = redact::text(&problem).text.into_owned();
         tracing::error!(destination = self.destination.name(), events, problem, "events became dead letters");
         self.meter.change(|numbers| numbers.dead += events);
         letters.iter().for_each(|(item, _)| self.window.settle(item, Fate::Dead));

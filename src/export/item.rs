@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Schema, format};
+use super::{Event, Formatter};
 use crate::model::{Digest, EventType, Severity, Timestamp};
 
 /// An event in the schema of its destination. The entry it comes from is not kept: what waits costs its text and little
@@ -27,30 +27,40 @@ pub struct Item {
     pub origin: Arc<str>,
     /// The text in the destination's schema, on one line.
     pub rendered: String,
+    /// Why it cannot be sent, if so: it becomes a dead letter unsent.
+    pub unfit: Option<String>,
 }
 
 impl Item {
-    /// Renders an event.
+    /// Renders an event for a destination that takes events of at most so many bytes.
     #[must_use]
-    pub fn render(event: &Event, ordinal: usize, schema: Schema, origin: &Arc<str>) -> Self {
-        let entry = event.entry.predicate();
-        let text = |pointer: &str| {
-            entry
-                .and_then(|entry| entry.pointer(pointer))
-                .and_then(|value| value.as_str())
-                .map(|text| text.into_owned())
+    pub fn render(
+        event: &Event,
+        ordinal: usize,
+        formatter: &Formatter,
+        origin: &Arc<str>,
+        event_bytes_max: usize,
+    ) -> Self {
+        let session = event.entry.text("session.id");
+        let (rendered, unfit) = match formatter.render(event, origin) {
+            Err(error) => (String::new(), Some(error.to_string())),
+            Ok(text) if text.len() > event_bytes_max => {
+                let problem = format!("{} bytes, but the destination takes {event_bytes_max}", text.len());
+                (text, Some(problem))
+            }
+            Ok(text) => (text, None),
         };
-        let time = text("/outcome/completed").or_else(|| text("/time/wall"));
         Self {
             id: event.id.clone(),
             event_type: event.event_type,
             severity: event.severity,
-            time: time.and_then(|time| Timestamp::parse(&time)).unwrap_or_default(),
-            session: text("/session/id"),
+            time: event.entry.time(),
+            session: (!session.is_empty()).then(|| session.into_owned()),
             index: event.entry.index,
             ordinal,
             origin: Arc::clone(origin),
-            rendered: format(schema, event, origin),
+            rendered,
+            unfit,
         }
     }
 

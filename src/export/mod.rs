@@ -6,10 +6,12 @@
 //! silently.
 
 mod attempt;
+mod boundary;
 mod checkpoint;
 mod cursor;
 mod dead_letter;
 mod destination;
+mod entry;
 mod event;
 mod feed;
 mod gap;
@@ -18,6 +20,8 @@ mod item;
 mod monitor;
 mod pipeline;
 mod prepare;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod settings;
 mod window;
@@ -40,10 +44,13 @@ pub use destination::{
     Batch, Common, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
     FileConfig, Limits, LookingUp, SendError, Sending, StdoutConfig,
 };
-pub use event::{DecodedEntry, Event, events_of};
+pub use entry::DecodedEntry;
+pub use event::{Event, events_of};
 pub use item::Item;
 pub use monitor::{Monitor, State};
-pub use schema::{MAPPING_VERSION, Schema, format};
+pub use schema::{
+    Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
+};
 pub use settings::DeliveryConfig;
 
 /// Seconds from one signed statement of how far destinations have come to the next, while events move.
@@ -57,6 +64,20 @@ pub struct Config {
     pub enabled: bool,
     /// The schema of destinations that name none.
     pub schema: Schema,
+    /// The version of `schema`; of `cef` the device version in the header.
+    pub version: Option<String>,
+    /// A variant of `schema`.
+    pub dialect: Option<Dialect>,
+    /// OCSF: the class of each kind of event.
+    pub mappings: Mappings,
+    /// The vendor in headers and metadata.
+    pub vendor: Option<String>,
+    /// The product in headers and metadata.
+    pub product: Option<String>,
+    /// `custom`: the JSON Schema, `https://...` or a file.
+    pub schema_url: Option<String>,
+    /// `custom`: SHA-256 of the JSON Schema. Required for `https`.
+    pub schema_digest: Option<String>,
     /// Where events go.
     pub exporters: Vec<DestinationConfig>,
     /// Seconds between signed statements of how far destinations have come; 0: none.
@@ -70,6 +91,13 @@ impl Default for Config {
         Self {
             enabled: true,
             schema: Schema::default(),
+            version: None,
+            dialect: None,
+            mappings: Mappings::default(),
+            vendor: None,
+            product: None,
+            schema_url: None,
+            schema_digest: None,
             exporters: Vec::new(),
             checkpoint_interval_s: CHECKPOINT_INTERVAL_S,
             seed_metric_names: false,
@@ -78,6 +106,30 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The schema of destinations that name none, and of those that name the same one without settings of their own.
+    #[must_use]
+    pub fn schema_settings(&self) -> SchemaSettings {
+        SchemaSettings {
+            schema: self.schema,
+            version: self.version.clone(),
+            dialect: self.dialect,
+            mappings: self.mappings,
+            vendor: self.vendor.clone(),
+            product: self.product.clone(),
+            schema_url: self.schema_url.clone(),
+            schema_digest: self.schema_digest.clone(),
+        }
+    }
+
+    /// The schema of a destination that asks for `wanted`.
+    #[must_use]
+    pub fn schema_for(&self, wanted: Option<&SchemaSettings>) -> SchemaSettings {
+        match wanted {
+            Some(wanted) if *wanted != SchemaSettings::of(self.schema) => wanted.clone(),
+            _ => self.schema_settings(),
+        }
+    }
+
     /// What can be checked before there is a log.
     ///
     /// # Errors
@@ -124,6 +176,15 @@ pub enum ExportError {
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
+    /// A schema that cannot be used as it is configured.
+    #[error("prepare the schema of the exporter `{name}`")]
+    Schema {
+        /// The destination.
+        name: String,
+        /// Why.
+        #[source]
+        source: SchemaError,
+    },
     /// A destination's file.
     #[error("open `{path}`", path = path.display())]
     Open {
@@ -180,12 +241,17 @@ impl Exporter {
         for (exporter, destination) in destinations {
             let (name, common) = (destination.name().to_owned(), exporter.common());
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
+            let schema = config.schema_for(common.schema);
+            let formatter =
+                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.clone(), source })?;
+            let limits = destination.limits();
             let meter = Arc::new(monitor::Meter::new(&name));
             meters.push(Arc::clone(&meter));
             pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
-                settings: common.delivery.settle(destination.limits()),
+                settings: common.delivery.settle(limits),
                 route: prepare::Route {
-                    schema: common.schema.unwrap_or(config.schema),
+                    formatter,
+                    event_bytes_max: limits.event_bytes_max,
                     origin: log.instance().origin.to_string().into(),
                 },
                 feed: Arc::clone(&feed),

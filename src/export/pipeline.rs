@@ -140,6 +140,7 @@ impl Pipeline {
                 let _stop_or_gone = stop.wait_for(|stop| *stop).await;
                 break;
             }
+            self.bury_unfit().await;
             self.move_on().await;
             self.start_sending();
             self.start_confirming();
@@ -308,7 +309,7 @@ impl Pipeline {
         let linger = self.waiting_since.map(|since| since + self.settings.limits.linger);
         let timers = [
             self.look_at,
-            blocked.or(linger).filter(|_| waiting),
+            blocked.or(linger).filter(|_| waiting || self.window.has_unfit()),
             (!self.confirming && !self.unconfirmed.is_empty()).then_some(self.confirm_at),
             (self.cursor.place.next != self.window.next()).then(|| self.saved_at + SAVE_INTERVAL),
             self.deadline,

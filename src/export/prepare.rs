@@ -7,13 +7,13 @@ use std::sync::Arc;
 use super::cursor::Counts;
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
 use super::item::{Item, Prepared};
-use super::{DecodedEntry, Schema, events_of};
-use crate::model::{Digest, Severity};
+use super::{DecodedEntry, Formatter, events_of};
+use crate::model::{Digest, EventType, Severity};
 
 /// What a destination wants, and how.
-#[derive(Clone, Debug)]
 pub(super) struct Route {
-    pub(super) schema: Schema,
+    pub(super) formatter: Formatter,
+    pub(super) event_bytes_max: usize,
     pub(super) origin: Arc<str>,
 }
 
@@ -21,13 +21,13 @@ impl Route {
     /// What an entry means for the destination.
     pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
         let events = events_of(entry);
-        let items = events
-            .iter()
-            .zip(0..)
-            .map(|(event, ordinal)| Arc::new(Item::render(event, ordinal, self.schema, &self.origin)));
+        let items = events.iter().zip(0..).map(|(event, ordinal)| {
+            Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
+        });
         let items: Vec<_> = items.collect();
         let filtered = (events.len() - items.len()) as u64;
-        let counted = entry.kind().as_deref() != Some("export_checkpoint");
+        // Events about the counts of the others are not among them.
+        let counted = events.iter().all(|event| event.event_type != EventType::Checkpoint);
         Prepared { index: entry.index, leaf: entry.leaf_hash, items, filtered, counted }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Window {
     queue_bytes: usize,
     /// Batches that must leave as they are: halves of one that was refused.
     groups: VecDeque<Vec<Arc<Item>>>,
+    /// What cannot be sent at all.
+    unfit: Vec<Arc<Item>>,
     held_events: usize,
     held_bytes: usize,
 }
@@ -76,6 +78,7 @@ impl Window {
             queue: VecDeque::new(),
             queue_bytes: 0,
             groups: VecDeque::new(),
+            unfit: Vec::new(),
             held_events: 0,
             held_bytes: 0,
         }
@@ -162,7 +165,9 @@ impl Window {
         for item in &prepared.items {
             self.held_events += 1;
             self.held_bytes += item.rendered.len();
-            if urgent {
+            if item.unfit.is_some() {
+                self.unfit.push(Arc::clone(item));
+            } else if urgent {
                 self.express.push_back(Arc::clone(item));
             } else {
                 self.queue_bytes += item.rendered.len();
@@ -202,6 +207,20 @@ impl Window {
         }
         batch.sort_by_key(|item| item.place());
         (batch, false)
+    }
+
+    /// Events that cannot be sent, to be settled as dead.
+    pub(super) fn take_unfit(&mut self) -> Vec<Arc<Item>> {
+        std::mem::take(&mut self.unfit)
+    }
+
+    /// Takes them back: they could not be written down.
+    pub(super) fn put_back_unfit(&mut self, items: Vec<Arc<Item>>) {
+        self.unfit.extend(items);
+    }
+
+    pub(super) const fn has_unfit(&self) -> bool {
+        !self.unfit.is_empty()
     }
 
     /// Takes events back that were not settled: they leave again before what comes after them.
@@ -297,6 +316,7 @@ impl Window {
         self.queue.clear();
         self.express.clear();
         self.groups.clear();
+        self.unfit.clear();
         (self.queue_bytes, self.held_events, self.held_bytes) = (0, 0, 0);
         self.scouted = to;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Destination, FileConfig, StdoutConfig};
-use crate::export::{DeliveryConfig, ExportError, Schema};
+use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
 
 /// One entry under `telemetry.exporters`.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Common<'a> {
     /// The destination's name; its type by default.
     pub name: Option<&'a str>,
     /// The schema; that of `telemetry` by default.
-    pub schema: Option<Schema>,
+    pub schema: Option<&'a SchemaSettings>,
     /// How events are delivered.
     pub delivery: &'a DeliveryConfig,
 }

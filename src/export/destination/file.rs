@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Batch, Common, Delivery, Destination, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, Schema};
+use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
 
 /// A file is near: lines need not gather for long. A busy log still costs only twenty writes a second.
 const LINGER: Duration = Duration::from_millis(50);
@@ -24,7 +24,7 @@ pub struct FileConfig {
     /// The file, relative to the data directory. Made 0600 when it is not there; appended to.
     pub path: PathBuf,
     /// The schema; that of `telemetry` by default.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaSettings>,
     /// How events are delivered.
     #[serde(default)]
     pub delivery: DeliveryConfig,
@@ -37,7 +37,7 @@ pub struct StdoutConfig {
     /// The destination's name; its type by default.
     pub name: Option<String>,
     /// The schema; that of `telemetry` by default.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaSettings>,
     /// How events are delivered.
     #[serde(default)]
     pub delivery: DeliveryConfig,
@@ -49,7 +49,7 @@ impl Settings for FileConfig {
     }
 
     fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema, delivery: &self.delivery }
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
     }
 
     fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
@@ -67,7 +67,7 @@ impl Settings for StdoutConfig {
     }
 
     fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema, delivery: &self.delivery }
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
     }
 
     fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {

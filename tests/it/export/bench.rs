@@ -8,7 +8,7 @@ use countersign::export::{
     Batch, Config, Confirmation, Confirming, DecodedEntry, Delivery, Destination, DestinationConfig, EventFailure,
     Exporter, FailedEvent, Limits, SendError, Sending, events_of,
 };
-use countersign::model::{Clock, ManualClock, Timestamp};
+use countersign::model::{Clock, EventType, ManualClock, Timestamp};
 use countersign::record::disk::FaultyDisk;
 use countersign::record::entry::{ControlBlock, ScopeBlock};
 use countersign::record::{ControlFact, Log, Recorder};
@@ -94,11 +94,10 @@ impl Bench {
             next = last.index + 1;
             for entry in &entries {
                 let entry = Arc::new(DecodedEntry::open(entry).unwrap());
-                let counted = entry.kind().as_deref() != Some("export_checkpoint");
                 known.extend(events_of(&entry).into_iter().map(|event| Known {
                     id: event.id,
                     index: entry.index,
-                    counted,
+                    counted: event.event_type != EventType::Checkpoint,
                 }));
             }
         }
