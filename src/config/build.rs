@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::policies::{PolicyFiles, keep};
+use super::recount::recount;
+use super::reload::Reloader;
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, ToolTable};
-use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify;
-use crate::identify::{IdentifyError, Unverified};
+use crate::identify::IdentifyError;
 use crate::intercept::{Drained, ServeError};
 use crate::mediate::{Mediator, Observer};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
@@ -25,9 +28,6 @@ use crate::record::disk::{Disk, RealDisk};
 use crate::record::entry::LoadedPolicy;
 use crate::record::index::Follower;
 use crate::record::{ControlFact, Log, RecordError, Recorder};
-
-/// The shipped policy for whoever names none.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,15 @@ pub enum BuildError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The policies cannot be kept.
+    #[error("keep the texts of policies in `{}`", data_dir.display())]
+    Policies {
+        /// The data directory.
+        data_dir: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -109,6 +118,8 @@ pub struct Core {
     exporter: Exporter,
     index: Follower,
     data_dir: PathBuf,
+    /// Looks after the policy files.
+    pub reloader: Reloader,
 }
 
 impl Core {
@@ -131,7 +142,9 @@ impl Core {
     ) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
-        let policies = compile_policies(plan)?;
+        let files = PolicyFiles::of(plan);
+        let sources = files.sources()?;
+        let policies = files.compile(&sources)?;
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
@@ -157,7 +170,12 @@ impl Core {
         let data_dir = plan.data_dir.clone();
         let index = Follower::start(&log, &data_dir)
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
-        let core = Self { mediator, clock, notices, log, exporter, index, data_dir };
+        keep(&data_dir, &sources).map_err(|source| BuildError::Policies { data_dir: data_dir.clone(), source })?;
+        recount(&log, &mediator, clock.now())
+            .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
+        let interval = Duration::from_millis(plan.config.policies_reload_ms);
+        let reloader = Reloader::start(files, &sources, Arc::clone(&mediator), data_dir.clone(), interval);
+        let core = Self { mediator, clock, notices, log, exporter, index, data_dir, reloader };
         core.record_start().await?;
         Ok(core)
     }
@@ -194,6 +212,7 @@ impl Core {
     /// # Errors
     /// [`BuildError::Record`]: the log could not be closed in order.
     pub async fn close(self, drained: Drained) -> Result<(), BuildError> {
+        self.reloader.stop().await;
         let closed = async {
             // The last outcomes first: a call that a server is ended under is one.
             self.mediator.upstreams.close().await;
@@ -211,32 +230,6 @@ impl Core {
         self.index.stop().await;
         closed.map_err(|source| BuildError::Record { data_dir, source })
     }
-}
-
-/// Loads and compiles the policies of a plan.
-///
-/// # Errors
-/// [`ConfigError`]: a file cannot be read, or does not load.
-pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
-    let mut sources = Vec::new();
-    for path in &plan.policies {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
-        sources.push(PolicySource { name: path.display().to_string(), text });
-    }
-    if sources.is_empty() {
-        sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
-    }
-    let mut settings: Settings = plan.config.policy.clone();
-    settings.identity = match plan.config.identity.unverified {
-        Some(Unverified::Deny) => UnverifiedIdentity::Deny,
-        Some(Unverified::Flag) => UnverifiedIdentity::Flag,
-        // Without any credentials, on loopback, identities are flagged and the start-up says so (design §14.5).
-        None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
-        None => UnverifiedIdentity::Deny,
-    };
-    settings.listed_agents_only |= plan.config.agents.is_some();
-    PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
 
 fn build_classifier(plan: &Plan) -> Result<Classifier, BuildError> {

@@ -7,6 +7,9 @@ mod app;
 mod build;
 mod load;
 mod plan;
+mod policies;
+mod recount;
+mod reload;
 mod server;
 
 use std::collections::BTreeMap;
@@ -20,9 +23,11 @@ use crate::net::ServerTls;
 use crate::{console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
-pub use build::{BuildError, Core, compile_policies as check_policies};
+pub use build::{BuildError, Core};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
+pub use policies::{PolicyFiles, check_policies};
+pub use reload::{ReloadHandle, Reloader};
 pub use server::{CredentialHeader, ServerConfig};
 
 /// `countersign.yaml`. Every key has a default but `servers`.
@@ -57,6 +62,8 @@ pub struct Config {
     pub servers: BTreeMap<String, ServerConfig>,
     /// Policy files, relative to the configuration file.
     pub policies: Vec<PathBuf>,
+    /// How often policy files are looked at for changes, milliseconds; 0: only when the process gets SIGHUP.
+    pub policies_reload_ms: u64,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
     /// Limits on what servers answer.
@@ -95,6 +102,7 @@ impl Default for Config {
             classification: context::classification::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),
+            policies_reload_ms: 2_000,
             policy: decide::Settings::default(),
             forward: forward::Config::default(),
             record: record::Config::default(),

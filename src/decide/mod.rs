@@ -22,11 +22,13 @@ mod destination;
 mod domain;
 mod evaluate;
 mod exception;
+mod explain;
 mod field;
 mod frames;
 mod index;
 mod input;
 mod limit;
+mod lint;
 mod mirror;
 mod modify;
 mod names;
@@ -52,8 +54,10 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{Explanation, RuleExplanation, TestExplanation};
 pub use frames::FramePermit;
 pub use input::Input;
+pub use lint::Finding;
 pub use permit::{Gate, Permit, PermitKind};
 pub use results::{REDACTED, Redaction, ResultFacts, ResultRuling, Withheld};
 pub use scenario::{NOON, Scenario, ScenarioResult};

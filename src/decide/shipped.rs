@@ -2,19 +2,20 @@
 
 use super::PolicySource;
 
-/// For agents and servers that nothing is known about.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
+/// Name and text of each.
+const SHIPPED: &[(&str, &str)] = &[
+    ("baseline", include_str!("../../policies/baseline.yaml")),
+    ("credentials", include_str!("../../policies/credentials.yaml")),
+    ("demo", include_str!("../../policies/demo.yaml")),
+    ("destructive", include_str!("../../policies/destructive.yaml")),
+    ("exfiltration", include_str!("../../policies/exfiltration.yaml")),
+    ("off-hours", include_str!("../../policies/off-hours.yaml")),
+    ("payments", include_str!("../../policies/payments.yaml")),
+];
 
-/// For the demonstration.
-const DEMO: &str = include_str!("../../policies/demo.yaml");
-
-/// A shipped policy by its name: `baseline` or `demo`.
+/// A shipped policy by its name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<PolicySource> {
-    let text = match name {
-        "baseline" => BASELINE,
-        "demo" => DEMO,
-        _ => return None,
-    };
-    Some(PolicySource { name: format!("{name}.yaml"), text: text.to_owned() })
+    let (name, text) = SHIPPED.iter().find(|(known, _)| *known == name)?;
+    Some(PolicySource { name: format!("{name}.yaml"), text: (*text).to_owned() })
 }

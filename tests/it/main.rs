@@ -27,5 +27,6 @@ mod kills;
 mod log_faults;
 mod path;
 mod receipts;
+mod reload;
 mod secrets;
 mod stdio;

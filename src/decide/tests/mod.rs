@@ -4,10 +4,12 @@ mod aarm;
 mod checks;
 mod corpus;
 mod language;
+mod matrix;
 mod modification;
 mod more;
 mod precedence;
 mod properties;
+mod reference;
 mod shipped;
 mod unknowns;
 
