@@ -106,12 +106,24 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Respo
         finding.status = OutcomeStatus::ProtocolError;
         finding.error = Some(problem.into());
     }
+    let shown = match watch.listing().filter(|_| problem.is_none()) {
+        Some((tools, now)) => tools.passes(&whole, now).await,
+        None => None,
+    };
     finding.text = ResultText::whole(whole.clone());
     watch.complete(finding).await;
     match problem {
         Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
-        None => Ok(Response::from_parts(head, full(whole))),
+        None => Ok(Response::from_parts(resized(head, shown.as_ref()), full(shown.unwrap_or(whole)))),
     }
+}
+
+/// The head of an answer whose body is another than it was.
+fn resized(mut head: http::response::Parts, shown: Option<&Bytes>) -> http::response::Parts {
+    if shown.is_some() {
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
+    head
 }
 
 fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
@@ -131,6 +143,11 @@ impl Watch {
         if let Some(durable) = completion(outcome, finding.text) {
             durable.await;
         }
+    }
+
+    /// What a list of tools is compared with; `None` for any other answer.
+    fn listing(&self) -> Option<(Arc<Catalogue>, Timestamp)> {
+        (&*self.origin.method == "tools/list").then(|| (Arc::clone(&self.tools), self.clock.now()))
     }
 
     fn outcome(&self, finding: &Finding) -> Outcome {
@@ -291,7 +308,11 @@ impl Stream {
             self.finding.result.bytes += size(chunk.len());
             for event in events.push(chunk).map_err(|error| End::Broken(error.to_string()))? {
                 if self.look_at(event.data.as_ref()).await? {
-                    self.send(event.raw).await?;
+                    let shown = match (&event.data, self.watch.listing()) {
+                        (Some(data), Some((tools, now))) => tools.passes(data, now).await,
+                        _ => None,
+                    };
+                    self.send(shown.map_or(event.raw, |shown| message_event(&shown))).await?;
                 }
             }
         }
@@ -363,6 +384,12 @@ impl Stream {
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
     }
+}
+
+/// An event that says something else than the server's did. Line ends in JSON stand between tokens alone.
+fn message_event(message: &[u8]) -> Bytes {
+    let line: Vec<u8> = message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    [b"event: message\ndata: ", &*line, b"\n\n"].concat().into()
 }
 
 /// The refusal as the last event of a stream that broke off.
