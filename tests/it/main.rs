@@ -25,6 +25,7 @@ mod instance;
 mod kills;
 mod log_faults;
 mod path;
+mod pins;
 mod receipts;
 mod secrets;
 mod stdio;
