@@ -13,6 +13,7 @@ mod list;
 mod listing;
 mod pending;
 mod pins;
+mod reshape;
 mod stdio;
 mod streamed;
 mod tools;

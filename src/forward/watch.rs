@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 
 use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
+use super::reshape::{last_event, message_event, resized};
 use super::streamed::Streamed;
 use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
-use crate::intercept::refusal_line;
 use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, ResultText, Timestamp};
 use crate::net::{Body, BodyError, Events, full};
 
@@ -116,14 +116,6 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Respo
         Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
         None => Ok(Response::from_parts(resized(head, shown.as_ref()), full(shown.unwrap_or(whole)))),
     }
-}
-
-/// The head of an answer whose body is another than it was.
-fn resized(mut head: http::response::Parts, shown: Option<&Bytes>) -> http::response::Parts {
-    if shown.is_some() {
-        head.headers.remove(header::CONTENT_LENGTH);
-    }
-    head
 }
 
 fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
@@ -384,21 +376,6 @@ impl Stream {
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
     }
-}
-
-/// An event that says something else than the server's did. Line ends in JSON stand between tokens alone.
-fn message_event(message: &[u8]) -> Bytes {
-    let line: Vec<u8> = message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
-    [b"event: message\ndata: ", &*line, b"\n\n"].concat().into()
-}
-
-/// The refusal as the last event of a stream that broke off.
-fn last_event(origin: &Origin, error: &str) -> Option<Bytes> {
-    let failure = ForwardError::Exchange { server: origin.server.to_string(), source: error.into() };
-    let refusal = failure.refusal(None);
-    let line = refusal_line(&refusal, &origin.method, origin.jsonrpc_id.as_deref()?, origin.client.era);
-    // The empty line before it ends an event that was cut off.
-    Some(format!("\n\nevent: message\ndata: {line}\n\n").into())
 }
 
 fn size(bytes: usize) -> u64 {

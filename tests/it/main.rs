@@ -11,6 +11,7 @@
 
 mod aarm_r1;
 mod aarm_r2;
+mod aarm_r2_kept;
 mod aarm_r5;
 mod architecture;
 mod attacks;
@@ -18,6 +19,7 @@ mod audit;
 mod config;
 mod demo;
 mod examples;
+mod export;
 mod faults;
 mod harness;
 mod identity;

@@ -71,6 +71,9 @@ impl SessionIntent {
             {
                 self.signed_us = token.issued_us;
                 self.add(text, IntentSource::SignedToken);
+                if let (Some(current), Some(class)) = (&mut self.current, &token.class) {
+                    current.class = Some(Arc::clone(class));
+                }
             }
             return;
         }
@@ -134,13 +137,14 @@ impl SessionIntent {
 
     fn add(&mut self, text: &str, source: IntentSource) {
         let before = self.current.as_ref().map(|intent| Arc::clone(&intent.text));
+        let class = self.current.as_ref().and_then(|intent| intent.class.clone());
         let all = match &before {
             Some(before) => format!("{before}\n{text}"),
             None => text.to_owned(),
         };
         // Redacted here, so that no secret of a prompt stays in memory or reaches a policy's explanation.
         let text = redact::text(&all).text.chars().take(INTENT_CHARACTERS_MAX).collect::<String>();
-        self.current = Some(Intent { text: text.into(), source });
+        self.current = Some(Intent { text: text.into(), source, class });
     }
 }
 

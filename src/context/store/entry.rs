@@ -36,7 +36,8 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
     state.context_hash = context.context_hash;
     state.last_seen = state.last_seen.max(action.received);
     if let Some(intent) = &context.intent {
-        state.intent.restore(Intent { text: (&*intent.text).into(), source: intent.source }, action.received);
+        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class: None };
+        state.intent.restore(intent, action.received);
     }
     if let Some(level) = &context.level {
         raise(&mut state.level, Some((level.value, level.source)));
