@@ -50,14 +50,15 @@ struct Row {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (chosen, print): (&Chosen, fn(&[Row], bool) -> ExitCode) = match &arguments.command {
-        Command::List(chosen) => (chosen, list),
-        Command::Diff(chosen) => (chosen, diff),
-        Command::Unlabelled(chosen) => (chosen, unlabelled),
+    let (Command::List(chosen) | Command::Diff(chosen) | Command::Unlabelled(chosen)) = &arguments.command;
+    let rows = match rows(chosen) {
+        Ok(rows) => rows,
+        Err(problem) => return fail(EXIT_USAGE, problem),
     };
-    match rows(chosen) {
-        Ok(rows) => print(&rows, chosen.json),
-        Err(problem) => fail(EXIT_USAGE, problem),
+    match &arguments.command {
+        Command::List(_) => list(&rows, chosen.json),
+        Command::Diff(_) => diff(&rows, chosen.json),
+        Command::Unlabelled(_) => unlabelled(&rows, chosen.json),
     }
 }
 
