@@ -235,12 +235,12 @@ async fn a_2_4_the_admin_api_signs_session_tokens_and_ends_sessions() {
     assert_eq!((status, &begun["header"]), (StatusCode::CREATED, &json!("Countersign-Session")));
     assert_eq!(stand.admin("POST", "/v1/sessions", Some(json!({ "intent": "x" }))).await.0, StatusCode::BAD_REQUEST);
     let token = begun["token"].as_str().unwrap();
-    let say = || stand.post_with(&[("countersign-session", token)], asking("echo", &json!({})));
-    say().await;
+    let shown = [("countersign-session", token)];
+    stand.post_with(&shown, asking("echo", &json!({}))).await;
     let path = format!("/v1/sessions/{}", begun["session_id"].as_str().unwrap());
     assert_eq!(stand.admin("DELETE", &path, None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(stand.admin("DELETE", &path, None).await.0, StatusCode::NOT_FOUND);
-    say().await;
+    stand.post_with(&shown, asking("echo", &json!({}))).await;
     let (entries, _folder) = stand.stop().await;
     let seen = seen(&entries);
     assert!(seen.iter().all(|context| context["intent"]["text"] == "pay the rent" && context["action_count"] == 0));
