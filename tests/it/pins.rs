@@ -86,12 +86,8 @@ async fn an_operator_accepts_a_change_and_the_log_says_who() {
     assert_eq!((status, told), (StatusCode::OK, json!({ "accepted": ["echo"] })));
     assert!(!is_refused(&stand.call("echo", json!({})).await));
     let (entries, _folder) = stand.stop().await;
-    let accepted = entries
-        .iter()
-        .map(|entry| &entry["predicate"])
-        .filter(|entry| entry["kind"] == "tool_pin")
-        .next_back()
-        .unwrap();
+    let entries = entries.iter().map(|entry| &entry["predicate"]);
+    let accepted = entries.rev().find(|entry| entry["kind"] == "tool_pin").unwrap();
     assert_eq!(
         (&accepted["tool_pin"]["actor"], &accepted["tool_pin"]["tools"][0]["change"]),
         (&json!("olga"), &json!("accepted"))
