@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{
-    AnswerLimits, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
+    AnswerLimits, Catalogue, Cleared, Completion, ForwardError, HangUp, Pending, ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
 use crate::model::{Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary};
@@ -52,6 +52,8 @@ pub struct Origin {
     pub method: Arc<str>,
     /// Who decides what the server asks of the client.
     pub requests: Arc<dyn ServerRequests>,
+    /// Whether the client still waits.
+    pub hang_up: HangUp,
 }
 
 impl Upstreams {
@@ -74,7 +76,7 @@ impl Upstreams {
             return None;
         }
         server.tools.ensure(&action.native.server, server.upstream.as_ref(), self.clock.as_ref()).await;
-        server.tools.tool(&action.native.operation)
+        server.tools.tool(action.native.called())
     }
 
     /// Forwards a permitted action whose decision is durable. `then` is told how it ended, exactly once, before the
@@ -137,6 +139,7 @@ impl Upstreams {
     pub async fn close(&self) {
         let mut closing = tokio::task::JoinSet::new();
         for server in self.servers.values() {
+            server.pending.give_up();
             let upstream = Arc::clone(&server.upstream);
             closing.spawn(async move { upstream.close().await });
         }
@@ -153,13 +156,17 @@ impl Upstreams {
         let started = self.clock.now();
         let unreachable = |address: &str, error: &ForwardError| Outcome {
             status: match error {
+                ForwardError::Answer { .. } => OutcomeStatus::ProtocolError,
                 ForwardError::Cancelled { .. } => OutcomeStatus::Cancelled,
                 _ => OutcomeStatus::UpstreamError,
             },
             started,
             completed: self.clock.now(),
             upstream: address.into(),
-            http_status: None,
+            http_status: match error {
+                ForwardError::Answer { status, .. } => Some(*status),
+                _ => None,
+            },
             error_code: None,
             error: Some(error.to_string().into()),
             result: ResultSummary::default(),
@@ -172,7 +179,13 @@ impl Upstreams {
             }
             return Err(error);
         };
-        match server.upstream.send(cleared).await {
+        // Before the head of the answer too: what is dropped here ends the exchange with the server.
+        let sent = tokio::select! {
+            biased;
+            () = origin.hang_up.happened() => Err(ForwardError::Cancelled { server: alias.to_string() }),
+            sent = server.upstream.send(cleared) => sent,
+        };
+        match sent {
             Ok(response) => {
                 let watching = Watch {
                     origin,

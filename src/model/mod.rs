@@ -18,7 +18,7 @@ mod session;
 mod time;
 mod tool;
 
-pub use action::{Action, Arguments, Destination, NativeName};
+pub use action::{Action, Arguments, Destination, NativeName, Wrapper};
 pub use approval::{Approval, ApprovalResult, Deferral};
 pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
 pub use decision::{
