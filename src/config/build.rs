@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
+use crate::console::TokenError;
 use crate::context::Sessions;
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
@@ -30,6 +31,9 @@ const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Tokens of the admin API.
+    #[error("prepare `admin`")]
+    Admin(#[from] TokenError),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -74,7 +78,8 @@ impl BuildError {
     pub const fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Config(_)
+            Self::Admin(TokenError::Duplicate(_) | TokenError::Name(_))
+                | Self::Config(_)
                 | Self::Export(ExportError::Duplicate(_))
                 | Self::Forward(_)
                 | Self::Identify(_)

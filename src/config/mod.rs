@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{context, decide, export, forward, identify, intercept, record};
+use crate::{console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
 pub use build::{BuildError, Core, compile_policies as check_policies};
@@ -34,7 +34,7 @@ pub struct Config {
     /// TLS of `listen`. Required beyond loopback.
     pub tls: Option<ServerTls>,
     /// The admin API, health, metrics and console.
-    pub admin: Admin,
+    pub admin: console::Config,
     /// Where the log, keys and state live. `$XDG_STATE_HOME/countersign` by default.
     pub data_dir: Option<PathBuf>,
     /// The name of this instance in its log's origin; `localhost` by default.
@@ -65,20 +65,6 @@ pub struct Config {
     pub telemetry: export::Config,
 }
 
-/// The admin listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Where it listens.
-    pub listen: String,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: "127.0.0.1:4181".into() }
-    }
-}
-
 /// When the end of an answer leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,7 +81,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:4180".into(),
             tls: None,
-            admin: Admin::default(),
+            admin: console::Config::default(),
             data_dir: None,
             name: None,
             mode: Enforcement::Enforce,
