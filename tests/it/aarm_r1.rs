@@ -42,7 +42,7 @@ async fn a_1_1_every_action_is_intercepted_before_it_runs() {
         stand.post(message).await;
     }
     // These three are nothing that could be decided.
-    stand.post(format!("[{ECHO}]")).await;
+    stand.post_with(&[("mcp-protocol-version", "2025-06-18")], format!("[{ECHO}]")).await;
     stand.post(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}"#).await;
     stand.post(r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"echo"}}"#).await;
     let request = Request::get("/http/office/a").header("host", "localhost");

@@ -30,7 +30,9 @@ async fn each_message_of_a_batch_is_decided_and_forwarded_by_itself() {
     // A client that takes no stream gets a batch of answers, and one that asks nothing is told that it was heard.
     let (_, headers, body) = stand.post_with(&[("accept", "application/json")], batch).await;
     assert_eq!(headers["content-type"], "application/json");
-    assert_eq!(serde_json::from_slice::<Vec<Value>>(&body).unwrap(), answers);
+    let gathered: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    let told = |answers: &[Value]| answers.iter().map(|one| (one["id"].clone(), is_refused(one))).collect::<Vec<_>>();
+    assert_eq!(told(&gathered), told(&answers));
     let (status, _, body) = stand.post(format!("[{note},{note}]")).await;
     assert!(status == StatusCode::ACCEPTED && body.is_empty());
     let arrived: Vec<String> =
