@@ -16,14 +16,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::context::{Session, Sessions, caller};
+use crate::context::{Awaited, Session, Sessions, caller};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{HangUp, Origin, Upstreams};
 use crate::identify::Authenticator;
 use crate::intercept::{Mediate, Reply};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    Call, Clock, Decision, Enforcement, FrameKind, Identity, Outcome, OutcomeStatus, Refusal, RefusalKind, Verdict,
+    Call, Clock, Decision, Enforcement, FrameKind, Identity, Outcome, Refusal, RefusalKind, ResultText, Verdict,
 };
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
 
@@ -87,8 +87,10 @@ impl Mediator {
         let Gate::Open(permit) = taken.gate else {
             return refused(&call, taken.decision.refusal(&call.action, receipt));
         };
-        let (session, action) = (taken.session, call.action.id.clone());
-        let completed = move |outcome: &Outcome| session.complete(&action, outcome.status == OutcomeStatus::Success);
+        let awaited = Awaited::new(taken.session, call.action.clone());
+        let completed = move |decided: Decided, outcome: Outcome, text: ResultText| {
+            awaited.complete(outcome, &text, |outcome, facts| drop(decided.complete_with(outcome, facts)));
+        };
         let origin = self.origin(&call, identity, hang_up);
         let sent = self.upstreams.forward(permit, taken.decided, origin, completed).await;
         inputs.sent(sent.is_ok());
@@ -124,7 +126,7 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let observed = session.observe(&call.action);
+        let observed = session.observe(call);
         let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
         let begun = self.clock.monotonic_ns();
         let (mut decision, gate) = policies.decide(&input);
@@ -165,6 +167,7 @@ impl Mediator {
             identity,
             jsonrpc_id: call.action.jsonrpc_id.clone(),
             method: Arc::clone(&call.action.method),
+            session: call.credentials.session.clone(),
             requests: Arc::clone(self) as _,
             hang_up,
         }
@@ -172,13 +175,15 @@ impl Mediator {
 }
 
 impl Mediate for Arc<Mediator> {
-    async fn mediate(&self, call: Call) -> Reply {
+    async fn mediate(&self, mut call: Call) -> Reply {
         let this = Self::clone(self);
         let (waiting, hang_up) = HangUp::of(call.client.era);
         // A task of its own: the client's connection may end at any moment. It takes the answer with it and, in the newer
         // era, the call; never the record.
         let work = tokio::spawn(async move {
-            let identity = Arc::new(this.authenticator.identify(&call.credentials, &call.client.peer).await);
+            let mut identity = this.authenticator.identify(&call.credentials, &call.client.peer).await;
+            this.sessions.admit(&mut call, &mut identity);
+            let identity = Arc::new(identity);
             // Protocol frames too: who may not act may not look around either (design §14.5).
             let turned_away = !identity.verification.is_verified() && !identity.flagged;
             match call.kind {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answer::ResponseVerdict;
-use crate::model::{Digest, OutcomeStatus, Refusal, ResultSummary};
+use crate::model::{Digest, OutcomeStatus, Refusal, ResultSummary, ResultText};
 
 /// What is known so far about an answer.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct Finding {
     pub error: Option<Arc<str>>,
     /// Sizes and digest.
     pub result: ResultSummary,
-    /// The answer's text, when it was held.
-    pub text: Bytes,
+    /// The answer's text, as far as it was held.
+    pub text: ResultText,
 }
 
 impl Finding {
@@ -39,7 +39,7 @@ impl Finding {
             error_code: None,
             error: None,
             result: ResultSummary::default(),
-            text: Bytes::new(),
+            text: ResultText::nothing(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Finding {
     /// The answer as it is passed on.
     pub fn passed(&mut self, text: &Bytes) {
         self.result.digest = Some(Digest::of(text));
-        self.text = text.clone();
+        self.text = ResultText::whole(text.clone());
     }
 
     /// The answer asks for something that was refused, so that its client gets the refusal in its place.
@@ -62,5 +62,6 @@ impl Finding {
         self.status = OutcomeStatus::InputRequired;
         self.error = Some(format!("what the server asked for was refused: {}", refusal.outside).into());
         self.result.digest = None;
+        self.text = ResultText::nothing();
     }
 }

@@ -10,7 +10,10 @@ use super::{
     AnswerLimits, Catalogue, Cleared, Completion, ForwardError, HangUp, Pending, ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
-use crate::model::{Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary};
+use crate::model::{
+    Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary, ResultText,
+    SessionCredential,
+};
 use crate::net::Body;
 use crate::record::Decided;
 
@@ -50,6 +53,8 @@ pub struct Origin {
     pub jsonrpc_id: Option<Arc<str>>,
     /// The method.
     pub method: Arc<str>,
+    /// The session token that was shown.
+    pub session: SessionCredential,
     /// Who decides what the server asks of the client.
     pub requests: Arc<dyn ServerRequests>,
     /// Whether the client still waits.
@@ -79,8 +84,8 @@ impl Upstreams {
         server.tools.tool(action.native.called())
     }
 
-    /// Forwards a permitted action whose decision is durable. `then` is told how it ended, exactly once, before the
-    /// client sees the end; the outcome is on its way to the log by then.
+    /// Forwards a permitted action whose decision is durable. `then` is told how it ended, at most once, before the
+    /// client sees the end: it has to put the outcome on its way to the log.
     ///
     /// # Errors
     /// [`ForwardError`]: the server gave no answer; the outcome has been recorded.
@@ -89,12 +94,11 @@ impl Upstreams {
         permit: Permit,
         decided: Decided,
         origin: Origin,
-        then: impl FnOnce(&Outcome) + Send + 'static,
+        then: impl FnOnce(Decided, Outcome, ResultText) + Send + 'static,
     ) -> Result<Response<Body>, ForwardError> {
         let action = decided.action().clone();
-        let completion: Completion = Box::new(move |outcome, _text| {
-            then(&outcome);
-            decided.complete(outcome);
+        let completion: Completion = Box::new(move |outcome, text| {
+            then(decided, outcome, text);
             None
         });
         let outbound = permit.into_outbound();
@@ -175,7 +179,7 @@ impl Upstreams {
         let Some(server) = self.servers.get(&alias) else {
             let error = ForwardError::Unknown(alias.to_string());
             if let Some(completion) = completion {
-                let _durable_later = completion(unreachable(&alias, &error), Bytes::new());
+                let _durable_later = completion(unreachable(&alias, &error), ResultText::nothing());
             }
             return Err(error);
         };
@@ -201,7 +205,8 @@ impl Upstreams {
             }
             Err(error) => {
                 if let Some(completion) = completion {
-                    let _durable_later = completion(unreachable(server.upstream.address(), &error), Bytes::new());
+                    let _durable_later =
+                        completion(unreachable(server.upstream.address(), &error), ResultText::nothing());
                 }
                 Err(error)
             }

@@ -228,7 +228,6 @@ impl Stream {
             }
             Err(refusal) => {
                 finding.refuse(&refusal);
-                finding.text = data.clone();
                 event.with_data(refusal_line(&refusal, &origin.method, id, origin.client.era).as_bytes())
             }
         };

@@ -56,7 +56,6 @@ pub(super) async fn watch_whole(response: Response<Body>, mut watch: Watch) -> R
         Ok(passed) => whole = passed,
         Err(refusal) => {
             finding.refuse(&refusal);
-            finding.text = whole;
             watch.complete(finding).await;
             return Err(ForwardError::Question { server: watch.origin.server.to_string(), refusal });
         }
@@ -130,6 +129,7 @@ impl Watch {
     /// Too large to be held: streams, is hashed, and is judged by its HTTP status alone.
     fn pass_large(mut self, head: http::response::Parts, parts: Vec<Bytes>, mut body: Body) -> Response<Body> {
         let mut finding = Finding::new(head.status.as_u16());
+        finding.text.whole = false;
         let silence_max = self.limits.silence_max;
         let (sender, streamed) = Streamed::channel();
         tokio::spawn(async move {

@@ -17,3 +17,6 @@ pub mod protocol {}
 
 #[doc = include_str!("receipts.md")]
 pub mod receipts {}
+
+#[doc = include_str!("sessions.md")]
+pub mod sessions {}

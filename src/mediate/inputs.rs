@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use super::{Mediator, Taken, refused_as, tell};
+use super::{Mediator, refused_as, tell};
+use crate::context::Awaited;
 use crate::decide::{Gate, PermitKind};
-use crate::model::{Call, Clock, Identity, Outcome, OutcomeStatus, Refusal, Timestamp};
+use crate::model::{Call, Clock, Identity, Outcome, OutcomeStatus, Refusal, ResultText, Timestamp};
+use crate::record::Decided;
 
 /// Answers that may travel, with the call that carries them. Dropped before it was sent, their outcomes say so.
 pub(super) struct Inputs {
-    permitted: Vec<Taken>,
+    permitted: Vec<(Awaited, Decided)>,
     server: Arc<str>,
     started: Timestamp,
     clock: Arc<dyn Clock>,
@@ -30,6 +32,7 @@ impl Mediator {
         for at in 0..call.inputs.len() {
             let Some(mut input) = call.inputs.get(at).cloned() else { break };
             input.outbound.body = call.outbound.body.clone();
+            input.credentials.session = call.credentials.session.clone();
             let mut taken = self.take(&mut input, identity).await.map_err(|error| error.refusal())?;
             taken.decided.durable().await.map_err(|error| error.refusal())?;
             tell(self.observer.as_ref(), &input, identity, &taken.decision);
@@ -40,7 +43,7 @@ impl Mediator {
                 let (before, after) = (input.action.arguments.text.len(), permit.arguments().len());
                 call.replace_body(permit.outbound().body.clone(), offset, before, after);
             }
-            inputs.permitted.push(taken);
+            inputs.permitted.push((Awaited::new(taken.session, input.action), taken.decided));
         }
         Ok(inputs)
     }
@@ -54,12 +57,13 @@ impl Inputs {
     }
 
     fn complete(&mut self, status: OutcomeStatus, error: Option<&str>) {
-        for taken in std::mem::take(&mut self.permitted) {
-            taken.session.complete(taken.decided.action(), status == OutcomeStatus::Success);
+        for (awaited, decided) in std::mem::take(&mut self.permitted) {
             let mut outcome = Outcome::passed_on(&self.server, self.started, self.clock.now());
             outcome.status = status;
             outcome.error = error.map(Into::into);
-            drop(taken.decided.complete(outcome));
+            awaited.complete(outcome, &ResultText::nothing(), |outcome, facts| {
+                drop(decided.complete_with(outcome, facts));
+            });
         }
     }
 }

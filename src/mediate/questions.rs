@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Mediator, refused_as, tell};
+use crate::context::Awaited;
 use crate::decide::{Gate, PermitKind};
 use crate::forward::{Answered, Origin, Question, ServerRequests};
 use crate::intercept::{Arrival, REFUSED, error_line, read_input_request, read_line};
 use crate::model::json::Limits;
-use crate::model::{ActionId, Call, Credentials, Outcome, Refusal, RefusalKind};
+use crate::model::{ActionId, Call, Credentials, Outcome, Refusal, RefusalKind, ResultText};
 use crate::net::random_bytes;
 
 impl ServerRequests for Mediator {
@@ -41,8 +42,12 @@ impl Mediator {
             PermitKind::Modified => permit.outbound().body.clone(),
             PermitKind::Shadow | PermitKind::Unchanged => call.outbound.body.clone(),
         };
-        taken.session.complete(taken.decided.action(), true);
-        taken.decided.complete(Outcome::passed_on("client", received, self.clock.now()));
+        // What a server asks is text of the server's that reaches the agent.
+        let (decided, outcome) = (taken.decided, Outcome::passed_on("client", received, self.clock.now()));
+        let awaited = Awaited::new(taken.session, call.action);
+        awaited.complete(outcome, &ResultText::whole(passed.clone()), |outcome, facts| {
+            drop(decided.complete_with(outcome, facts));
+        });
         Ok(passed)
     }
 
@@ -70,6 +75,7 @@ impl Mediator {
         };
         let mut call = read.map_err(|(problem, _)| unreadable(problem.to_string()))?;
         call.client = origin.client.clone();
+        call.credentials.session = origin.session.clone();
         Ok(call)
     }
 }
