@@ -8,22 +8,25 @@
 //! which only `decide` can make, and a `Decided`, which only `record` can make. From the decision on the work runs on a
 //! task of its own, so that a client that hangs up cannot cancel the record.
 
+#[path = "mediation/inputs.rs"]
 mod inputs;
+#[path = "mediation/questions.rs"]
 mod questions;
+#[path = "mediation/refused_credentials.rs"]
 mod refused_credentials;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::context::{Awaited, Session, Sessions, caller};
+use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{HangUp, Origin, Upstreams};
 use crate::identify::Authenticator;
 use crate::intercept::{Mediate, Reply};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    Call, Clock, Decision, Enforcement, FrameKind, Identity, Outcome, Refusal, RefusalKind, ResultText, Verdict,
+    Call, Clock, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal, RefusalKind, ResultText, Verdict,
 };
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
 
@@ -35,6 +38,8 @@ pub struct Mediator {
     pub authenticator: Arc<dyn Authenticator>,
     /// What is known about sessions.
     pub sessions: Sessions,
+    /// What agents have used of the limits that rules count with.
+    pub meters: Meters,
     /// The active policies; swapped whole at a reload.
     pub policies: ArcSwap<PolicySet>,
     /// The evidence.
@@ -126,10 +131,17 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let observed = session.observe(call);
-        let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
+        let mut observed = session.observe(call);
+        let (tool_known, context) = (tool.as_deref(), observed.context());
         let begun = self.clock.monotonic_ns();
-        let (mut decision, gate) = policies.decide(&input);
+        let meters = policies.meters(&call.action);
+        let (mut decision, gate) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
+            let facts = Facts::NONE;
+            let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
+            let decided = policies.decide(&input);
+            let metered = decided.0.meters.clone();
+            (decided, metered)
+        });
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let facts = DecisionFacts {
             call,
@@ -141,6 +153,9 @@ impl Mediator {
             parameters_mode: self.parameters_mode,
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
+        if decision.verdict != Verdict::Deny || matches!(gate, Gate::Open(_)) {
+            observed.label(&decision.effect);
+        }
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
         Taken { session, decided, decision, gate }
     }

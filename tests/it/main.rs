@@ -19,6 +19,7 @@ mod batches;
 mod config;
 mod demo;
 mod examples;
+mod export;
 mod faults;
 mod hang_up;
 mod harness;

@@ -52,10 +52,10 @@ impl Mediator {
     }
 
     /// The question as an action of the session that it is asked in.
-    fn asked(&self, question: &Question, origin: &Origin) -> Result<Call, Refusal> {
+    fn asked(&self, question: &Question, origin: &Origin) -> Result<Call, Box<Refusal>> {
         let unreadable = |inside: String| {
             let outside = format!("Tool server `{}` asks for something that cannot be read.", origin.server);
-            Refusal::new(RefusalKind::UpstreamUnavailable { receipt: None }, &outside, inside)
+            Box::new(Refusal::new(RefusalKind::UpstreamUnavailable { receipt: None }, &outside, inside))
         };
         let received = self.clock.now();
         let random = random_bytes().map_err(|error| unreadable(error.to_string()))?;
