@@ -106,7 +106,7 @@ impl Mediator {
     }
 
     async fn take(&self, call: &mut Call, identity: &Identity) -> Result<Taken, RecordError> {
-        let tool = self.upstreams.tool(&call.action).await;
+        let tool = self.upstreams.tool(call, caller(call, identity)).await;
         let reservation = self.recorder.reserve().await?;
         // One policy set for the whole action, whatever is loaded meanwhile.
         let policies = self.policies.load_full();
@@ -162,6 +162,9 @@ impl Mediator {
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
     async fn pass(self: &Arc<Self>, call: Call, identity: Arc<Identity>, hang_up: HangUp) -> Reply {
+        if call.outbound.method == http::Method::DELETE {
+            self.sessions.end(&call, &identity);
+        }
         let origin = self.origin(&call, Arc::clone(&identity), hang_up.clone());
         let permit = match FramePermit::pass(call) {
             Ok(permit) => permit,

@@ -83,6 +83,8 @@ pub(super) fn context() -> SessionContext {
     SessionContext {
         session: SessionId::parse("sess_test").unwrap(),
         correlation: Correlation::ProtocolSession,
+        key: None,
+        intact: true,
         started: Timestamp::from_secs(900),
         now: Timestamp::from_secs(1_000),
         intent: None,

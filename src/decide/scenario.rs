@@ -187,6 +187,8 @@ fn context() -> SessionContext {
     SessionContext {
         session: SessionId::mint(NOON, [0; 10]),
         correlation: Correlation::SignedToken,
+        key: None,
+        intact: true,
         started: NOON,
         now: NOON,
         intent: None,

@@ -11,9 +11,13 @@ mod finding;
 mod hang_up;
 mod http;
 mod inputs;
+mod list;
+mod listing;
 mod location;
 mod message_id;
 mod pending;
+mod pins;
+mod reshape;
 mod stdio;
 mod tools;
 mod upstreams;
@@ -37,9 +41,11 @@ pub use cleared::Cleared;
 pub use finding::Finding;
 pub use hang_up::{HangUp, Waiting};
 pub use http::{HttpSettings, HttpUpstream};
+pub use listing::Listed;
 pub use pending::Pending;
+pub use pins::{Change, PinError, Pins, ServerPins, ToolPin};
 pub use stdio::{StdioSettings, StdioUpstream};
-pub use tools::{Catalogue, Tools};
+pub use tools::{Asker, Catalogue, Tools};
 pub use upstreams::{Origin, Server, Upstreams};
 pub use watch::{AnswerLimits, Watch, watch};
 
@@ -89,6 +95,11 @@ pub trait Upstream: Send + Sync {
 
     /// Host and port, or the command's name: what evidence says about where a call went.
     fn address(&self) -> &str;
+
+    /// Whether what it lists belongs to the session of a client, so that it is only asked on one.
+    fn has_sessions(&self) -> bool {
+        false
+    }
 
     /// Ends what was started for this server. When it returns, nothing of it runs any more; calls after it fail.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::answer::{Message, ResponseVerdict, read_message};
 use super::message_id::MessageId;
 use super::pending::Pending;
+use super::reshape::{last_event, message_event};
 use super::whole::watch_whole;
 use super::{Catalogue, Completion, Finding, ForwardError, Origin, Question, inputs};
 use crate::intercept::refusal_line;
@@ -91,6 +92,11 @@ impl Watch {
         if let Some(durable) = completion(outcome, finding.text) {
             durable.await;
         }
+    }
+
+    /// What a list of tools is compared with; `None` for any other answer.
+    pub(super) fn listing(&self) -> Option<(Arc<Catalogue>, Timestamp)> {
+        (&*self.origin.method == "tools/list").then(|| (Arc::clone(&self.tools), self.clock.now()))
     }
 
     fn outcome(&self, finding: &Finding) -> Outcome {
@@ -176,8 +182,15 @@ impl Stream {
             self.finding.result.bytes += size(chunk.len());
             let events = events.push(chunk).map_err(|error| End::Broken(error.to_string()))?;
             for event in events.into_iter().flat_map(unpack) {
+                let raw = event.raw.clone();
+                let data = event.data.clone().zip(self.watch.listing());
                 if let Some(passed) = self.look_at(event).await? {
-                    self.send(passed).await?;
+                    // What was changed already is no list that the server sent.
+                    let shown = match data.filter(|_| passed == raw) {
+                        Some((data, (tools, now))) => tools.passes(&data, now).await,
+                        None => None,
+                    };
+                    self.send(shown.map_or(passed, |shown| message_event(&shown))).await?;
                 }
             }
         }
@@ -269,15 +282,6 @@ fn unpack(event: Event) -> Vec<Event> {
     let Ok((text, document)) = scan(&data, Limits::default()) else { return vec![event] };
     let messages = document.root(text).children().map(|message| data.slice(message.span()));
     messages.map(|message| event.carrying(message)).collect()
-}
-
-/// The refusal as the last event of a stream that broke off.
-fn last_event(origin: &Origin, error: &str) -> Option<Bytes> {
-    let failure = ForwardError::Exchange { server: origin.server.to_string(), source: error.into() };
-    let refusal = failure.refusal(None);
-    let line = refusal_line(&refusal, &origin.method, origin.jsonrpc_id.as_deref()?, origin.client.era);
-    // The empty line before it ends an event that was cut off.
-    Some(format!("\n\nevent: message\ndata: {line}\n\n").into())
 }
 
 pub(super) fn size(bytes: usize) -> u64 {

@@ -1,12 +1,13 @@
 //! An answer in one piece: read to its end, looked at, passed on as it came.
 
 use bytes::Bytes;
-use http::{Response, header};
+use http::Response;
 use http_body_util::BodyExt;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Message, read_message};
 use super::message_id::MessageId;
+use super::reshape::resized;
 use super::watch::{Watch, size};
 use super::{Finding, ForwardError, inputs};
 use crate::model::{Digest, Era, OutcomeStatus, Transport};
@@ -60,20 +61,19 @@ pub(super) async fn watch_whole(response: Response<Body>, mut watch: Watch) -> R
             return Err(ForwardError::Question { server: watch.origin.server.to_string(), refusal });
         }
     }
+    let shown = match watch.listing().filter(|_| problem.is_none()) {
+        Some((tools, now)) => tools.passes(&whole, now).await,
+        None => None,
+    };
     finding.passed(&whole);
     watch.complete(finding).await;
     match problem {
         Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
-        None => Ok(response_of(head, whole)),
+        None => {
+            let whole = shown.unwrap_or(whole);
+            Ok(Response::from_parts(resized(head, Some(&whole)), full(whole)))
+        }
     }
-}
-
-/// The answer in one piece, with the length that it has now.
-fn response_of(mut head: http::response::Parts, whole: Bytes) -> Response<Body> {
-    if head.headers.contains_key(header::CONTENT_LENGTH) {
-        head.headers.insert(header::CONTENT_LENGTH, whole.len().into());
-    }
-    Response::from_parts(head, full(whole))
 }
 
 impl Watch {

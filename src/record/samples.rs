@@ -116,6 +116,8 @@ pub(crate) fn context(session: &str) -> SessionContext {
     SessionContext {
         session: SessionId::parse(session).unwrap(),
         correlation: Correlation::ProtocolSession,
+        key: None,
+        intact: true,
         started: Timestamp::from_secs(1_795_209_100),
         now: Timestamp::from_secs(1_795_209_298),
         intent: Some(Intent {

@@ -112,7 +112,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     });
     let known = Known {
         upstream: Arc::new(upstream.unwrap()),
-        tools: std::sync::Arc::default(),
+        tools: Arc::new(countersign::forward::Catalogue::new("test".into(), None)),
         pending: Arc::default(),
         enforcement: Enforcement::Enforce,
         speaks_mcp: true,
