@@ -85,6 +85,7 @@ pub(super) fn context() -> SessionContext {
         correlation: Correlation::ProtocolSession,
         key: None,
         intact: true,
+        drift: None,
         started: Timestamp::from_secs(900),
         now: Timestamp::from_secs(1_000),
         intent: None,

@@ -189,6 +189,7 @@ fn context() -> SessionContext {
         correlation: Correlation::SignedToken,
         key: None,
         intact: true,
+        drift: None,
         started: NOON,
         now: NOON,
         intent: None,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{
-    AnswerLimits, Asker, Catalogue, Cleared, Completion, ForwardError, HangUp, Pending, ServerRequests, Upstream,
-    Watch, watch,
+    AnswerLimits, Asker, Catalogue, Cleared, Completion, ForwardError, HangUp, Pending, PinError, ServerPins,
+    ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
 use crate::model::{
@@ -85,6 +85,23 @@ impl Upstreams {
         let asker = Asker { client: &call.client, caller };
         server.tools.ensure(server.upstream.as_ref(), self.clock.as_ref(), asker).await;
         server.tools.tool(action.native.called())
+    }
+
+    /// What is pinned of a server's tools; `None` when there is no such server.
+    ///
+    /// # Errors
+    /// [`PinError`]: the pins cannot be read.
+    pub fn pins(&self, alias: &str) -> Result<Option<ServerPins>, PinError> {
+        self.servers.get(alias).map(|server| server.tools.pins()).transpose()
+    }
+
+    /// Accepts what tools of a server became, in the name of `actor`; `None` when there is no such server.
+    ///
+    /// # Errors
+    /// [`PinError`]: nothing waits for it, or it could not be kept or recorded.
+    pub async fn accept(&self, alias: &str, tool: Option<&str>, actor: &str) -> Result<Option<Vec<String>>, PinError> {
+        let Some(server) = self.servers.get(alias) else { return Ok(None) };
+        server.tools.accept(tool, actor, self.clock.now()).await.map(Some)
     }
 
     /// Forwards a permitted action whose decision is durable. `then` is told how it ended, at most once, before the

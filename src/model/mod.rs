@@ -37,7 +37,8 @@ pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
-    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext,
+    Correlation, DataLevel, DriftAlert, DriftTrigger, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction,
+    SessionContext,
 };
 pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};

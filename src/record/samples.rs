@@ -118,6 +118,7 @@ pub(crate) fn context(session: &str) -> SessionContext {
         correlation: Correlation::ProtocolSession,
         key: None,
         intact: true,
+        drift: None,
         started: Timestamp::from_secs(1_795_209_100),
         now: Timestamp::from_secs(1_795_209_298),
         intent: Some(Intent {
