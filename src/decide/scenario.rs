@@ -87,6 +87,7 @@ impl Scenario {
                 headers: http::HeaderMap::new(),
                 body: text,
             },
+            inputs: Vec::new(),
         };
         let identity = Identity { verification: Verification::Jwt, ..Identity::default() };
         Self {

@@ -21,7 +21,7 @@ mod time;
 mod tool;
 mod usage;
 
-pub use action::{Action, Arguments, Destination, NativeName};
+pub use action::{Action, Arguments, Destination, NativeName, Wrapper};
 pub use approval::{Approval, ApprovalResult, Deferral};
 pub use call::{
     Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
