@@ -29,6 +29,7 @@ fn actions() -> Vec<(&'static str, &'static str, serde_json::Value)> {
         ("database", "query", json!({"sql": "select 1", "limit": 100_000})),
         ("database", "query", json!({"sql": "drop table users", "limit": 1})),
         ("database", "delete_rows", json!({"table": "orders", "environment": "production"})),
+        ("payments", "list_payments", json!({})),
         ("payments", "transfer", json!({"to": "acme", "amount": 500})),
         ("payments", "transfer", json!({"to": "acme", "amount": 9_999})),
         ("payments", "transfer", json!({"to": "acme", "amount": 50_000})),
