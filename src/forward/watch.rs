@@ -211,6 +211,7 @@ impl Stream {
                     self.watch.tools.forget();
                 }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
+                self.note(data);
                 inputs::decide(data, inputs, origin).await
             }
             Some(Message::Request { id, .. }) => {
@@ -221,6 +222,20 @@ impl Stream {
             }
         };
         Ok(passed.ok().map(|passed| if passed == *data { event.raw.clone() } else { event.with_data(&passed) }))
+    }
+
+    /// Keeps what passes on the way to an answer, until it is looked at with the answer. As much as of an answer itself.
+    fn note(&mut self, data: &Bytes) {
+        if self.watch.completion.is_none() {
+            return;
+        }
+        let text = &mut self.finding.text;
+        let held: usize = text.notes.iter().map(Bytes::len).sum();
+        if held + data.len() <= self.watch.limits.inspected_bytes_max {
+            text.notes.push(data.clone());
+        } else {
+            text.whole = false;
+        }
     }
 
     /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves. Returns that event.
