@@ -11,6 +11,7 @@ mod destination;
 mod entry;
 mod event;
 mod feed;
+mod filter;
 mod pipeline;
 #[cfg(test)]
 mod samples;
@@ -31,7 +32,8 @@ pub use cursor::Cursor;
 pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
 pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
-pub use schema::{Dialect, Formatter, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings};
+pub use filter::{Conditions, Filter, Filters};
+pub use schema::{Dialect, Formatter, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings, sourcetype};
 
 /// The `telemetry:` section: the seed's keys.
 #[derive(Clone, Debug, Deserialize)]
@@ -180,8 +182,8 @@ impl Exporter {
             let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
             let destination = exporter.build(data_dir)?;
             let schema = config.schema_for(exporter.schema());
-            let formatter =
-                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
+            let formatter = Formatter::new(&schema, data_dir)
+                .map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
             let (formatter, feed, clock) = (Arc::new(formatter), Arc::clone(&feed), Arc::clone(&clock));
             let pipeline = pipeline::Pipeline { destination, formatter, cursor, feed, clock };
             tasks.push(tokio::spawn(pipeline.run(stopped.clone())));

@@ -43,9 +43,11 @@ impl Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
+    /// OpenTelemetry: the attributes of AI.Sentinel's forwarder beside ours.
+    AiSentinel,
     /// OCSF: Agent Control Standard, the successor of AOS: `unmapped.acs`.
     Acs,
-    /// OCSF: AI Telemetry Framework, on OCSF's own classes.
+    /// OCSF, CEF and Splunk: AI Telemetry Framework, on OCSF's own classes.
     #[serde(alias = "reuse")]
     Aitf,
     /// OCSF: AI Telemetry Framework before its version 0.2, with classes 7001 to 7008 that OCSF does not have.
@@ -60,11 +62,22 @@ pub enum Dialect {
 impl Dialect {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
+            Self::AiSentinel => "ai_sentinel",
             Self::Acs => "acs",
             Self::Aitf => "aitf",
             Self::AitfLegacy => "aitf_legacy",
             Self::Aos => "aos",
             Self::Literal => "literal",
+        }
+    }
+
+    /// Whether it is a variant of that schema.
+    pub(super) const fn is_of(self, schema: Schema) -> bool {
+        match self {
+            Self::AiSentinel => matches!(schema, Schema::Otel),
+            Self::Aitf => matches!(schema, Schema::Cef | Schema::Cim | Schema::Ocsf),
+            Self::Acs | Self::AitfLegacy | Self::Aos => matches!(schema, Schema::Ocsf),
+            Self::Literal => matches!(schema, Schema::Ecs),
         }
     }
 }
