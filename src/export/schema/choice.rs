@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::SchemaError;
+
 /// A schema that events can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -146,6 +148,21 @@ pub struct SchemaSettings {
 }
 
 impl SchemaSettings {
+    /// What can be checked without reading a file.
+    ///
+    /// # Errors
+    /// [`SchemaError`]: a version or dialect that the schema does not have, or `custom` without a JSON Schema.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        if let Some(dialect) = self.dialect.filter(|dialect| !dialect.is_of(self.schema)) {
+            return Err(SchemaError::Dialect { schema: self.schema.as_str(), dialect: dialect.as_str() });
+        }
+        match self.schema {
+            Schema::Ocsf => super::ocsf::full_version(self.version.as_deref()).map(drop),
+            Schema::Custom if self.schema_url.is_none() => Err(SchemaError::NoUrl),
+            _ => Ok(()),
+        }
+    }
+
     /// The settings of a schema without any.
     #[must_use]
     pub fn of(schema: Schema) -> Self {

@@ -27,6 +27,10 @@ use crate::export::{DecodedEntry, Event};
 pub use choice::{Dialect, Mapping, Mappings, Schema, SchemaSettings};
 pub use sourcetype::sourcetype;
 
+/// The version of all mappings together: raised whenever an entry renders differently than before, so that a cursor says
+/// which mappings its events were rendered with.
+pub const MAPPING_VERSION: u32 = 1;
+
 /// Why a schema cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
@@ -115,9 +119,7 @@ impl Formatter {
     /// # Errors
     /// [`SchemaError`] names what is wrong with the settings.
     pub fn new(settings: &SchemaSettings, data_dir: &Path) -> Result<Self, SchemaError> {
-        if let Some(dialect) = settings.dialect.filter(|dialect| !dialect.is_of(settings.schema)) {
-            return Err(SchemaError::Dialect { schema: settings.schema.as_str(), dialect: dialect.as_str() });
-        }
+        settings.check()?;
         let render: Box<dyn Render> = match settings.schema {
             Schema::Aarm => Box::new(aarm::Aarm::new()?),
             Schema::Cef => Box::new(cef::Cef::new(settings)?),
