@@ -55,7 +55,7 @@ pub use schema::{
     Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
     sourcetype,
 };
-pub use seed::{BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, RetryConfig, Span};
+pub use seed::{BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, RetryBackoff, RetryConfig, Span};
 pub use settings::DeliveryConfig;
 
 /// Seconds from one signed statement of how far destinations have come to the next, while events move.

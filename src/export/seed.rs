@@ -42,13 +42,13 @@ pub struct RetryConfig {
     /// Failures in a row after which a destination is reported as degraded.
     pub max_attempts: Option<u32>,
     /// How pauses grow.
-    pub backoff: Backoff,
+    pub backoff: RetryBackoff,
 }
 
 /// How pauses between attempts grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Backoff {
+pub enum RetryBackoff {
     /// Each about twice the one before, up to a minute, with jitter.
     #[default]
     Exponential,

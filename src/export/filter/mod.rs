@@ -9,7 +9,11 @@ mod conditions;
 #[cfg(test)]
 mod tests;
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::Event;
 use crate::model::EventType;
@@ -17,8 +21,7 @@ use crate::model::EventType;
 pub use conditions::Conditions;
 
 /// `filters`, as configured: a map or a list of maps. None, and an empty list, let everything pass.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filters {
     /// All of these.
     All(Box<Conditions>),
@@ -29,6 +32,31 @@ pub enum Filters {
 impl Default for Filters {
     fn default() -> Self {
         Self::Any(Vec::new())
+    }
+}
+
+// By hand, so that an error names the key that is wrong and not the enum.
+impl<'de> Deserialize<'de> for Filters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapOrList;
+
+        impl<'de> Visitor<'de> for MapOrList {
+            type Value = Filters;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map of conditions or a list of such maps")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Filters, A::Error> {
+                Conditions::deserialize(MapAccessDeserializer::new(map)).map(|all| Filters::All(Box::new(all)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Filters, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Filters::Any)
+            }
+        }
+
+        deserializer.deserialize_any(MapOrList)
     }
 }
 

@@ -63,7 +63,10 @@ fn what_speaks_about_the_stream_passes_every_filter() {
     let filter = Filter::new(&serde_saphyr::from_str::<Filters>("{tenant: nobody}").unwrap());
     let passing = samples::events().into_iter().filter(|(_, event)| filter.passes(event));
     let kinds: BTreeSet<_> = passing.map(|(sample, _)| sample).collect();
-    assert_eq!(kinds, BTreeSet::from(["export-checkpoint".into(), "export-gap".into(), "gap".into()]));
+    assert_eq!(
+        kinds,
+        BTreeSet::from(["export-checkpoint".into(), "export-gap".into(), "gap".into(), "gap-bare".into()])
+    );
 }
 
 #[test]
@@ -76,5 +79,18 @@ fn a_condition_that_nothing_can_meet_is_refused() {
         "{classifications: [x]}",
     ] {
         assert!(serde_saphyr::from_str::<Filters>(yaml).is_err(), "{yaml}");
+    }
+}
+
+#[test]
+fn an_error_names_what_is_wrong() {
+    for (yaml, named) in [
+        ("{tol: email}", "unknown field `tol`"),
+        ("[{decision: [DENY, MAYBE]}]", "unknown variant `MAYBE`"),
+        ("{event_type: aarm.else}", "unknown event type `aarm.else`"),
+        ("email", "a map of conditions or a list"),
+    ] {
+        let error = serde_saphyr::from_str::<Filters>(yaml).unwrap_err().to_string();
+        assert!(error.contains(named), "{yaml}: {error}");
     }
 }

@@ -1,5 +1,9 @@
 //! Which schema a destination gets, as configured. The seed's keys.
 
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IntoDeserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::SchemaError;
@@ -190,27 +194,36 @@ struct Full {
     schema_digest: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WordOrFull {
-    Word(Schema),
-    Full(Full),
-}
-
 impl<'de> Deserialize<'de> for SchemaSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match WordOrFull::deserialize(deserializer)? {
-            WordOrFull::Word(schema) => Self::of(schema),
-            WordOrFull::Full(full) => Self {
-                schema: full.name,
-                version: full.version,
-                dialect: full.dialect,
-                mappings: full.mappings,
-                vendor: full.vendor,
-                product: full.product,
-                schema_url: full.schema_url,
-                schema_digest: full.schema_digest,
-            },
-        })
+        struct WordOrMap;
+
+        impl<'de> Visitor<'de> for WordOrMap {
+            type Value = SchemaSettings;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a schema, or a map with its `name` and settings")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<SchemaSettings, E> {
+                Schema::deserialize(word.into_deserializer()).map(SchemaSettings::of)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SchemaSettings, A::Error> {
+                let full = Full::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SchemaSettings {
+                    schema: full.name,
+                    version: full.version,
+                    dialect: full.dialect,
+                    mappings: full.mappings,
+                    vendor: full.vendor,
+                    product: full.product,
+                    schema_url: full.schema_url,
+                    schema_digest: full.schema_digest,
+                })
+            }
+        }
+
+        deserializer.deserialize_any(WordOrMap)
     }
 }
