@@ -210,6 +210,8 @@ pub enum ReasonCode {
     ConflictingPolicies,
     /// No rule matched: the configured default.
     DefaultPosture,
+    /// What is known about the session is not all there is, or cannot be kept.
+    ContextUnavailable,
     /// A rule could not be evaluated.
     EvaluationError,
     /// Nobody could be verified.
@@ -224,6 +226,8 @@ pub enum ReasonCode {
     PolicyRule,
     /// The tool's schema is not known.
     SchemaUnknown,
+    /// The tool is not what it was when it was pinned, and nobody has accepted the change.
+    ToolChanged,
     /// A rule refers to something that is not known yet (A-3.7a).
     UnpopulatedContext,
 }
@@ -238,12 +242,14 @@ impl ReasonCode {
             Self::CompositionalRisk => "compositional_risk",
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
+            Self::ContextUnavailable => "context_unavailable",
             Self::EvaluationError => "evaluation_error",
             Self::IdentityUnverified => "identity_unverified",
             Self::LowConfidence => "low_confidence",
             Self::ModificationFailed => "modification_failed",
             Self::NoApprover => "no_approver",
             Self::PolicyRule => "policy_rule",
+            Self::ToolChanged => "tool_changed",
             Self::SchemaUnknown => "schema_unknown",
             Self::UnpopulatedContext => "unpopulated_context",
         }
