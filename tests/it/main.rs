@@ -35,3 +35,4 @@ mod redirects;
 mod rounds;
 mod secrets;
 mod stdio;
+mod telemetry;
