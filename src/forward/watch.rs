@@ -211,7 +211,7 @@ impl Stream {
                     self.watch.tools.forget();
                 }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
-                self.note(data);
+                note(&mut self.finding, &self.watch, data);
                 inputs::decide(data, inputs, origin).await
             }
             Some(Message::Request { id, .. }) => {
@@ -222,20 +222,6 @@ impl Stream {
             }
         };
         Ok(passed.ok().map(|passed| if passed == *data { event.raw.clone() } else { event.with_data(&passed) }))
-    }
-
-    /// Keeps what passes on the way to an answer, until it is looked at with the answer. As much as of an answer itself.
-    fn note(&mut self, data: &Bytes) {
-        if self.watch.completion.is_none() {
-            return;
-        }
-        let text = &mut self.finding.text;
-        let held: usize = text.notes.iter().map(Bytes::len).sum();
-        if held + data.len() <= self.watch.limits.inspected_bytes_max {
-            text.notes.push(data.clone());
-        } else {
-            text.whole = false;
-        }
     }
 
     /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves. Returns that event.
@@ -286,6 +272,19 @@ impl Stream {
         self.client_left = true;
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
+    }
+}
+
+/// Keeps what passes on the way to an answer, until it is looked at with the answer. As much as of an answer itself.
+fn note(finding: &mut Finding, watch: &Watch, data: &Bytes) {
+    if watch.completion.is_none() {
+        return;
+    }
+    let held: usize = finding.text.notes.iter().map(Bytes::len).sum();
+    if held + data.len() <= watch.limits.inspected_bytes_max {
+        finding.text.notes.push(data.clone());
+    } else {
+        finding.text.whole = false;
     }
 }
 
