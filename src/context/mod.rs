@@ -6,6 +6,8 @@
 //! bounded: sessions, actions a session, and idle time. Must never take a session's intent from a tool's output, and
 //! never decide.
 
+pub mod drift;
+
 mod session;
 mod sessions;
 
