@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
+use super::drift::{self, ResultSeen};
 use super::session::Session;
 use crate::model::{Action, ActionId, Digest, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
@@ -20,6 +21,10 @@ pub(super) struct Facts {
     pub(super) whole: bool,
     pub(super) trust: OutputTrust,
     pub(super) classified: Classified,
+    /// What the operator said about it, if anything.
+    said: Option<OutputTrust>,
+    /// The texts of the answer. They end with this: the session keeps no body.
+    parts: Vec<String>,
 }
 
 impl Facts {
@@ -39,6 +44,8 @@ impl Facts {
             success: status == OutcomeStatus::Success,
             whole,
             trust: said.unwrap_or_default(),
+            said,
+            parts: if whole { parts(text) } else { Vec::new() },
             classified: classifier.classify(server, operation, flat.as_ref()),
         }
     }
@@ -46,6 +53,18 @@ impl Facts {
     /// A result that nobody can say anything about, because its answer was never seen to end.
     fn unknown(classifier: &Classifier, action: &Action) -> Self {
         Self::of(classifier, action, OutcomeStatus::Unknown, &ResultText { whole: false, ..ResultText::default() })
+    }
+
+    /// The result as the memory of values sees it. Where nobody says how far it is trusted, fields count as fields and
+    /// running text as running text.
+    pub(super) fn seen<'a>(&'a self, action: &'a Action) -> ResultSeen<'a> {
+        let trust = match self.said {
+            None | Some(OutputTrust::Fields) => drift::Trust::Fields,
+            Some(OutputTrust::Trusted) => drift::Trust::Trusted,
+            Some(OutputTrust::Untrusted) => drift::Trust::Untrusted,
+        };
+        let (operation, whole) = (&*action.operation, self.whole);
+        ResultSeen { action: action.id.as_str(), operation, parts: &self.parts, whole, trust }
     }
 
     /// Whether it brings anything that a later decision could depend on.
@@ -121,7 +140,7 @@ impl Awaited {
         // Looked at before the session is taken: that needs no order.
         let facts = Facts::of(self.session.classifier(), &action, outcome.status, text);
         let mut state = self.session.lock();
-        let (previous, context_hash) = state.take_in(&action, &facts, true);
+        let (previous, context_hash) = state.take_in(&action, &facts, true, self.session.values());
         record(outcome, (!facts.is_empty()).then(|| facts.block(previous, context_hash)));
         drop(state);
         self.session.changed();
@@ -132,8 +151,15 @@ impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(action) = self.action.take() {
             let facts = Facts::unknown(self.session.classifier(), &action);
-            self.session.lock().take_in(&action, &facts, false);
+            self.session.lock().take_in(&action, &facts, false, self.session.values());
             self.session.changed();
         }
     }
+}
+
+/// The texts of an answer and of what came before it.
+fn parts(text: &ResultText) -> Vec<String> {
+    let mut parts = drift::parts(&text.bytes);
+    parts.extend(text.notes.iter().flat_map(|note| drift::parts(note)));
+    parts
 }

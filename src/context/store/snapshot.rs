@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::drift::Memory;
 use crate::context::intent::SessionIntent;
 use crate::model::{ActionId, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionId, Timestamp, Verdict};
 
@@ -19,6 +20,8 @@ pub(in crate::context) struct Snapshot {
     pub(in crate::context) intent: SessionIntent,
     pub(in crate::context) results: bool,
     pub(in crate::context) history: Vec<Prior>,
+    pub(in crate::context) memory: Memory,
+    pub(in crate::context) drifted: bool,
 }
 
 /// One earlier action, as a row.
