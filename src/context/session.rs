@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) results: bool,
     /// The highest level of data that came into the session. Never lowered.
     pub(super) level: Option<(DataLevel, LevelSource)>,
+    /// The level of the first data that came into the session.
+    pub(super) first_level: Option<DataLevel>,
     /// Labels of data that came into the session, sorted. Never taken away.
     pub(super) labels: Arc<[Arc<str>]>,
     /// Values of the intent, of results and of own actions, as keyed digests.
@@ -78,6 +80,7 @@ impl Session {
             intent: SessionIntent::default(),
             results: false,
             level: None,
+            first_level: None,
             labels: Arc::from([]),
             memory: Memory::new(),
             drifted: false,
@@ -106,6 +109,7 @@ impl Session {
             intent: kept.intent,
             results: kept.results,
             level: kept.level,
+            first_level: kept.first_level,
             labels: kept.labels.into_iter().map(Arc::from).collect(),
             memory: kept.memory,
             drifted: kept.drifted,
@@ -135,6 +139,7 @@ impl Session {
             count: state.count,
             context_hash: state.context_hash,
             level: state.level,
+            first_level: state.first_level,
             labels: state.labels.iter().map(|label| label.to_string()).collect(),
             intent: state.intent.clone(),
             results: state.results,
@@ -163,7 +168,8 @@ impl Session {
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
         state.remember_intent(&self.shared);
-        let signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
+        let mut signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
+        signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
         let drift = state.leaves_intent(&signals, &self.shared.config.drift);
         state.last_seen = state.last_seen.max(action.received);
         let history = match &state.snapshot {
@@ -263,7 +269,7 @@ impl State {
         let before = std::mem::replace(&mut self.drifted, detected);
         let threshold = config.threshold();
         let trigger = match signals.semantic_distance {
-            Some(distance) if distance >= threshold => DriftTrigger::SemanticDistance,
+            Some(distance) if distance > threshold => DriftTrigger::SemanticDistance,
             _ => DriftTrigger::CumulativeDrift,
         };
         (detected && !before).then_some(DriftAlert { trigger, threshold })
@@ -283,13 +289,19 @@ impl State {
         let previous = self.context_hash;
         if !facts.is_empty() {
             self.results = true;
-            raise(&mut self.level, facts.classified.level);
+            self.bring(facts.classified.level);
             self.add_labels(&facts.classified.labels);
             if recorded {
                 self.context_hash = facts.extend(previous, &action.id);
             }
         }
         (previous, self.context_hash)
+    }
+
+    /// Data of a level came into the session.
+    pub(super) fn bring(&mut self, level: Option<(DataLevel, LevelSource)>) {
+        self.first_level = self.first_level.or(level.map(|(level, _)| level));
+        raise(&mut self.level, level);
     }
 
     /// Says how an earlier action ended, as far as it is given.
