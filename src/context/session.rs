@@ -161,12 +161,19 @@ impl Session {
         self.lock().last_seen
     }
 
+    /// Lets go what an idle session does not keep.
+    pub(super) fn compact_if_idle(&self, now: Timestamp) {
+        self.lock().compact_if_idle(&self.shared, now);
+    }
+
     /// Takes the session for one action and snapshots what is known before it.
     #[must_use]
     pub fn observe<'a>(self: &'a Arc<Self>, call: &Call) -> Observed<'a> {
         let (action, mut state) = (&call.action, self.lock());
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
+        // The same whether it was idle in memory or on the disk.
+        state.compact_if_idle(&self.shared, action.received);
         state.remember_intent(&self.shared);
         let mut signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
         signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
@@ -256,6 +263,12 @@ impl Session {
 }
 
 impl State {
+    fn compact_if_idle(&mut self, shared: &Shared, now: Timestamp) {
+        if now.micros_since(self.last_seen) > shared.config.idle_after_s.saturating_mul(1_000_000) {
+            self.memory.compact(shared.config.idle_bytes_max);
+        }
+    }
+
     /// Hands the newest words of the user to the memory of values.
     pub(super) fn remember_intent(&mut self, shared: &Shared) {
         for (words, source) in self.intent.take_fresh() {
@@ -282,10 +295,11 @@ impl State {
         action: &Action,
         facts: &Facts,
         recorded: bool,
-        values: &HashKey,
+        shared: &Shared,
     ) -> (Digest, Digest) {
         self.complete(action.id.as_str(), Some(facts.success), facts.classified.level.map(|(level, _)| level));
-        self.memory.result(&facts.seen(action), values);
+        self.memory.result(&facts.seen(action), &shared.values);
+        self.memory.compact(shared.config.memory_bytes_max);
         let previous = self.context_hash;
         if !facts.is_empty() {
             self.results = true;
