@@ -3,6 +3,9 @@
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("exporting.md")]
+pub mod exporting {}
+
 #[doc = include_str!("identity.md")]
 pub mod identity {}
 

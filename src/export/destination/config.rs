@@ -4,17 +4,31 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Destination, FileConfig, StdoutConfig};
+use super::{Destination, ElasticsearchConfig, FileConfig, OtlpConfig, S3Config, SentinelConfig, SplunkHecConfig, StdoutConfig, SyslogConfig, WebhookConfig};
 use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
 
 /// One entry under `telemetry.exporters`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DestinationConfig {
+    /// Elasticsearch, OpenSearch or Logstash.
+    Elasticsearch(ElasticsearchConfig),
     /// A file of JSON lines.
     File(FileConfig),
+    /// An OpenTelemetry collector.
+    Otlp(OtlpConfig),
+    /// An S3 bucket.
+    S3(S3Config),
+    /// Microsoft Sentinel.
+    Sentinel(SentinelConfig),
+    /// Splunk HTTP Event Collector.
+    SplunkHec(SplunkHecConfig),
     /// Standard output, one event a line.
     Stdout(StdoutConfig),
+    /// A syslog receiver.
+    Syslog(SyslogConfig),
+    /// Any HTTP endpoint.
+    Webhook(WebhookConfig),
 }
 
 /// The keys that every destination has.
@@ -46,8 +60,15 @@ pub(crate) trait Settings {
 impl DestinationConfig {
     fn settings(&self) -> &dyn Settings {
         match self {
+            Self::Elasticsearch(config) => config,
             Self::File(config) => config,
+            Self::Otlp(config) => config,
+            Self::S3(config) => config,
+            Self::Sentinel(config) => config,
+            Self::SplunkHec(config) => config,
             Self::Stdout(config) => config,
+            Self::Syslog(config) => config,
+            Self::Webhook(config) => config,
         }
     }
 
