@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::cursor::Counts;
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
 use super::item::{Item, Prepared};
-use super::{DecodedEntry, Formatter, events_of};
+use super::{DecodedEntry, Event, Filter, Formatter, events_of};
 use crate::model::{Digest, EventType, Severity};
 
 /// What a destination wants, and how.
 pub(super) struct Route {
+    pub(super) filter: Filter,
     pub(super) formatter: Formatter,
     pub(super) event_bytes_max: usize,
     pub(super) origin: Arc<str>,
@@ -21,14 +22,23 @@ impl Route {
     /// What an entry means for the destination.
     pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
         let events = events_of(entry);
-        let items = events.iter().zip(0..).map(|(event, ordinal)| {
-            Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
-        });
-        let items: Vec<_> = items.collect();
+        let wanted = events.iter().zip(0..).filter(|(event, _)| self.filter.passes(event));
+        let items: Vec<_> = wanted.map(|(event, ordinal)| self.item(event, ordinal)).collect();
         let filtered = (events.len() - items.len()) as u64;
         // Events about the counts of the others are not among them.
         let counted = events.iter().all(|event| event.event_type != EventType::Checkpoint);
         Prepared { index: entry.index, leaf: entry.leaf_hash, items, filtered, counted }
+    }
+}
+
+impl Route {
+    /// Events as they leave, whether they are wanted or not.
+    pub(super) fn render(&self, events: &[Event]) -> Vec<Arc<Item>> {
+        events.iter().zip(0..).map(|(event, ordinal)| self.item(event, ordinal)).collect()
+    }
+
+    fn item(&self, event: &Event, ordinal: usize) -> Arc<Item> {
+        Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::destination::{Batch, Confirmation, Destination, EventFailure, SendError};
 use super::item::Item;
 use super::prepare::Route;
-use super::{Config, DecodedEntry, DestinationConfig, ExportError, Formatter};
+use super::{Config, DecodedEntry, ExportError, ExporterConfig, Filter, Formatter, events_of};
 use crate::model::{Clock, Digest};
 use crate::net::{Backoff, random_bytes};
 use crate::record::StoredEntry;
@@ -50,16 +50,17 @@ impl Pusher {
     /// [`ExportError`]: it cannot be opened.
     pub fn open(
         config: &Config,
-        exporter: &DestinationConfig,
+        exporter: &ExporterConfig,
         data_dir: &std::path::Path,
         origin: &str,
     ) -> Result<Self, ExportError> {
         let name = exporter.name();
-        let formatter = Formatter::new(&config.schema_for(exporter.common().schema));
+        let formatter = Formatter::new(&config.schema_for(exporter.destination.common().schema), data_dir);
         let formatter = formatter.map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
-        let destination = exporter.build(data_dir)?;
+        let destination = exporter.destination.build(data_dir)?;
         let event_bytes_max = destination.limits().event_bytes_max;
-        Ok(Self { destination, route: Route { formatter, event_bytes_max, origin: origin.into() } })
+        let filter = Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters));
+        Ok(Self { destination, route: Route { filter, formatter, event_bytes_max, origin: origin.into() } })
     }
 
     /// The destination.
@@ -91,8 +92,9 @@ impl Pusher {
                 "reason": "TEST: `countersign export test` sent this event; nothing happened",
             },
         } });
-        let entry = DecodedEntry::of(payload.to_string(), NOWHERE, Digest::of(&id))?;
-        Ok(self.route.prepare(&Arc::new(entry)).items)
+        let entry = Arc::new(DecodedEntry::of(payload.to_string(), NOWHERE, Digest::of(&id))?);
+        // Whatever the destination's filters say: somebody asked for it.
+        Ok(self.route.render(&events_of(&entry)))
     }
 
     /// Sends events and waits until they have arrived. `told` hears how many are done.

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{Plan, load};
-use crate::export::{DestinationConfig, Pusher};
+use crate::export::{ExporterConfig, Pusher};
 use crate::model::with_causes;
 use crate::record::Archive;
 
@@ -84,10 +84,10 @@ impl Place {
 }
 
 /// The destination of this name.
-fn named<'a>(plan: &'a Plan, name: &str) -> Result<&'a DestinationConfig, Refused> {
+fn named<'a>(plan: &'a Plan, name: &str) -> Result<&'a ExporterConfig, Refused> {
     let exporters = &plan.config.telemetry.exporters;
     exporters.iter().find(|exporter| exporter.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = exporters.iter().map(DestinationConfig::name).collect();
+        let names: Vec<&str> = exporters.iter().map(ExporterConfig::name).collect();
         Refused::usage(format!("no exporter is named `{name}`; there are: {}", names.join(", ")))
     })
 }

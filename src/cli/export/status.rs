@@ -20,7 +20,7 @@ pub(super) fn run(place: &Place) -> Result<ExitCode, Refused> {
     if place.json {
         let destinations = destinations.iter().map(|(exporter, place)| {
             json!({
-                "name": exporter.name(), "type": exporter.kind(), "next": place.next,
+                "name": exporter.name(), "type": exporter.destination.kind(), "next": place.next,
                 "behind": entries.saturating_sub(place.next), "counts": place.counts,
                 "sent_ahead": place.ahead.iter().map(|(first, last)| last - first + 1).sum::<u64>(),
                 "problem": place.problem,
@@ -32,7 +32,7 @@ pub(super) fn run(place: &Place) -> Result<ExitCode, Refused> {
     println!("{entries} entries in the log");
     for (exporter, place) in destinations {
         let (name, behind, counts) = (exporter.name(), entries.saturating_sub(place.next), place.counts);
-        println!("{} ({})", printable(name), exporter.kind());
+        println!("{} ({})", printable(name), exporter.destination.kind());
         println!("  at entry {}, {behind} behind", place.next);
         println!(
             "  events: {} delivered, {} dead letters, {} not wanted, {} left out",

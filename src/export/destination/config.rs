@@ -4,17 +4,23 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Destination, ElasticsearchConfig, FileConfig, OtlpConfig, S3Config, SentinelConfig, SplunkHecConfig, StdoutConfig, SyslogConfig, WebhookConfig};
+use super::{
+    Destination, ElasticsearchConfig, FileConfig, LogstashConfig, OtlpConfig, S3Config, SentinelConfig,
+    SplunkHecConfig, StdoutConfig, SyslogConfig, WebhookConfig,
+};
 use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
 
 /// One entry under `telemetry.exporters`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DestinationConfig {
-    /// Elasticsearch, OpenSearch or Logstash.
+    /// Elasticsearch or OpenSearch.
+    #[serde(alias = "elastic")]
     Elasticsearch(ElasticsearchConfig),
     /// A file of JSON lines.
     File(FileConfig),
+    /// Logstash's HTTP input.
+    Logstash(LogstashConfig),
     /// An OpenTelemetry collector.
     Otlp(OtlpConfig),
     /// An S3 bucket.
@@ -29,6 +35,38 @@ pub enum DestinationConfig {
     Syslog(SyslogConfig),
     /// Any HTTP endpoint.
     Webhook(WebhookConfig),
+    // Those of later versions: read, and refused by name.
+    /// The off-host copy of the log.
+    Archive(NotBuilt),
+    /// Amazon Data Firehose.
+    AwsFirehose(NotBuilt),
+    /// Amazon Kinesis Data Streams.
+    AwsKinesis(NotBuilt),
+    /// Google SecOps.
+    Chronicle(NotBuilt),
+    /// Datadog Logs.
+    Datadog(NotBuilt),
+    /// Apache Kafka.
+    Kafka(NotBuilt),
+    /// Amazon Security Lake.
+    SecurityLake(NotBuilt),
+    /// Sumo Logic.
+    #[serde(alias = "sumo")]
+    Sumologic(NotBuilt),
+    /// Trend Vision One.
+    TrendVisionOne(NotBuilt),
+}
+
+/// A destination of a later version. Its own keys are read over.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NotBuilt {
+    /// The destination's name.
+    pub name: Option<String>,
+    /// Its schema.
+    pub schema: Option<SchemaSettings>,
+    /// How events would be delivered.
+    pub delivery: DeliveryConfig,
 }
 
 /// The keys that every destination has.
@@ -57,11 +95,26 @@ pub(crate) trait Settings {
     fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError>;
 }
 
+impl Settings for NotBuilt {
+    fn kind(&self) -> &'static str {
+        "not built yet"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        Err(ExportError::NotBuilt(name.to_owned()))
+    }
+}
+
 impl DestinationConfig {
     fn settings(&self) -> &dyn Settings {
         match self {
             Self::Elasticsearch(config) => config,
             Self::File(config) => config,
+            Self::Logstash(config) => config,
             Self::Otlp(config) => config,
             Self::S3(config) => config,
             Self::Sentinel(config) => config,
@@ -69,6 +122,15 @@ impl DestinationConfig {
             Self::Stdout(config) => config,
             Self::Syslog(config) => config,
             Self::Webhook(config) => config,
+            Self::Archive(config)
+            | Self::AwsFirehose(config)
+            | Self::AwsKinesis(config)
+            | Self::Chronicle(config)
+            | Self::Datadog(config)
+            | Self::Kafka(config)
+            | Self::SecurityLake(config)
+            | Self::Sumologic(config)
+            | Self::TrendVisionOne(config) => config,
         }
     }
 
@@ -81,7 +143,24 @@ impl DestinationConfig {
     /// The word under `type`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.settings().kind()
+        self.not_built().unwrap_or_else(|| self.settings().kind())
+    }
+
+    /// The word under `type` of a destination that a later version has.
+    #[must_use]
+    pub const fn not_built(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Archive(_) => "archive",
+            Self::AwsFirehose(_) => "aws_firehose",
+            Self::AwsKinesis(_) => "aws_kinesis",
+            Self::Chronicle(_) => "chronicle",
+            Self::Datadog(_) => "datadog",
+            Self::Kafka(_) => "kafka",
+            Self::SecurityLake(_) => "security_lake",
+            Self::Sumologic(_) => "sumologic",
+            Self::TrendVisionOne(_) => "trend_vision_one",
+            _ => return None,
+        })
     }
 
     /// The keys that every destination has.

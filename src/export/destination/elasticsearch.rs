@@ -31,9 +31,6 @@ pub struct ElasticsearchConfig {
     pub name: Option<String>,
     /// The cluster, or Logstash's HTTP input.
     pub url: String,
-    /// What answers there.
-    #[serde(default)]
-    pub preset: ElasticsearchPreset,
     /// The data stream.
     #[serde(default = "data_stream")]
     pub data_stream: String,
@@ -56,15 +53,16 @@ fn data_stream() -> String {
     "logs-aarm-default".into()
 }
 
+/// Logstash's HTTP input with the `json` codec. It says nothing about single events, and drops no repeats: use `event_id`
+/// as `document_id` behind it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct LogstashConfig(pub ElasticsearchConfig);
+
 /// What answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ElasticsearchPreset {
-    /// Elasticsearch or OpenSearch.
-    #[default]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
     Cluster,
-    /// Logstash's HTTP input with the `json` codec. It says nothing about single events, and drops no repeats: use
-    /// `event_id` as `document_id` behind it.
     Logstash,
 }
 
@@ -105,6 +103,26 @@ impl Settings for ElasticsearchConfig {
     }
 
     fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        self.open(name, Peer::Cluster)
+    }
+}
+
+impl Settings for LogstashConfig {
+    fn kind(&self) -> &'static str {
+        "logstash"
+    }
+
+    fn common(&self) -> Common<'_> {
+        self.0.common()
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        self.0.open(name, Peer::Logstash)
+    }
+}
+
+impl ElasticsearchConfig {
+    fn open(&self, name: &str, peer: Peer) -> Result<Box<dyn Destination>, ExportError> {
         let url = address(name, &self.url)?;
         let auth = self.auth.as_ref().map(|auth| Auth::open(name, auth)).transpose()?;
         let stream = &self.data_stream;
@@ -113,13 +131,13 @@ impl Settings for ElasticsearchConfig {
         }
         Ok(Box::new(Elasticsearch {
             name: name.into(),
-            target: match self.preset {
-                ElasticsearchPreset::Cluster => below(&url, &format!("{stream}/_bulk")),
-                ElasticsearchPreset::Logstash => url.clone(),
+            target: match peer {
+                Peer::Cluster => below(&url, &format!("{stream}/_bulk")),
+                Peer::Logstash => url.clone(),
             },
             search: below(&url, &format!("{stream}/_search")),
             url,
-            preset: self.preset,
+            peer,
             auth: auth.map(Arc::new),
             compression: self.compression,
             client: client(name, &self.http)?,
@@ -132,7 +150,7 @@ struct Elasticsearch {
     url: Url,
     target: Url,
     search: Url,
-    preset: ElasticsearchPreset,
+    peer: Peer,
     auth: Option<Arc<Auth>>,
     compression: BodyCompression,
     client: reqwest::Client,
@@ -234,17 +252,17 @@ impl Elasticsearch {
     }
 
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
-        let (events, preset, compression) = (batch.items.len(), self.preset, self.compression);
+        let (events, peer, compression) = (batch.items.len(), self.peer, self.compression);
         let encode = move || {
-            compression.apply(match preset {
-                ElasticsearchPreset::Cluster => bulk(&batch),
-                ElasticsearchPreset::Logstash => json_array(&batch),
+            compression.apply(match peer {
+                Peer::Cluster => bulk(&batch),
+                Peer::Logstash => json_array(&batch),
             })
         };
         let (body, encoding) = offload(encode).await?;
-        let content_type = match self.preset {
-            ElasticsearchPreset::Cluster => "application/x-ndjson",
-            ElasticsearchPreset::Logstash => "application/json",
+        let content_type = match self.peer {
+            Peer::Cluster => "application/x-ndjson",
+            Peer::Logstash => "application/json",
         };
         let mut request = self.authorize(self.client.post(self.target.clone())).await?;
         request = request.header(CONTENT_TYPE, content_type);
@@ -255,14 +273,14 @@ impl Elasticsearch {
         if !answer.status.is_success() {
             return Err(answer.failure());
         }
-        match self.preset {
-            ElasticsearchPreset::Cluster => sort(&answer, events),
-            ElasticsearchPreset::Logstash => Ok(Delivery::default()),
+        match self.peer {
+            Peer::Cluster => sort(&answer, events),
+            Peer::Logstash => Ok(Delivery::default()),
         }
     }
 
     async fn find(&self, event_id: &str) -> Result<Option<bool>, SendError> {
-        if self.preset == ElasticsearchPreset::Logstash {
+        if self.peer == Peer::Logstash {
             return Ok(None);
         }
         let query = json!({ "query": { "ids": { "values": [event_id] } }, "_source": false }).to_string();

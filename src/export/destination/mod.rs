@@ -23,8 +23,8 @@ use std::time::Duration;
 use super::Item;
 
 pub(crate) use config::Settings;
-pub use config::{Common, DestinationConfig};
-pub use elasticsearch::{ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, ElasticsearchPreset};
+pub use config::{Common, DestinationConfig, NotBuilt};
+pub use elasticsearch::{ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, LogstashConfig};
 pub use file::{FileConfig, StdoutConfig};
 pub use http::BodyCompression;
 pub use otlp::{OtlpConfig, OtlpHeader, OtlpProtocol};

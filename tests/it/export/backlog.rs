@@ -88,5 +88,5 @@ async fn a_long_outage_costs_a_window_and_urgent_events_overtake() {
     assert!(urgent[200] < 1_000, "the two hundredth urgent event came as number {}", urgent[200]);
     indexes.sort_unstable();
     indexes.dedup();
-    assert_eq!(indexes.len() as u64 , bench.events().len() as u64, "every event once at least");
+    assert_eq!(indexes.len() as u64, bench.events().len() as u64, "every event once at least");
 }

@@ -13,7 +13,10 @@ struct Collector;
 
 impl Protocol for Collector {
     fn answer(&self, request: &Received) -> (Response<Body>, Vec<String>) {
-        assert_eq!((&request.headers["x-path"], &request.headers["content-type"]), (&"/v1/logs".parse().unwrap(), &"application/json".parse().unwrap()));
+        assert_eq!(
+            (&request.headers["x-path"], &request.headers["content-type"]),
+            (&"/v1/logs".parse().unwrap(), &"application/json".parse().unwrap())
+        );
         assert_eq!(request.headers["x-api-key"], CANARY);
         let body: Value = serde_json::from_str(&text(request)).unwrap();
         let resource = &body["resourceLogs"][0];

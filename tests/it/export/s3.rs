@@ -31,7 +31,11 @@ impl Protocol for Store {
         assert!(!format!("{:?}", request.headers).contains(CANARY), "the key itself never travels");
         assert_eq!(header("if-none-match"), "*");
         assert_eq!(header("x-amz-checksum-sha256"), BASE64_STANDARD.encode(Sha256::digest(&request.body)));
-        assert!(header("x-path").starts_with("/security-logs/aarm/date=2026-11-20/event_type=aarm."), "{}", header("x-path"));
+        assert!(
+            header("x-path").starts_with("/security-logs/aarm/date=2026-11-20/event_type=aarm."),
+            "{}",
+            header("x-path")
+        );
         if !self.names.lock().unwrap().insert(header("x-path").to_owned()) {
             return (respond(StatusCode::PRECONDITION_FAILED, ""), Vec::new());
         }

@@ -32,7 +32,10 @@ impl Protocol for Sentinel {
                 "grant_type=client_credentials&client_id=app&client_secret={CANARY}&scope=https%3A%2F%2Fmonitor.azure.com%2F.default"
             );
             if form != wanted {
-                return (respond(StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client","error_description":"x"}"#), Vec::new());
+                return (
+                    respond(StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client","error_description":"x"}"#),
+                    Vec::new(),
+                );
             }
             *tokens += 1;
             let reply = format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{CANARY}-{tokens}"}}"#);

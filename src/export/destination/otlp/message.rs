@@ -202,7 +202,11 @@ fn number(json: Option<&Value>) -> u64 {
 fn hexadecimal(text: &str) -> Vec<u8> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    digits.unwrap_or_default().chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()
+    digits
+        .unwrap_or_default()
+        .chunks_exact(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect()
 }
 
 fn attributes(json: &Value) -> Vec<KeyValue> {
@@ -225,7 +229,9 @@ fn any_value(json: &Value) -> AnyValue {
                 let values = value.get("values").and_then(Value::as_array).into_iter().flatten();
                 Kind::Array(ArrayValue { values: values.map(any_value).collect() })
             }
-            "kvlistValue" => Kind::List(KeyValueList { values: value.get("values").map(attributes).unwrap_or_default() }),
+            "kvlistValue" => {
+                Kind::List(KeyValueList { values: value.get("values").map(attributes).unwrap_or_default() })
+            }
             _ => return None,
         })
     });
@@ -252,8 +258,14 @@ mod tests {
         assert_eq!((record.trace_id.len(), record.span_id.len(), record.trace_id[0]), (16, 8, 0x0a));
         assert_eq!(record.attributes[0].value, Some(AnyValue { kind: Some(Kind::Int(-7)) }));
         let array = vec![AnyValue { kind: Some(Kind::Bool(true)) }, AnyValue { kind: Some(Kind::Double(0.5)) }];
-        assert_eq!(record.attributes[1].value, Some(AnyValue { kind: Some(Kind::Array(ArrayValue { values: array })) }));
+        assert_eq!(
+            record.attributes[1].value,
+            Some(AnyValue { kind: Some(Kind::Array(ArrayValue { values: array })) })
+        );
         let list = vec![KeyValue { key: "d".into(), value: Some(AnyValue { kind: None }) }];
-        assert_eq!(record.attributes[2].value, Some(AnyValue { kind: Some(Kind::List(KeyValueList { values: list })) }));
+        assert_eq!(
+            record.attributes[2].value,
+            Some(AnyValue { kind: Some(Kind::List(KeyValueList { values: list })) })
+        );
     }
 }

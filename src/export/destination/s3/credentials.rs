@@ -70,7 +70,9 @@ impl Credentials {
                 source.secret_access_key = variable("AWS_SECRET_ACCESS_KEY");
                 source.session_token = variable("AWS_SESSION_TOKEN").filter(|token| token.load().is_ok());
             }
-            for secret in [&source.access_key_id, &source.secret_access_key, &source.session_token].into_iter().flatten() {
+            for secret in
+                [&source.access_key_id, &source.secret_access_key, &source.session_token].into_iter().flatten()
+            {
                 secret.load().map_err(|source| ExportError::Secret { name: name.into(), source: Box::new(source) })?;
             }
         }

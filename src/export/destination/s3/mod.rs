@@ -159,7 +159,9 @@ struct Object {
 impl S3Config {
     fn partition(&self, item: &Item) -> String {
         let parts = self.partitioning.iter().map(|part| match part {
-            S3Partition::Date => format!("date={}/", item.time.to_rfc3339_millis().split('T').next().unwrap_or_default()),
+            S3Partition::Date => {
+                format!("date={}/", item.time.to_rfc3339_millis().split('T').next().unwrap_or_default())
+            }
             S3Partition::EventType => format!("event_type={}/", item.event_type.as_str()),
         });
         parts.collect()
@@ -176,7 +178,13 @@ impl S3Config {
             let part = Batch { items };
             let (body, encoding) = self.compression.apply(part.lines().into_bytes())?;
             let hash = Sha256::digest(&body).into();
-            objects.push(Object { key: format!("{}{partition}{}", self.prefix, self.file(&part)), positions, body, encoding, hash });
+            objects.push(Object {
+                key: format!("{}{partition}{}", self.prefix, self.file(&part)),
+                positions,
+                body,
+                encoding,
+                hash,
+            });
         }
         Ok(objects)
     }
@@ -186,7 +194,8 @@ impl S3Config {
         let ids: Vec<&[u8]> = part.items.iter().map(|item| item.id.as_bytes()).collect();
         let short = |digest: Digest| digest.to_hex().chars().take(12).collect::<String>();
         let origin = part.items.first().map(|item| short(Digest::of(item.origin.as_bytes()))).unwrap_or_default();
-        let (first, last) = (part.items.first().map_or(0, |item| item.index), part.items.last().map_or(0, |item| item.index));
+        let (first, last) =
+            (part.items.first().map_or(0, |item| item.index), part.items.last().map_or(0, |item| item.index));
         let ending = if self.compression == BodyCompression::Gzip { "json.gz" } else { "json" };
         format!("{origin}-{first:012}-{last:012}-{}.{ending}", short(Digest::of_parts(&ids)))
     }
@@ -205,7 +214,9 @@ impl S3 {
                 Err(error) if stored == 0 && failed.is_empty() => return Err(error),
                 Err(error) => {
                     let failure = EventFailure::Later(error.to_string());
-                    failed.extend(positions.into_iter().map(|position| FailedEvent { position, failure: failure.clone() }));
+                    failed.extend(
+                        positions.into_iter().map(|position| FailedEvent { position, failure: failure.clone() }),
+                    );
                 }
             }
         }
@@ -232,7 +243,8 @@ impl S3 {
                 S3LockMode::Governance => "GOVERNANCE",
             };
             let until = now.plus_micros(u64::from(days) * 86_400_000_000).to_rfc3339_millis();
-            request = request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
+            request =
+                request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
         }
         let mut request = request.build().map_err(|error| SendError::Refused(error.without_url().to_string()))?;
         let keys = self.credentials.load().await?;
