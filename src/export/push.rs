@@ -10,7 +10,7 @@ use super::prepare::Route;
 use super::{Config, DecodedEntry, ExportError, ExporterConfig, Filter, Formatter, events_of};
 use crate::model::{Clock, Digest};
 use crate::net::{Backoff, random_bytes};
-use crate::record::StoredEntry;
+use crate::record::{StoredEntry, redact};
 
 /// Attempts at one batch before a person is told: they wait at a terminal.
 const ATTEMPTS_MAX: u32 = 6;
@@ -41,6 +41,13 @@ pub struct Pushed {
     pub arrived: u64,
     /// Ids of events that the receiver rejected, and why.
     pub rejected: Vec<(String, String)>,
+}
+
+impl Pushed {
+    /// What receivers say is printed, and may repeat what it should not.
+    fn reject(&mut self, item: &Item, problem: &str) {
+        self.rejected.push((item.id.clone(), redact::text(problem).text.into_owned()));
+    }
 }
 
 impl Pusher {
@@ -110,7 +117,7 @@ impl Pusher {
                 Ok(()) => told(pushed.arrived),
                 Err(SendError::Rejected { problem, .. } | SendError::TooLarge(problem)) => match batch.items.as_slice()
                 {
-                    [item] => pushed.rejected.push((item.id.clone(), problem)),
+                    [item] => pushed.reject(item, &problem),
                     items => {
                         let (left, right) = items.split_at(items.len() / 2);
                         groups.push(right.to_vec());
@@ -129,7 +136,7 @@ impl Pusher {
         let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
         for item in items {
             if let Some(problem) = &item.unfit {
-                pushed.rejected.push((item.id.clone(), problem.clone()));
+                pushed.reject(&item, problem);
                 continue;
             }
             let weight = item.rendered.len() + limits.overhead;
@@ -164,7 +171,7 @@ impl Pusher {
                 match delivery.failed.iter().find(|failed| failed.position == position).map(|failed| &failed.failure) {
                     None => pushed.arrived += 1,
                     Some(EventFailure::Later(_)) => again.push(Arc::clone(item)),
-                    Some(EventFailure::Rejected(problem)) => pushed.rejected.push((item.id.clone(), problem.clone())),
+                    Some(EventFailure::Rejected(problem)) => pushed.reject(item, problem),
                 }
             }
             if let Some(ticket) = delivery.ticket {

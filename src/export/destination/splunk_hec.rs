@@ -17,7 +17,7 @@ use super::http::{
 use super::{
     Batch, Checking, Common, Confirmation, Confirming, Delivery, Destination, Limits, SendError, Sending, Settings,
 };
-use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings};
+use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings, sourcetype};
 use crate::net::{HttpClient, SecretSource, random_bytes};
 
 /// Splunk HTTP Event Collector.
@@ -39,7 +39,8 @@ pub struct SplunkHecConfig {
     pub source: String,
     /// `host` of the events; the log's origin by default.
     pub host: Option<String>,
-    /// `sourcetype` of the events; `aarm:action`, `aarm:decision`... by default.
+    /// `sourcetype` of the events; `aarm:action`, `aarm:decision`... by default, or the names of AITF where the
+    /// destination's own `schema` has that dialect.
     pub sourcetype: Option<String>,
     /// How bodies are compressed.
     #[serde(default)]
@@ -155,12 +156,13 @@ struct AckReply {
 impl SplunkHecConfig {
     fn write(&self, item: &Item, out: &mut Vec<u8>) {
         let us = item.time.as_micros();
+        let schema = self.schema.clone().unwrap_or_default();
         let mut head = json!({
             // Text, so that no digit is lost; the collector reads both.
             "time": format!("{}.{:06}", us / 1_000_000, us % 1_000_000),
             "host": self.host.as_deref().unwrap_or(&item.origin),
             "source": self.source,
-            "sourcetype": self.sourcetype.clone().unwrap_or_else(|| item.event_type.as_str().replace('.', ":")),
+            "sourcetype": self.sourcetype.clone().unwrap_or_else(|| sourcetype(&schema, item.event_type)),
             "fields": { "event_id": item.id, "log_index": item.index.to_string() },
         });
         if let (Some(index), Some(head)) = (&self.index, head.as_object_mut()) {

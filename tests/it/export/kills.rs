@@ -114,7 +114,7 @@ async fn every_event_arrives_through_sigkills() {
     let known: HashSet<&String> = expected.iter().map(|(_, id)| id).collect();
     assert!(distinct.iter().all(|id| known.contains(*id)), "an event of no entry");
     println!("{} events, {} repeats; {status}", expected.len(), taken.len() - distinct.len());
-    assert!(expected.len() > kills * 10, "hardly any load");
+    assert!(expected.len() > kills * 4, "hardly any load");
     assert_eq!(status["destinations"][0]["counts"]["dead"], 0);
 }
 
@@ -137,6 +137,8 @@ async fn deliveries_are_looked_at_and_repeated_by_hand() {
     let letters = letters.as_array().unwrap();
     assert!(code == 0 && !letters.is_empty(), "{output}");
     assert!(letters[0]["error"].as_str().unwrap().contains("the receiver says no"), "{output}");
+    assert!(!output.contains("4eC39HqLyjWDarjtT1zdp7dc"), "what looks like a secret is not kept: {output}");
+    stub.calm();
     let before = stub.taken().len();
     let (code, output) = command(&folder.0, &["export", "deadletter", "siem", "--resend"]).await;
     assert_eq!((code, stub.taken().len() - before), (0, letters.len()), "{output}");

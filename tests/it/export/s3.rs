@@ -56,18 +56,15 @@ const FAULTS: &[(Fault, Class)] = &[
 ];
 
 fn exporter(stub: &Stub, folder: &Folder) -> String {
-    let token = token(folder, CANARY);
+    let (token, id) = (token(folder, CANARY), folder.0.join("key-id"));
+    std::fs::write(&id, "AKIDEXAMPLE").unwrap();
     format!(
         "{{ type: s3, bucket: security-logs, prefix: aarm/, endpoint: 'http://{}', partitioning: [date, event_type], \
          lock_days: 30, credentials: {{ access_key_id: {{ file: '{}' }}, secret_access_key: {{ file: '{token}' }} }}, \
          http: {{ timeout_ms: 400 }}, delivery: {{ linger_ms: 1, batch_events: 9, retry_base_ms: 2, retry_cap_ms: 5, \
          probe_interval_ms: 4 }} }}",
         stub.address,
-        {
-            let path = folder.0.join("key-id");
-            std::fs::write(&path, "AKIDEXAMPLE").unwrap();
-            path.display()
-        }
+        id.display()
     )
 }
 

@@ -78,6 +78,11 @@ impl Stub {
         self.shared.faults.lock().unwrap().push_back(fault);
     }
 
+    /// Nothing goes wrong any more.
+    pub(super) fn calm(&self) {
+        self.shared.faults.lock().unwrap().clear();
+    }
+
     /// Ids in the order in which they were taken, repeats included.
     pub(super) fn taken(&self) -> Vec<String> {
         self.shared.taken.lock().unwrap().clone()
