@@ -81,7 +81,7 @@ fn result(session: &Session, id: &ActionId, predicate: &Predicate<'_>, facts: &F
     }
     let level = facts.level.as_ref().map(|level| (level.value, level.source));
     state.complete(id.as_str(), None, level.map(|(level, _)| level));
-    raise(&mut state.level, level);
+    state.bring(level);
     let labels: Vec<Arc<str>> = facts.labels.iter().map(|label| Arc::from(&**label)).collect();
     state.add_labels(&labels);
     state.context_hash = facts.context_hash;
@@ -117,7 +117,7 @@ fn lost(session: &Session, id: &ActionId) -> bool {
     let mut state = session.lock();
     let unlabelled = session.classifier().unlabelled();
     state.results = true;
-    raise(&mut state.level, Some((unlabelled, LevelSource::Default)));
+    state.bring(Some((unlabelled, LevelSource::Default)));
     state.complete(id.as_str(), Some(false), Some(unlabelled));
     true
 }

@@ -16,6 +16,7 @@ pub(in crate::context) struct Snapshot {
     pub(in crate::context) count: u64,
     pub(in crate::context) context_hash: Digest,
     pub(in crate::context) level: Option<(DataLevel, LevelSource)>,
+    pub(in crate::context) first_level: Option<DataLevel>,
     pub(in crate::context) labels: Vec<String>,
     pub(in crate::context) intent: SessionIntent,
     pub(in crate::context) results: bool,
