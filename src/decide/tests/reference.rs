@@ -16,7 +16,8 @@ struct Rule {
 }
 
 /// What a rule asks, and how the model answers: `None` is unknown.
-const CONDITIONS: &[(&str, fn(&World) -> Option<bool>)] = &[
+type Asked = (&'static str, fn(&World) -> Option<bool>);
+const CONDITIONS: &[Asked] = &[
     ("{}", |_| Some(true)),
     ("{tool: mail}", |world| Some(world.mail)),
     ("{parameters: {n: {gt: 5}}}", |world| Some(world.n > 5)),
@@ -28,7 +29,8 @@ const CONDITIONS: &[(&str, fn(&World) -> Option<bool>)] = &[
 ];
 const ACTIONS: &[Verdict] = &[Verdict::Allow, Verdict::StepUp, Verdict::Defer, Verdict::Deny];
 /// Class, the actions that fit it, its level; `None`: derived.
-const CLASSES: &[(Option<&str>, &[usize], u8)] = &[
+type Class = (Option<&'static str>, &'static [usize], u8);
+const CLASSES: &[Class] = &[
     (None, &[0, 1, 2, 3], 0),
     (Some("context_dependent_allow"), &[0, 1], 1),
     (Some("context_dependent_deny"), &[3], 2),
