@@ -1,7 +1,7 @@
 //! The path of an action. Read this first.
 //!
 //! ```text
-//! agent ─► identify ─► context ─► decide ─► RECORD decision ─► forward ─► RECORD outcome ─► agent
+//! agent ─► identify ─► context ─► decide ─► RECORD decision ─► [approve] ─► forward ─► RECORD outcome ─► agent
 //! ```
 //!
 //! This is the only place where stages meet, and the types keep the order: nothing is forwarded without a `Permit`,
@@ -12,7 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
+use crate::approve::{Approvals, Asked, Came, Cleared};
 use crate::context::{Session, Sessions, caller};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
@@ -37,6 +39,8 @@ pub struct Mediator {
     pub policies: ArcSwap<PolicySet>,
     /// The evidence.
     pub recorder: Recorder,
+    /// What waits for people.
+    pub approvals: Approvals,
     /// The servers.
     pub upstreams: Upstreams,
     /// The clock.
@@ -59,21 +63,45 @@ struct Taken {
     decided: Decided,
     decision: Decision,
     gate: Gate,
+    /// The parameters as they would run, when a person is asked about them.
+    asks: Option<Bytes>,
 }
 
 impl Mediator {
-    /// The path of one action.
-    async fn act(self: &Arc<Self>, mut call: Call, identity: Arc<Identity>) -> Reply {
-        // Waits only for the log's queue and, at a server's first call, for the list of its tools.
-        let mut taken = match self.take(&mut call, &identity).await {
-            Ok(taken) => taken,
-            Err(error) => return refused(&call, error.refusal()),
+    /// The path of one action. Twice through it goes what waits for a person: once to be asked about, once to run.
+    async fn act(self: &Arc<Self>, mut call: Call, mut identity: Arc<Identity>) -> Reply {
+        let policy_set = self.policies.load().hash();
+        let mut cleared = match self.approvals.come(&mut call, &identity, policy_set).await {
+            Came::Goes(cleared) => cleared,
+            Came::Ends(refusal) => return refused(&call, *refusal),
         };
-        // COMMIT POINT: nothing is forwarded, asked or answered before the decision survives a crash.
-        if let Err(error) = taken.decided.durable().await {
-            return refused(&call, error.refusal());
+        loop {
+            if cleared.is_some() {
+                // Time has passed: a credential that ended meanwhile authorises nothing (AARM A-4.22).
+                identity = Arc::new(self.authenticator.identify(&call.credentials, &call.client.peer).await);
+            }
+            // Waits only for the log's queue and, at a server's first call, for the list of its tools.
+            let mut taken = match self.take(&mut call, &identity, cleared.as_deref()).await {
+                Ok(taken) => taken,
+                Err(error) => return refused(&call, error.refusal()),
+            };
+            // COMMIT POINT: nothing is forwarded, asked or answered before the decision survives a crash.
+            if let Err(error) = taken.decided.durable().await {
+                return refused(&call, error.refusal());
+            }
+            tell(self.observer.as_ref(), &call, &identity, &taken.decision);
+            match (taken.decided.index().zip(taken.asks.take()), &cleared) {
+                (Some(asks), None) => match self.approvals.ask(&mut call, &identity, &taken.decision, asks).await {
+                    Asked::Cleared(evidence) => cleared = Some(evidence),
+                    Asked::Ends(refusal) => return refused(&call, *refusal),
+                },
+                _ => return self.carry_out(call, identity, taken).await,
+            }
         }
-        tell(self.observer.as_ref(), &call, &identity, &taken.decision);
+    }
+
+    /// Forwards what is permitted, and tells the client of what is not.
+    async fn carry_out(self: &Arc<Self>, call: Call, identity: Arc<Identity>, taken: Taken) -> Reply {
         let receipt = taken.decided.receipt().clone();
         let Gate::Open(permit) = taken.gate else {
             return refused(&call, taken.decision.refusal(&call.action, receipt));
@@ -86,13 +114,18 @@ impl Mediator {
         }
     }
 
-    async fn take(&self, call: &mut Call, identity: &Identity) -> Result<Taken, RecordError> {
+    async fn take(
+        &self,
+        call: &mut Call,
+        identity: &Identity,
+        cleared: Option<&Cleared>,
+    ) -> Result<Taken, RecordError> {
         let tool = self.upstreams.tool(&call.action).await;
         let reservation = self.recorder.reserve().await?;
         // One policy set for the whole action, whatever is loaded meanwhile.
         let policies = self.policies.load_full();
         call.action.destination = policies.destination(&call.action);
-        Ok(self.decide(call, identity, &policies, tool, reservation))
+        Ok(self.decide(call, identity, &policies, (tool, cleared), reservation))
     }
 
     /// Observes, decides, signs and enqueues: one critical section for each session, without a wait inside, so that
@@ -102,7 +135,7 @@ impl Mediator {
         call: &Call,
         identity: &Identity,
         policies: &PolicySet,
-        tool: Option<Arc<CompiledTool>>,
+        (tool, cleared): (Option<Arc<CompiledTool>>, Option<&Cleared>),
         reservation: Reservation,
     ) -> Taken {
         let server = self.upstreams.server(&call.action.native.server);
@@ -115,7 +148,10 @@ impl Mediator {
         let observed = session.observe(&call.action);
         let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
         let begun = self.clock.monotonic_ns();
-        let (mut decision, gate) = policies.decide(&input);
+        let (mut decision, gate) = match cleared {
+            Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
+            None => policies.decide(&input),
+        };
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let facts = DecisionFacts {
             call,
@@ -125,10 +161,14 @@ impl Mediator {
             forwarded: gate.modified_arguments(),
             tool: tool.as_ref().map(|tool| tool.definition().digest),
             parameters_mode: self.parameters_mode,
+            after: cleared.map(|cleared| &cleared.after),
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
+        let closed = matches!(gate, Gate::Closed);
+        let asks = (closed && decision.verdict == Verdict::StepUp && self.approvals.is_served())
+            .then(|| policies.would_run(&input));
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
-        Taken { session, decided, decision, gate }
+        Taken { session, decided, decision, gate, asks }
     }
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
@@ -214,7 +254,7 @@ impl Mediator {
             return false;
         };
         call.client = origin.client.clone();
-        let Ok(mut taken) = self.take(&mut call, &origin.identity).await else { return false };
+        let Ok(mut taken) = self.take(&mut call, &origin.identity, None).await else { return false };
         if taken.decided.durable().await.is_err() || !matches!(taken.gate, Gate::Open(_)) {
             return false;
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
 use crate::record::Log;
 use crate::record::disk::{Disk, RealDisk};
+
+/// How long an entry about a request may take when the process ends.
+const TEND_END_MAX: Duration = Duration::from_secs(2);
 
 /// Everything, built and listening, not yet serving.
 pub struct App {
@@ -80,6 +84,10 @@ impl App {
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
         }));
+        let mut tend_stop = stopped.clone();
+        let tending = tokio::spawn(self.core.mediator.approvals.clone().tend(async move {
+            let _stop_or_gone = tend_stop.wait_for(|stop| *stop).await;
+        }));
         let log = self.core.log.clone();
         let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
         tokio::pin!(serving);
@@ -96,6 +104,8 @@ impl App {
             None => serving.await,
         };
         admin.abort();
+        // It ends between two writes; a write that hangs is the log's own to report.
+        let _ended = tokio::time::timeout(TEND_END_MAX, tending).await.is_ok();
         let drained = served.unwrap_or(Ok(Drained::Some));
         self.core.close(drained.as_ref().copied().unwrap_or(Drained::Some)).await?;
         Ok(drained.map(drop)?)
@@ -153,9 +163,11 @@ impl console::Health for Health {
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let sessions = u64::try_from(self.mediator.sessions.len()).unwrap_or(u64::MAX);
+        let pending = u64::try_from(self.mediator.approvals.pending()).unwrap_or(u64::MAX);
         vec![
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
+            ("countersign_approvals_pending", "Requests that wait for a person", pending),
         ]
     }
 }

@@ -19,6 +19,7 @@ mod datum;
 mod destination;
 mod domain;
 mod evaluate;
+mod evidence;
 mod field;
 mod frames;
 mod index;
@@ -43,6 +44,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::{Evidence, action_digest};
 pub use frames::FramePermit;
 pub use input::Input;
 pub use permit::{Gate, Permit, PermitKind};

@@ -106,8 +106,8 @@ impl<'s> Ruling<'s> {
         ruling.classification = rule.rule.classification;
         ruling.severity = rule.rule.severity.unwrap_or_else(|| severity(action, rule.rule.classification, context));
         ruling.approvers = rule.rule.approvers.clone();
-        if action == Verdict::Modify {
-            // One rule decides that the action is changed; all that ask for a change are heard.
+        if matches!(action, Verdict::Defer | Verdict::Modify | Verdict::StepUp) {
+            // One rule decides that the action is changed, or waits and then runs; all that ask for a change are heard.
             let modifiers = answers.iter().filter(|answer| {
                 answer.truth == Truth::True && !answer.rule.shadow && answer.rule.rule.action == Verdict::Modify
             });

@@ -28,6 +28,10 @@ pub struct Settings {
     /// AARM R3(a) by the letter: anything unknown in any rule that is about this action defers it, even where it
     /// could not change the outcome (resolution G-7). Forbidden actions are refused all the same.
     pub strict_defer: bool,
+    /// Whether there is anybody to ask: without, STEP_UP and DEFER refuse with the reason code `no_approver`. Set by
+    /// the configuration; what is decided is the same either way.
+    #[serde(skip)]
+    pub approvers: bool,
     /// Domains of the organisation. Each stands for itself and everything below it. `external` means: none of them.
     pub internal_domains: Vec<String>,
 }
@@ -42,6 +46,7 @@ impl Default for Settings {
             schema: SchemaCheck::Enforce,
             unknown_schema: UnknownSchema::Deny,
             strict_defer: false,
+            approvers: false,
             internal_domains: Vec::new(),
         }
     }

@@ -33,10 +33,20 @@ pub enum Counter {
     ReloadFailures,
     /// Tokens of the admin API that were refused.
     AdminLoginsRefused,
+    /// Requests to people.
+    ApprovalsRequested,
+    /// Of these, answered with yes.
+    ApprovalsGranted,
+    /// Of these, answered with no.
+    ApprovalsDenied,
+    /// Of these, that nobody answered in time.
+    ApprovalsExpired,
+    /// Of these, passed on to others.
+    ApprovalsEscalated,
 }
 
 /// All counters, with the name and the help that Prometheus shows.
-pub const COUNTERS: [(Counter, &str, &str); 14] = [
+pub const COUNTERS: [(Counter, &str, &str); 19] = [
     (Counter::Actions, "aarm_actions_total", "Actions decided"),
     (Counter::Denied, "aarm_actions_denied_total", "Actions refused"),
     (Counter::Modified, "aarm_actions_modified_total", "Actions forwarded with changed parameters"),
@@ -51,6 +61,11 @@ pub const COUNTERS: [(Counter, &str, &str); 14] = [
     (Counter::ExportFailures, "countersign_export_failures_total", "Failed attempts to deliver"),
     (Counter::ReloadFailures, "countersign_reload_failures_total", "Reloads that were refused"),
     (Counter::AdminLoginsRefused, "countersign_admin_logins_refused_total", "Refused tokens of the admin API"),
+    (Counter::ApprovalsRequested, "countersign_approvals_requested_total", "Requests to people"),
+    (Counter::ApprovalsGranted, "countersign_approvals_granted_total", "Requests that were answered with yes"),
+    (Counter::ApprovalsDenied, "countersign_approvals_denied_total", "Requests that were answered with no"),
+    (Counter::ApprovalsExpired, "countersign_approvals_expired_total", "Requests that nobody answered in time"),
+    (Counter::ApprovalsEscalated, "countersign_approvals_escalated_total", "Requests that were passed on to others"),
 ];
 
 static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];

@@ -175,14 +175,26 @@ pub struct MatchedRule {
 pub enum ReasonCode {
     /// The inventory does not list the agent, or not for this server.
     AgentNotListed,
+    /// A person said no.
+    ApprovalDenied,
+    /// What a person approved is not what would run now: other policies, another tool, another caller, or too late.
+    ApprovalStale,
+    /// Nobody answered in time, which is a no.
+    ApprovalTimeout,
+    /// A person said yes.
+    Approved,
     /// The arguments do not fit the tool's own schema.
     ArgumentsInvalid,
+    /// Two people opened this for a bounded time, against the policies.
+    BreakGlass,
     /// Rules of equal priority disagree (A-3.7b).
     ConflictingPolicies,
     /// No rule matched: the configured default.
     DefaultPosture,
     /// A rule could not be evaluated.
     EvaluationError,
+    /// A standing permission of a person covers it.
+    Granted,
     /// Nobody could be verified.
     IdentityUnverified,
     /// A MODIFY could not be applied as written.
@@ -193,6 +205,10 @@ pub enum ReasonCode {
     PolicyRule,
     /// The tool's schema is not known.
     SchemaUnknown,
+    /// The kill switch holds it.
+    Suspended,
+    /// Too much waits already.
+    TooManyPending,
     /// A rule refers to something that is not known yet (A-3.7a).
     UnpopulatedContext,
 }
@@ -203,15 +219,23 @@ impl ReasonCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentNotListed => "agent_not_listed",
+            Self::ApprovalDenied => "approval_denied",
+            Self::ApprovalStale => "approval_stale",
+            Self::ApprovalTimeout => "approval_timeout",
+            Self::Approved => "approved",
             Self::ArgumentsInvalid => "arguments_invalid",
+            Self::BreakGlass => "break_glass",
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
             Self::EvaluationError => "evaluation_error",
+            Self::Granted => "granted",
             Self::IdentityUnverified => "identity_unverified",
             Self::ModificationFailed => "modification_failed",
             Self::NoApprover => "no_approver",
             Self::PolicyRule => "policy_rule",
             Self::SchemaUnknown => "schema_unknown",
+            Self::Suspended => "suspended",
+            Self::TooManyPending => "too_many_pending",
             Self::UnpopulatedContext => "unpopulated_context",
         }
     }

@@ -19,7 +19,7 @@ mod time;
 mod tool;
 
 pub use action::{Action, Arguments, Destination, NativeName};
-pub use approval::{Approval, ApprovalResult, Deferral};
+pub use approval::{Approval, ApprovalResult, Binding, Deferral};
 pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
 pub use decision::{
     Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
@@ -28,7 +28,7 @@ pub use event::{EventType, Severity};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
-pub use refusal::{Refusal, RefusalKind, with_causes};
+pub use refusal::{Pending, Refusal, RefusalKind, with_causes};
 pub use session::{
     Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
 };
