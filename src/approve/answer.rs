@@ -150,9 +150,7 @@ impl Request {
             Answer::Approve(_) if !requester_may && self.requesters.iter().any(|name| same(name, &person.name)) => {
                 Err(ApproveError::OwnRequest)
             }
-            Answer::Approve(_) if self.yes.iter().any(|name| same(name, &person.name)) => {
-                Err(ApproveError::SamePerson)
-            }
+            Answer::Approve(_) if self.yes.iter().any(|name| same(name, &person.name)) => Err(ApproveError::SamePerson),
             Answer::Approve(reason) => {
                 let enough = self.yes.len() + 1 >= self.needed;
                 // The first of two is on record as a request that waits, with who said yes.

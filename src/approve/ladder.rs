@@ -172,7 +172,9 @@ impl Approvals {
             Status::Pending => Asked::Ends(Box::new(self.tell(call, &place, identity))),
             Status::Approved => self.consume(call, identity, &place.id),
             Status::Used => Asked::Cleared(Box::new(Cleared::stale("the approval was used already"))),
-            Status::Cancelled(why) => Asked::Cleared(Box::new(Cleared { evidence: Evidence::Stale(why), after: After::default() })),
+            Status::Cancelled(why) => {
+                Asked::Cleared(Box::new(Cleared { evidence: Evidence::Stale(why), after: After::default() }))
+            }
             Status::Denied { by, reason } => {
                 let outside = format!("{by} denied it: {reason}");
                 Asked::Ends(Box::new(self.ended(&place.id, ReasonCode::ApprovalDenied, &outside)))
@@ -215,11 +217,7 @@ impl Approvals {
         };
         let now = self.inner.clock.now();
         let block = request.answered(ApprovalResult::Approved, Some((&approver, "log")), "", now);
-        let after = After {
-            approval: Some(block),
-            supersedes: Some(request.decision.clone()),
-            ..After::default()
-        };
+        let after = After { approval: Some(block), supersedes: Some(request.decision.clone()), ..After::default() };
         // What runs now is the action that waited.
         if let Ok(action) = ActionId::parse(&request.action_id) {
             call.action.id = action;
@@ -295,9 +293,7 @@ impl Cleared {
 
 /// Whether the client of this call comes back with the state that it is given.
 fn has_rounds(call: &Call) -> bool {
-    call.client.era == Era::Modern
-        && call.client.transport != Transport::Http
-        && ROUNDS.contains(&&*call.action.method)
+    call.client.era == Era::Modern && call.client.transport != Transport::Http && ROUNDS.contains(&&*call.action.method)
 }
 
 fn refused(

@@ -18,6 +18,7 @@ mod request;
 mod seal;
 mod splice;
 mod tend;
+mod view;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub use ladder::{Asked, Came, Cleared};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};
 pub use seal::{Seal, SealError};
-
+pub use view::{Summary, View};
 
 use crate::model::Severity;
 
@@ -107,7 +108,9 @@ impl Config {
             return Err(format!("`timeout_s` must be 1 to {TIMEOUT_S_MAX}"));
         }
         if self.legacy_hold_ms > 55_000 || self.mrtr_hold_ms > 55_000 {
-            return Err("`legacy_hold_ms` and `mrtr_hold_ms` must stay under the 60 s that clients wait: at most 55000".into());
+            return Err(
+                "`legacy_hold_ms` and `mrtr_hold_ms` must stay under the 60 s that clients wait: at most 55000".into(),
+            );
         }
         Ok(())
     }

@@ -131,8 +131,7 @@ impl Inner {
         let random = random_bytes().map_err(|error| RecordError::Random(Arc::new(error)))?;
         let id = ApprovalId::mint(now, random);
         let expires = now.plus_micros(self.config.timeout_s.saturating_mul(1_000_000));
-        let origin =
-            Origin { id: id.clone(), pickup, source, decision_index: index, requested: now, expires };
+        let origin = Origin { id: id.clone(), pickup, source, decision_index: index, requested: now, expires };
         let mut request = Request::of(&entry, origin).ok_or(ApproveError::Unknown)?;
         request.route(&self.config);
         request.shown = Some(self.seal.digest(&[id.as_str().as_bytes(), &exact]));

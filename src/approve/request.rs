@@ -143,27 +143,26 @@ pub struct Request {
 
 /// What a request is made of besides the entry of its decision.
 #[derive(Debug)]
-pub struct Origin {
+pub(super) struct Origin {
     /// Its id.
-    pub id: ApprovalId,
+    pub(super) id: ApprovalId,
     /// Who asks for what, keyed.
-    pub pickup: Digest,
+    pub(super) pickup: Digest,
     /// Where it came from.
-    pub source: Source,
+    pub(super) source: Source,
     /// The place of the decision.
-    pub decision_index: u64,
+    pub(super) decision_index: u64,
     /// When it is asked.
-    pub requested: Timestamp,
+    pub(super) requested: Timestamp,
     /// Until when.
-    pub expires: Timestamp,
+    pub(super) expires: Timestamp,
 }
 
 impl Request {
     /// The request about the decision that `entry` records. `None` when that is no decision about an action.
     #[must_use]
-    pub fn of(entry: &Predicate<'_>, origin: Origin) -> Option<Self> {
-        let (action, decision, identity) =
-            (entry.action.as_ref()?, entry.decision.as_ref()?, entry.identity.as_ref()?);
+    pub(super) fn of(entry: &Predicate<'_>, origin: Origin) -> Option<Self> {
+        let (action, decision, identity) = (entry.action.as_ref()?, entry.decision.as_ref()?, entry.identity.as_ref()?);
         let text = |text: &str| -> Arc<str> { text.into() };
         let claim = |claim: Option<&crate::record::entry::ClaimBlock<'_>>| claim.map(|claim| text(&claim.value));
         let agent = claim(identity.agent.as_ref().map(|agent| &agent.id));

@@ -18,10 +18,10 @@ use crate::model::Digest;
 use crate::net::{RandomError, random_bytes};
 
 /// What a sealed state of ours starts with. A server's own state never does, or it is wrapped like any other.
-pub const STATE_PREFIX: &str = "csw1.";
+pub(super) const STATE_PREFIX: &str = "csw1.";
 
 /// The longest sealed state that is looked at, bytes: what a client may carry for a server is bounded too.
-pub const STATE_BYTES_MAX: usize = 64 << 10;
+pub(super) const STATE_BYTES_MAX: usize = 64 << 10;
 
 /// What the state is bound to besides its content: a state of another product or version is none.
 const PURPOSE: &[u8] = b"countersign/waiting/v1";

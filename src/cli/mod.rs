@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
 
+mod admin_client;
+mod approvals;
 mod config;
 mod demo;
 mod keys;
@@ -34,6 +36,9 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// See what waits for a person, and answer it.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -65,6 +70,7 @@ pub fn main() -> ExitCode {
     };
     tell_operators();
     match arguments.command {
+        Command::Approvals(command) => approvals::run(command),
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Keys(command) => keys::run(command),

@@ -79,7 +79,8 @@ impl App {
         let (stopping, stopped) = watch::channel(false);
         let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
         let clock = Arc::clone(&self.core.clock);
-        let admin = console::Admin { health, tokens: self.tokens, hosts: self.hosts, clock };
+        let approvals = self.core.mediator.approvals.clone();
+        let admin = console::Admin { health, approvals, tokens: self.tokens, hosts: self.hosts, clock };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;

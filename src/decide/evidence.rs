@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::input::Input;
+use super::modify;
 use super::permit::{Gate, Permit};
 use super::ruling::{Ruling, built_in_policy};
 use super::set::PolicySet;
-use super::modify;
 use crate::context::caller;
 use crate::model::{
     Approval, Call, Classification, Decision, Digest, Enforcement, ReasonCode, Severity, Transport, Verdict,
@@ -111,13 +111,7 @@ impl PolicySet {
         modify::modify(changes, input, self.settings()).map(Some)
     }
 
-    fn let_through(
-        &self,
-        ruling: Ruling<'_>,
-        input: &Input<'_>,
-        code: ReasonCode,
-        says: &str,
-    ) -> (Decision, Gate) {
+    fn let_through(&self, ruling: Ruling<'_>, input: &Input<'_>, code: ReasonCode, says: &str) -> (Decision, Gate) {
         let shadow = input.enforcement == Enforcement::Shadow;
         let modified = match self.changed(&ruling, input) {
             Ok(modified) => modified,

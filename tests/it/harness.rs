@@ -160,7 +160,10 @@ pub(crate) struct Stand {
     pub(crate) folder: Folder,
     pub(crate) server: Server,
     pub(crate) address: std::net::SocketAddr,
-    key: String,
+    pub(crate) admin: std::net::SocketAddr,
+    pub(crate) key: String,
+    /// The key of somebody else.
+    pub(crate) other_key: String,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
 }
@@ -190,28 +193,51 @@ impl Stand {
 
     /// Starts with `servers` beside the scripted one: entries of the flow mapping, each behind a comma.
     pub(crate) async fn with_servers(policy: &str, servers: &str, more: &str, server: Server, folder: Folder) -> Self {
+        Self::with_people(policy, servers, "", more, server, folder).await
+    }
+
+    /// Starts with `people` under `admin:`: entries of the flow mapping, each behind a comma.
+    pub(crate) async fn with_people(
+        policy: &str,
+        servers: &str,
+        people: &str,
+        more: &str,
+        server: Server,
+        folder: Folder,
+    ) -> Self {
         std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
         let (key, hash) = countersign::identify::mint().unwrap();
+        let (other_key, other_hash) = countersign::identify::mint().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0
-admin: {{ listen: 127.0.0.1:0 }}
+admin: {{ listen: 127.0.0.1:0{people} }}
 data_dir: data
 servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }}{servers} }}
 policies: [policy.yaml]
 identity:
   api_keys:
     - {{ name: test, hash: '{hash}', human: alice@example.com, service: tests, agent: tester, role: engineer, scope: [tools] }}
+    - {{ name: other, hash: '{other_hash}', human: mallory@example.com, service: tests, agent: other }}
 {more}",
             server.address
         );
         let config = parse(&config, &folder.0.join("countersign.yaml")).unwrap();
         let app = App::build(Plan::check(config, &folder.0).unwrap(), None).await.unwrap();
-        let address = app.address();
+        let (address, admin) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
         });
-        Self { folder, server, address, key: key.expose().to_owned(), stop: Some(stop), running: Some(running) }
+        Self {
+            folder,
+            server,
+            address,
+            admin,
+            key: key.expose().to_owned(),
+            other_key: other_key.expose().to_owned(),
+            stop: Some(stop),
+            running: Some(running),
+        }
     }
 
     /// Posts one message of the older era and returns status, headers and body.
@@ -268,6 +294,17 @@ identity:
         self.post_with(&all, body).await
     }
 
+    /// Posts one message of the older era to another server and returns the answer.
+    pub(crate) async fn post_to(&self, path: &str, body: impl Into<Bytes>) -> Value {
+        let request = Request::post(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.key));
+        let (_, _, body) = self.send(request.body(Full::new(body.into())).unwrap()).await;
+        serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
     /// Writes bytes to a connection of its own and returns all that comes back until it is closed.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -284,12 +321,20 @@ identity:
         format!("Authorization: Bearer {}", self.key)
     }
 
+    /// Sends a request to another of the product's addresses.
+    pub(crate) async fn send_to(
+        &self,
+        address: std::net::SocketAddr,
+        request: Request<Full<Bytes>>,
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = open(address, request).await.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (parts.status, parts.headers, body)
+    }
+
     /// Sends a request and returns the answer while its body may still be on its way.
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        sender.send_request(request).await.unwrap()
+        open(self.address, request).await
     }
 
     /// Calls a tool in the older era and returns the answer.
@@ -301,6 +346,14 @@ identity:
         serde_json::from_slice(&body).unwrap_or(Value::Null)
     }
 
+    /// Stops without an audit, for who goes on in the same folder.
+    pub(crate) async fn leave(mut self) -> (Server, Folder) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        let Self { server, folder, .. } = self;
+        (server, folder)
+    }
+
     /// Stops, and audits the whole log. Returns the payloads of its entries.
     pub(crate) async fn stop(mut self) -> (Vec<Value>, Folder) {
         self.stop.take().unwrap().send(()).unwrap();
@@ -310,6 +363,13 @@ identity:
         nothing_undecided(&self.server.received(), &entries);
         (entries, folder)
     }
+}
+
+async fn open(address: std::net::SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender.send_request(request).await.unwrap()
 }
 
 /// The decisions among entries.

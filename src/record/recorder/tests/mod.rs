@@ -79,7 +79,8 @@ async fn decide_call(
         decision,
         forwarded: None,
         tool: Some(Digest::of(b"tool")),
-        parameters_mode, after: None,
+        parameters_mode,
+        after: None,
     };
     recorder.decided(reservation, &chain, facts)
 }

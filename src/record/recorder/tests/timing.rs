@@ -27,7 +27,8 @@ async fn timing() {
             decision: &decision,
             forwarded: None,
             tool: None,
-            parameters_mode: ParametersMode::Redacted, after: None,
+            parameters_mode: ParametersMode::Redacted,
+            after: None,
         };
         let begun = clock.monotonic_ns();
         let mut decided = recorder.decided(reservation, &chain, facts);

@@ -76,7 +76,8 @@ impl Made {
             decision: &samples::decision(verdict),
             forwarded: None,
             tool: None,
-            parameters_mode: ParametersMode::DigestOnly, after: None,
+            parameters_mode: ParametersMode::DigestOnly,
+            after: None,
         };
         let mut decided = self.recorder.decided(reservation, &chain, facts);
         decided.durable().await.unwrap();
