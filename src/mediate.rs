@@ -149,6 +149,9 @@ impl Mediator {
         let chain = self.recorder.chain(session.id());
         let observed = session.observe(call);
         let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
+        let pin = tool.as_ref().map(|tool| tool.definition().digest);
+        let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));
+        let cleared = Cleared::stronger(cleared, standing.as_ref());
         let begun = self.clock.monotonic_ns();
         let (mut decision, gate) = match cleared {
             Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
@@ -161,11 +164,12 @@ impl Mediator {
             context: observed.context(),
             decision: &decision,
             forwarded: gate.modified_arguments(),
-            tool: tool.as_ref().map(|tool| tool.definition().digest),
+            tool: pin,
             parameters_mode: self.parameters_mode,
-            after: cleared.map(|cleared| &cleared.after),
+            after: cleared.and_then(|cleared| cleared.used_by(&decision)),
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
+        self.approvals.note_use(cleared, &decision);
         let closed = matches!(gate, Gate::Closed);
         let asks = (closed && decision.verdict == Verdict::StepUp && self.approvals.is_served())
             .then(|| policies.would_run(&input));
@@ -209,7 +213,8 @@ impl Mediate for Arc<Mediator> {
             this.sessions.admit(&mut call, &mut identity);
             let identity = Arc::new(identity);
             // Protocol frames too: who may not act may not look around either (design §14.5).
-            let turned_away = !identity.verification.is_verified() && !identity.flagged;
+            let nobody = !identity.verification.is_verified() && !identity.flagged;
+            let turned_away = nobody || this.approvals.is_suspended(&call, &identity);
             match call.kind {
                 FrameKind::Protocol | FrameKind::Response if !turned_away => this.pass(call, identity).await,
                 _ => this.act(call, identity).await,

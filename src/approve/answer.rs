@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Approvals, ApproveError, Request, Status};
+use crate::metrics::{Counter, count};
 use crate::model::{ApprovalId, ApprovalResult, Timestamp};
 use crate::record::FollowUp;
 use crate::record::entry::ApprovalBlock;
@@ -75,7 +76,9 @@ impl Approvals {
         let request = state.requests.get_mut(id).ok_or(ApproveError::Unknown)?;
         request.busy = false;
         request.entries.push(written?.1);
-        if matches!(answer, Answer::Approve(_)) {
+        if let Answer::Deny(_) = answer {
+            count(Counter::ApprovalsDenied);
+        } else {
             request.yes.push(Arc::clone(&person.name));
         }
         request.status.send_replace(next.clone());
@@ -116,14 +119,8 @@ impl Approvals {
 }
 
 impl Request {
-    /// Whether the answer counts, what is written, and where the request stands after it.
-    fn weigh(
-        &self,
-        person: &Person,
-        answer: &Answer,
-        requester_may: bool,
-        now: Timestamp,
-    ) -> Result<(ApprovalBlock<'static>, Status), ApproveError> {
+    /// Whether this person may answer it now.
+    pub(super) fn may_answer(&self, person: &Person, requester_may: bool, now: Timestamp) -> Result<(), ApproveError> {
         if !self.is_pending() {
             return Err(ApproveError::Settled(self.status()));
         }
@@ -137,6 +134,25 @@ impl Request {
         if !self.approvers.is_empty() && !person.is_one_of(&asked) {
             return Err(ApproveError::NotRouted(asked.join(", ")));
         }
+        if !requester_may && self.requesters.iter().any(|name| same(name, &person.name)) {
+            return Err(ApproveError::OwnRequest);
+        }
+        Ok(())
+    }
+
+    /// Whether the answer counts, what is written, and where the request stands after it.
+    fn weigh(
+        &self,
+        person: &Person,
+        answer: &Answer,
+        requester_may: bool,
+        now: Timestamp,
+    ) -> Result<(ApprovalBlock<'static>, Status), ApproveError> {
+        match answer {
+            Answer::Approve(_) => self.may_answer(person, requester_may, now)?,
+            // A no needs no second pair of eyes: the requester may take the request back.
+            Answer::Deny(_) => self.may_answer(person, true, now)?,
+        }
         let by = Some((&*person.name, person.channel));
         match answer {
             Answer::Deny(reason) if reason.trim().is_empty() => Err(ApproveError::Text("say why it is denied")),
@@ -146,9 +162,6 @@ impl Request {
             Answer::Deny(reason) => {
                 let status = Status::Denied { by: Arc::clone(&person.name), reason: reason.trim().into() };
                 Ok((self.answered(ApprovalResult::Denied, by, reason.trim(), now), status))
-            }
-            Answer::Approve(_) if !requester_may && self.requesters.iter().any(|name| same(name, &person.name)) => {
-                Err(ApproveError::OwnRequest)
             }
             Answer::Approve(_) if self.yes.iter().any(|name| same(name, &person.name)) => Err(ApproveError::SamePerson),
             Answer::Approve(reason) => {

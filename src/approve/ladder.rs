@@ -10,14 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::grants::Ground;
 use super::splice::{self, Carried};
 use super::{Approvals, ApproveError, Source, Status};
 use crate::context::caller;
 use crate::decide::{Evidence, action_digest};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Decision, Digest, Era, Identity, Pending,
-    ReasonCode, ReceiptId, Refusal, RefusalKind, Transport, Verdict,
+    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Credentials, Decision, Digest, Era, Identity,
+    Pending, ReasonCode, ReceiptId, Refusal, RefusalKind, Transport, Verdict,
 };
 use crate::net::random_bytes;
 use crate::record::After;
@@ -97,7 +98,9 @@ impl Approvals {
     pub async fn ask(&self, call: &mut Call, identity: &Identity, decision: &Decision, at: (u64, Bytes)) -> Asked {
         let (index, exact) = at;
         let pickup = self.inner.pickup(call, identity);
-        match self.inner.request(pickup, index, Source::StepUp, exact).await {
+        let asking = Call { credentials: Credentials::default(), ..call.clone() };
+        let ground = Ground { call: Arc::new(asking), identity: Arc::new(identity.clone()) };
+        match self.inner.request(pickup, index, Source::StepUp, (exact, ground)).await {
             Ok(id) => {
                 let carried = splice::carried(call);
                 self.wait(call, identity, Place { id, round: 0, carried }).await
@@ -157,15 +160,30 @@ impl Approvals {
     }
 
     async fn wait(&self, call: &mut Call, identity: &Identity, place: Place) -> Asked {
-        let subscribed = self.inner.lock().requests.get(&place.id).map(|request| request.status.subscribe());
-        let Some(mut status) = subscribed else {
+        let subscribed = {
+            let queue = self.inner.lock();
+            queue.requests.get(&place.id).map(|request| (request.status.subscribe(), Arc::clone(&request.session)))
+        };
+        let Some((mut status, session)) = subscribed else {
             return Asked::Cleared(Box::new(Cleared::stale("the request it waited for is over")));
         };
         if !self.shows_at_once(call, &place)
             && let Ok(_held) = self.inner.holds.try_acquire()
         {
-            let settled = status.wait_for(|status| *status != Status::Pending);
+            let mut changed = self.inner.changed.subscribe();
+            let settled = async {
+                tokio::select! {
+                    _settled = status.wait_for(|status| *status != Status::Pending) => {}
+                    // The kill switch reaches those who are held.
+                    () = async {
+                        while self.suspension(call, identity, &session).is_none() && changed.changed().await.is_ok() {}
+                    } => {}
+                }
+            };
             let _settled_or_not = tokio::time::timeout(self.hold(call), settled).await.is_ok();
+        }
+        if let Some(suspended) = self.suspension(call, identity, &session) {
+            return Asked::Cleared(Box::new(suspended));
         }
         let settled = status.borrow().clone();
         match settled {

@@ -10,23 +10,30 @@
 //! `decide`. It must never take silence for consent, an approver's name from a body, or an agent's word for a person's.
 
 mod answer;
+mod controls;
 mod error;
+mod grants;
 mod ladder;
 mod queue;
 mod replay;
 mod request;
+mod scope;
 mod seal;
 mod splice;
+mod standing;
 mod tend;
 mod view;
 
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Answer, Person};
+pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
 pub use error::ApproveError;
+pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
 pub use ladder::{Asked, Came, Cleared};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};
+pub use scope::Scope;
 pub use seal::{Seal, SealError};
 pub use view::{Summary, View};
 

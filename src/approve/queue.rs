@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+use super::grants::Ground;
 use super::replay::Hint;
 use super::request::Origin;
+use super::standing::Standing;
 use super::{ApproveError, Config, Request, Seal, Source, Status, replay};
 use crate::context::caller;
 use crate::decide::action_digest;
+use crate::metrics::{Counter, count};
 use crate::model::{ApprovalId, ApprovalResult, Call, Clock, Digest, Identity, Severity};
 use crate::net::random_bytes;
 use crate::record::{FollowUp, RecordError, Recorder};
@@ -38,6 +42,11 @@ pub(super) struct Inner {
     /// The console's address, for links.
     pub(super) public_url: Option<Arc<str>>,
     pub(super) holds: Semaphore,
+    /// What holds above the policies.
+    pub(super) standing: ArcSwap<Standing>,
+    pub(super) changing: Mutex<()>,
+    /// Told when that changes, so that held calls look again.
+    pub(super) changed: watch::Sender<u64>,
     state: Mutex<State>,
     hint: Mutex<Hint>,
 }
@@ -63,12 +72,26 @@ impl Approvals {
     ) -> Result<Self, OpenError> {
         let seal = Seal::open(data_dir)?;
         let (hint, from) = Hint::read(data_dir);
-        let state = if is_served { replay::read(&recorder, &config, from, clock.now())? } else { State::default() };
+        // Controls hold with nobody there to change them too.
+        let (state, standing) = replay::read(&recorder, &config, from, clock.now())?;
         let holds = Semaphore::new(config.holds_max);
         let public_url = public_url.map(|url| Arc::from(url.trim_end_matches('/')));
         let state = Mutex::new(state);
         let hint = Mutex::new(hint);
-        let inner = Inner { config, recorder, clock, seal, is_served, public_url, holds, state, hint };
+        let inner = Inner {
+            config,
+            recorder,
+            clock,
+            seal,
+            is_served,
+            public_url,
+            holds,
+            standing: ArcSwap::from_pointee(standing),
+            changing: Mutex::new(()),
+            changed: watch::Sender::new(0),
+            state,
+            hint,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -104,7 +127,10 @@ impl Inner {
 
     /// Remembers how far back the next start has to read.
     pub(super) fn note_progress(&self) {
-        let open = self.lock().requests.values().map(|request| request.decision_index).min();
+        let waits = self.lock().requests.values().map(|request| request.decision_index).min();
+        let standing = self.standing.load();
+        let controls = standing.controls.iter().map(|control| control.entry);
+        let open = waits.into_iter().chain(controls).chain(standing.grants.iter().map(|grant| grant.entry)).min();
         let size = self.recorder.size();
         let mut hint = self.hint.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((path, from)) = hint.look(open, size) {
@@ -124,7 +150,7 @@ impl Inner {
         pickup: Digest,
         index: u64,
         source: Source,
-        exact: Bytes,
+        (exact, ground): (Bytes, Ground),
     ) -> Result<ApprovalId, ApproveError> {
         let entry = self.recorder.statement(index)?;
         let now = self.clock.now();
@@ -135,6 +161,7 @@ impl Inner {
         let mut request = Request::of(&entry, origin).ok_or(ApproveError::Unknown)?;
         request.route(&self.config);
         request.shown = Some(self.seal.digest(&[id.as_str().as_bytes(), &exact]));
+        request.ground = Some(ground);
         request.exact = (exact.len() <= EXACT_BYTES_MAX).then_some(exact);
         let block = request.block(ApprovalResult::Pending);
         let session = Arc::clone(&request.session);
@@ -156,6 +183,7 @@ impl Inner {
                     request.busy = false;
                     request.entries.push(entry);
                 }
+                count(Counter::ApprovalsRequested);
                 Ok(id)
             }
             Err(error) => {

@@ -10,22 +10,38 @@ use std::sync::Arc;
 
 use super::queue::State;
 use super::request::Origin;
-use super::{Config, Request, Source, Status};
+use super::standing::Standing;
+use super::{Config, Control, ControlState, Grant, Request, Source, Status};
 use crate::model::{ApprovalId, ApprovalResult, ReceiptId, Timestamp};
-use crate::record::entry::{ApprovalBlock, Kind, Predicate};
+use crate::record::entry::{ApprovalBlock, ControlBlock, GrantBlock, Kind, Predicate};
 use crate::record::{RecordError, Recorder};
 
 /// Entries that a hint may lie behind the log: written more often it would cost more than it saves.
 const BEHIND: u64 = 1_000;
 
+/// Parts of payloads that say something about what is open.
+const WANTED: [&str; 6] = [
+    "\"approval\":{",
+    "\"control_id\":\"",
+    "\"grant_id\":\"",
+    "\"kind\":\"grant\"",
+    "\"result\":\"DEFER\"",
+    "\"result\":\"STEP_UP\"",
+];
+
 /// What open requests are made of.
-pub(super) fn read(recorder: &Recorder, config: &Config, from: u64, now: Timestamp) -> Result<State, RecordError> {
-    let mut found = Replay { state: State::default(), asked: HashMap::new(), config };
-    let wanted = |payload: &str| {
-        ["\"approval\":{", "\"result\":\"STEP_UP\"", "\"result\":\"DEFER\""].iter().any(|part| payload.contains(part))
-    };
+pub(super) fn read(
+    recorder: &Recorder,
+    config: &Config,
+    from: u64,
+    now: Timestamp,
+) -> Result<(State, Standing), RecordError> {
+    let (state, standing) = (State::default(), Standing::default());
+    let mut found = Replay { state, standing, asked: HashMap::new(), config };
+    let wanted = |payload: &str| WANTED.iter().any(|part| payload.contains(part));
     recorder.replay(from, wanted, |index, entry| found.take(index, &entry))?;
-    let mut state = found.state;
+    let (mut state, mut standing) = (found.state, found.standing);
+    standing.grants.retain(|grant| grant.is_open(now));
     let is_open = |request: &Request| match request.status() {
         Status::Pending => true,
         Status::Approved => now < request.expires,
@@ -36,11 +52,12 @@ pub(super) fn read(recorder: &Recorder, config: &Config, from: u64, now: Timesta
     for id in gone {
         state.remove(&id);
     }
-    Ok(state)
+    Ok((state, standing))
 }
 
 struct Replay<'a> {
     state: State,
+    standing: Standing,
     /// Decisions that ask, by their action.
     asked: HashMap<String, (u64, String)>,
     config: &'a Config,
@@ -48,6 +65,16 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     fn take(&mut self, index: u64, entry: &Predicate<'_>) {
+        if let Some(control) = &entry.control {
+            return self.control(control, index);
+        }
+        if let Some(grant) = &entry.grant {
+            return self.grant(grant, index);
+        }
+        let granted = entry.decision.as_ref().and_then(|decision| decision.grant_id.as_deref());
+        if let (Some(Kind::Decision), Some(id)) = (entry.kind(), granted) {
+            self.standing.grants.iter().filter(|grant| grant.id.as_str() == id).for_each(|grant| grant.use_once());
+        }
         let Some(action) = entry.action.as_ref().map(|action| action.action_id.to_string()) else { return };
         match (entry.kind(), &entry.approval) {
             // A decision that carries an answer used it up.
@@ -56,6 +83,28 @@ impl Replay<'_> {
                 self.asked.insert(action, (index, entry.receipt_id.to_string()));
             }
             (Some(Kind::Approval), Some(approval)) => self.approval(index, &action, entry, approval),
+            _ => {}
+        }
+    }
+
+    fn control(&mut self, block: &ControlBlock<'_>, index: u64) {
+        let same = |control: &Arc<Control>| Some(control.id.as_str()) == block.control_id.as_deref();
+        if let Some(control) = Control::of_block(block, index) {
+            self.standing.controls.push(Arc::new(control));
+        } else if block.event == "break_glass_reviewed" {
+            self.standing.controls.retain(|control| !same(control));
+        } else if block.event == "resume" {
+            for control in self.standing.controls.iter_mut().filter(|control| same(control)) {
+                *control = Arc::new(Control::clone(control).over());
+            }
+            self.standing.controls.retain(|control| control.state != ControlState::Ended);
+        }
+    }
+
+    fn grant(&mut self, block: &GrantBlock<'_>, index: u64) {
+        match (&*block.event, Grant::of_block(block, index)) {
+            ("given", Some(grant)) => self.standing.grants.push(Arc::new(grant)),
+            ("ended", Some(ended)) => self.standing.grants.retain(|grant| grant.id != ended.id),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::grants::Ground;
 use crate::model::{
     ApprovalId, ApprovalResult, Digest, PolicyReference, ReasonCode, ReceiptId, Severity, Timestamp, Verdict,
     Verification,
@@ -129,6 +130,8 @@ pub struct Request {
     pub yes: Vec<Arc<str>>,
     /// The arguments exactly as they will run; gone after a restart.
     pub exact: Option<Bytes>,
+    /// The call that asked; gone after a restart.
+    pub(super) ground: Option<Ground>,
     /// Keyed digest of what is shown.
     pub shown: Option<Digest>,
     /// Places of its entries in the log.
@@ -200,6 +203,7 @@ impl Request {
             needed: 1,
             yes: Vec::new(),
             exact: None,
+            ground: None,
             shown: None,
             entries: Vec::new(),
             busy: false,

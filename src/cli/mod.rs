@@ -5,6 +5,7 @@
 mod admin_client;
 mod approvals;
 mod config;
+mod control;
 mod demo;
 mod keys;
 mod line;
@@ -42,6 +43,9 @@ enum Command {
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Suspend, resume, break glass, and take standing permissions back.
+    #[command(subcommand)]
+    Control(control::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
     /// Make API keys for agents, and tokens for the admin API.
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Approvals(command) => approvals::run(command),
         Command::Config(command) => config::run(command),
+        Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Keys(command) => keys::run(command),
         Command::Receipts(command) => receipts::run(command),

@@ -5,6 +5,7 @@
 //! Must never show credentials, answer another site's page, or let one tenant's people see another's actions.
 
 mod approvals;
+mod controls;
 mod guard;
 mod health;
 mod page;
@@ -106,7 +107,8 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
-    guarded(guard, admin.health, approvals::routes(admin.approvals))
+    let v1 = approvals::routes(admin.approvals.clone()).merge(controls::routes(admin.approvals));
+    guarded(guard, admin.health, v1)
 }
 
 /// `v1` behind the guard, beside what monitors ask.

@@ -43,10 +43,14 @@ pub enum Counter {
     ApprovalsExpired,
     /// Of these, passed on to others.
     ApprovalsEscalated,
+    /// Uses of the kill switch.
+    Suspensions,
+    /// Uses of break-glass.
+    BreakGlasses,
 }
 
 /// All counters, with the name and the help that Prometheus shows.
-pub const COUNTERS: [(Counter, &str, &str); 19] = [
+pub const COUNTERS: [(Counter, &str, &str); 21] = [
     (Counter::Actions, "aarm_actions_total", "Actions decided"),
     (Counter::Denied, "aarm_actions_denied_total", "Actions refused"),
     (Counter::Modified, "aarm_actions_modified_total", "Actions forwarded with changed parameters"),
@@ -66,6 +70,8 @@ pub const COUNTERS: [(Counter, &str, &str); 19] = [
     (Counter::ApprovalsDenied, "countersign_approvals_denied_total", "Requests that were answered with no"),
     (Counter::ApprovalsExpired, "countersign_approvals_expired_total", "Requests that nobody answered in time"),
     (Counter::ApprovalsEscalated, "countersign_approvals_escalated_total", "Requests that were passed on to others"),
+    (Counter::Suspensions, "countersign_suspensions_total", "Uses of the kill switch"),
+    (Counter::BreakGlasses, "countersign_break_glass_total", "Uses of break-glass"),
 ];
 
 static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];

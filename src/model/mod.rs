@@ -28,7 +28,9 @@ pub use decision::{
     Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
 };
 pub use event::{EventType, Severity};
-pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
+pub use id::{
+    ActionId, ApprovalId, ControlId, DeferralId, Digest, GrantId, InstanceId, InvalidId, ReceiptId, RunId, SessionId,
+};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Pending, Refusal, RefusalKind, with_causes};

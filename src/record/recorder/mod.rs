@@ -157,10 +157,18 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] when it cannot be written.
     pub async fn control(&self, fact: ControlFact) -> Result<ReceiptId, RecordError> {
+        self.control_at(fact).await.map(|(receipt, _)| receipt)
+    }
+
+    /// As [`Self::control`], with the entry's place in the log.
+    ///
+    /// # Errors
+    /// [`RecordError`] when it cannot be written.
+    pub async fn control_at(&self, fact: ControlFact) -> Result<(ReceiptId, u64), RecordError> {
         let slot = self.inner.log.reserve().await?;
         let (receipt, appended) = self.inner.control(slot, fact)?;
-        appended.durable().await?;
-        Ok(receipt)
+        let index = appended.durable().await?;
+        Ok((receipt, index))
     }
 
     /// The log.

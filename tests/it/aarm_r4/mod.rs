@@ -1,5 +1,6 @@
 //! AARM R4: five decisions. The server counts: nothing arrives before a person said yes, and once after.
 
+mod controls;
 mod people;
 mod states;
 mod step_up;
@@ -27,7 +28,7 @@ pub(crate) const QUICK: &str = "approve: { legacy_hold_ms: 50, mrtr_hold_ms: 50 
 /// The product with people: ann and bob may answer, ann's groups too, vera only looks.
 pub(crate) struct People {
     pub(crate) stand: Stand,
-    pub(crate) tokens: [(&'static str, String); 4],
+    pub(crate) tokens: [(&'static str, String); 5],
     hashes: String,
 }
 
@@ -42,7 +43,13 @@ impl People {
 
     pub(crate) async fn with(policy: &str, approve: &str, server: Server, folder: Folder) -> Self {
         let mut hashes = Vec::new();
-        let roles = [("ann", "approver"), ("bob", "approver"), ("vera", "viewer"), ("alice@example.com", "admin")];
+        let roles = [
+            ("ann", "approver"),
+            ("bob", "approver"),
+            ("vera", "viewer"),
+            ("alice@example.com", "admin"),
+            ("root", "admin"),
+        ];
         let tokens = roles.map(|(name, role)| {
             let (token, hash) = countersign::console::mint().unwrap();
             hashes.push(format!("{{ name: {name}, role: {role}, groups: [finance-{name}], hash: '{hash}' }}"));

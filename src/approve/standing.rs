@@ -1,0 +1,130 @@
+//! What holds above the policies at this moment: controls and standing permissions, as one value that is swapped whole,
+//! so that a look at it takes no lock.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Approvals;
+use super::controls::{Control, ControlKind};
+use super::grants::Grant;
+use super::ladder::Cleared;
+use crate::decide::Evidence;
+use crate::model::{Call, Decision, Digest, Identity, ReasonCode};
+use crate::record::After;
+
+/// Everything that holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing {
+    pub(super) controls: Vec<Arc<Control>>,
+    pub(super) grants: Vec<Arc<Grant>>,
+}
+
+impl Approvals {
+    /// What holds for an action above the policies: the kill switch before everything else, then what the action
+    /// waited for, then a standing permission, then break-glass.
+    #[must_use]
+    pub fn standing(
+        &self,
+        call: &Call,
+        identity: &Identity,
+        session: &str,
+        (tool_pin, policy_set): (Option<Digest>, Digest),
+    ) -> Option<Cleared> {
+        let standing = self.inner.standing.load();
+        if standing.controls.is_empty() && standing.grants.is_empty() {
+            return None;
+        }
+        let now = self.inner.clock.now();
+        let covers = |kind| {
+            standing.controls.iter().find(|control| {
+                control.kind == kind && control.is_active(now) && control.scope.covers(&call.action, identity, session)
+            })
+        };
+        if let Some(control) = covers(ControlKind::Suspend) {
+            return Some(suspended(control));
+        }
+        let grant = standing.grants.iter().find(|grant| {
+            grant.is_open(now) && grant.covers(&self.inner.seal, call, identity, session, (tool_pin, policy_set))
+        });
+        if let Some(grant) = grant {
+            let id: Arc<str> = grant.id.as_str().into();
+            let after = After { grant_id: Some(Arc::clone(&id)), ..After::default() };
+            return Some(Cleared { evidence: Evidence::Granted(id), after });
+        }
+        let control = covers(ControlKind::BreakGlass)?;
+        let id: Arc<str> = control.id.as_str().into();
+        let after = After { break_glass_id: Some(Arc::clone(&id)), ..After::default() };
+        Some(Cleared { evidence: Evidence::BreakGlass(id), after })
+    }
+
+    /// Whether the kill switch holds what this caller sends, before a session is known.
+    #[must_use]
+    pub fn is_suspended(&self, call: &Call, identity: &Identity) -> bool {
+        let standing = self.inner.standing.load();
+        let now = self.inner.clock.now();
+        standing.controls.iter().any(|control| {
+            control.kind == ControlKind::Suspend
+                && control.is_active(now)
+                && control.scope.covers(&call.action, identity, "")
+        })
+    }
+
+    /// Takes note that a decision was made by a standing permission.
+    pub fn note_use(&self, cleared: Option<&Cleared>, decision: &Decision) {
+        if decision.reason_code == ReasonCode::Granted
+            && let Some(Evidence::Granted(id)) = cleared.map(|cleared| &cleared.evidence)
+        {
+            let standing = self.inner.standing.load();
+            standing.grants.iter().filter(|grant| grant.id.as_str() == &**id).for_each(|grant| grant.use_once());
+        }
+    }
+
+    /// Why a held call is suspended now.
+    pub(super) fn suspension(&self, call: &Call, identity: &Identity, session: &str) -> Option<Cleared> {
+        let standing = self.inner.standing.load();
+        let now = self.inner.clock.now();
+        let control = standing.controls.iter().find(|control| {
+            control.kind == ControlKind::Suspend
+                && control.is_active(now)
+                && control.scope.covers(&call.action, identity, session)
+        })?;
+        Some(suspended(control))
+    }
+
+    /// Changes what holds, and wakes those who are held.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Standing)) {
+        // One at a time: two changes at once would lose one.
+        let _alone = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = Standing::clone(&self.inner.standing.load());
+        change(&mut standing);
+        self.inner.standing.store(Arc::new(standing));
+        self.inner.changed.send_modify(|number| *number += 1);
+    }
+}
+
+impl Cleared {
+    /// The one of two that counts.
+    #[must_use]
+    pub fn stronger<'a>(waited: Option<&'a Self>, standing: Option<&'a Self>) -> Option<&'a Self> {
+        match standing {
+            Some(Self { evidence: Evidence::Suspended(_), .. }) => standing,
+            _ => waited.or(standing),
+        }
+    }
+
+    /// What the decision says it follows: nothing, when it did not need it.
+    #[must_use]
+    pub fn used_by(&self, decision: &Decision) -> Option<&After> {
+        let needed = match &self.evidence {
+            Evidence::Approved(_) => true,
+            Evidence::BreakGlass(_) => decision.reason_code == ReasonCode::BreakGlass,
+            Evidence::Granted(_) => decision.reason_code == ReasonCode::Granted,
+            Evidence::Stale(_) | Evidence::Suspended(_) => false,
+        };
+        needed.then_some(&self.after)
+    }
+}
+
+fn suspended(control: &Control) -> Cleared {
+    let why = format!("{} is suspended by {} ({})", control.scope, control.actor, control.id);
+    Cleared { evidence: Evidence::Suspended(why.into()), after: After::default() }
+}
