@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::approve::{Approvals, Asked, Came, Cleared};
-use crate::context::{Awaited, Session, Sessions, caller};
+use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
 use crate::identify::Authenticator;
@@ -23,8 +23,8 @@ use crate::intercept::{Arrival, Mediate, REFUSED, Reply, error_line, read_line};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
 use crate::model::{
-    ActionId, Call, Clock, Credentials, Decision, Enforcement, FrameKind, Identity, Outcome, Refusal, RefusalKind,
-    ResultText, Verdict,
+    ActionId, Call, Clock, Credentials, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal,
+    RefusalKind, ResultText, Verdict,
 };
 use crate::net::random_bytes;
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
@@ -35,6 +35,8 @@ pub struct Mediator {
     pub authenticator: Arc<dyn Authenticator>,
     /// What is known about sessions.
     pub sessions: Sessions,
+    /// What agents have used of the limits that rules count with.
+    pub meters: Meters,
     /// The active policies; swapped whole at a reload.
     pub policies: ArcSwap<PolicySet>,
     /// The evidence.
@@ -147,16 +149,24 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let observed = session.observe(call);
-        let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
+        let mut observed = session.observe(call);
+        let (tool_known, context) = (tool.as_deref(), observed.context());
         let pin = tool.as_ref().map(|tool| tool.definition().digest);
         let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));
         let cleared = Cleared::stronger(cleared, standing.as_ref());
         let begun = self.clock.monotonic_ns();
-        let (mut decision, gate) = match cleared {
-            Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
-            None => policies.decide(&input),
-        };
+        let meters = policies.meters(&call.action);
+        let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
+            let facts = Facts::NONE;
+            let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
+            let (decision, gate) = match cleared {
+                Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
+                None => policies.decide(&input),
+            };
+            let asks = self.approvals.asks(&decision, &gate).then(|| policies.would_run(&input));
+            let metered = decision.meters.clone();
+            ((decision, gate, asks), metered)
+        });
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let facts = DecisionFacts {
             call,
@@ -170,9 +180,9 @@ impl Mediator {
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
         self.approvals.note_use(cleared, &decision);
-        let closed = matches!(gate, Gate::Closed);
-        let asks = (closed && decision.verdict == Verdict::StepUp && self.approvals.is_served())
-            .then(|| policies.would_run(&input));
+        if decision.verdict != Verdict::Deny || matches!(gate, Gate::Open(_)) {
+            observed.label(&decision.effect);
+        }
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
         Taken { session, decided, decision, gate, asks }
     }

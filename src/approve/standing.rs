@@ -7,8 +7,8 @@ use super::Approvals;
 use super::controls::{Control, ControlKind};
 use super::grants::Grant;
 use super::ladder::Cleared;
-use crate::decide::Evidence;
-use crate::model::{Call, Decision, Digest, Identity, ReasonCode};
+use crate::decide::{Evidence, Gate};
+use crate::model::{Call, Decision, Digest, Identity, ReasonCode, Verdict};
 use crate::record::After;
 
 /// Everything that holds.
@@ -54,6 +54,12 @@ impl Approvals {
         let id: Arc<str> = control.id.as_str().into();
         let after = After { break_glass_id: Some(Arc::clone(&id)), ..After::default() };
         Some(Cleared { evidence: Evidence::BreakGlass(id), after })
+    }
+
+    /// Whether a person is asked about what was decided.
+    #[must_use]
+    pub fn asks(&self, decision: &Decision, gate: &Gate) -> bool {
+        decision.verdict == Verdict::StepUp && matches!(gate, Gate::Closed) && self.inner.is_served
     }
 
     /// Whether the kill switch holds what this caller sends, before a session is known.

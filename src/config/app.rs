@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::server::ServerKind;
 use super::{BuildError, Core, Plan};
 use crate::console;
+use crate::export::Monitor;
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
@@ -77,7 +78,11 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
-        let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let health = Arc::new(Health {
+            log: self.core.log.clone(),
+            mediator: Arc::clone(&self.core.mediator),
+            destinations: self.core.monitor(),
+        });
         let clock = Arc::clone(&self.core.clock);
         let approvals = self.core.mediator.approvals.clone();
         let admin = console::Admin { health, approvals, tokens: self.tokens, hosts: self.hosts, clock };
@@ -155,6 +160,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 struct Health {
     log: Log,
     mediator: Arc<Mediator>,
+    destinations: Monitor,
 }
 
 impl console::Health for Health {
@@ -170,5 +176,9 @@ impl console::Health for Health {
             ("countersign_sessions", "Live sessions", sessions),
             ("countersign_approvals_pending", "Requests that wait for a person", pending),
         ]
+    }
+
+    fn metrics(&self) -> String {
+        self.destinations.render()
     }
 }

@@ -12,9 +12,9 @@ use super::{ConfigError, Plan};
 use crate::approve::{Approvals, OpenError};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
-use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
+use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
-use crate::export::{ExportError, Exporter};
+use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
@@ -143,13 +143,14 @@ impl Core {
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let secrets = Secrets::open(&plan.data_dir)?;
-        let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
+        let exporter = Exporter::start(&plan.config.telemetry, &recorder, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
             authenticator,
             sessions: Sessions::new(plan.config.sessions.clone(), classifier, &secrets),
+            meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
             approvals: open_approvals(plan, &recorder, &clock)?,
             recorder,
@@ -173,6 +174,12 @@ impl Core {
         let fact = ControlFact::policies_loaded(policies.hash(), loaded);
         let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
         self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
+    }
+
+    /// How the destinations are.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.exporter.monitor()
     }
 
     /// The log's origin.

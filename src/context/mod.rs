@@ -10,6 +10,7 @@ pub mod classification;
 
 mod correlation;
 mod intent;
+mod meters;
 mod result;
 mod secrets;
 mod session;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 pub use classification::{Classifier, OutputTrust, ToolLabels, ToolTable};
 pub use correlation::{SessionKey, caller};
 pub use intent::{Grant, HostIntent, SessionTokens, TokenError};
+pub use meters::{Meters, metered_as};
 pub use result::Awaited;
 pub use secrets::{Secrets, SecretsError};
 pub use session::{Observed, Session};

@@ -8,8 +8,8 @@ use super::intent::SessionIntent;
 use super::result::Facts;
 use super::sessions::Shared;
 use crate::model::{
-    Action, Call, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId, Signals,
-    Timestamp, Verdict,
+    Action, Call, ContextEffect, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId,
+    Signals, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -165,6 +165,13 @@ impl Observed<'_> {
     #[must_use]
     pub const fn context(&self) -> &SessionContext {
         &self.context
+    }
+
+    /// Takes over what rules say about the data that this action brings into the session (AARM ).
+    pub fn label(&mut self, effect: &ContextEffect) {
+        let state = &mut *self.state;
+        raise(&mut state.level, effect.level.map(|level| (level, LevelSource::Policy)));
+        state.add_labels(&effect.labels);
     }
 
     /// Adds the action with what was decided about it, and lets the session go.

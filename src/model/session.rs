@@ -54,6 +54,8 @@ pub enum Correlation {
 pub struct Intent {
     /// The words, redacted.
     pub text: Arc<str>,
+    /// The class of the request (`meeting_prep`, `code_fix`), when the channel that set the intent named one.
+    pub class: Option<Arc<str>>,
     /// Where they came from.
     pub source: IntentSource,
 }

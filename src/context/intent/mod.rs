@@ -113,7 +113,7 @@ impl SessionIntent {
         };
         // Redacted here, so that no secret of a prompt stays in memory or reaches a policy's explanation.
         let text = redact::text(&all).text.chars().take(INTENT_CHARACTERS_MAX).collect::<String>();
-        self.current = Some(Intent { text: text.into(), source });
+        self.current = Some(Intent { text: text.into(), source, class: None });
     }
 }
 
