@@ -93,10 +93,13 @@ impl Mediator {
             }
             tell(self.observer.as_ref(), &call, &identity, &taken.decision);
             match (taken.decided.index().zip(taken.asks.take()), &cleared) {
-                (Some(asks), None) => match self.approvals.ask(&mut call, &identity, &taken.decision, asks).await {
-                    Asked::Cleared(evidence) => cleared = Some(evidence),
-                    Asked::Ends(refusal) => return refused(&call, *refusal),
-                },
+                (Some(asks), waited) if waited.as_ref().is_none_or(|waited| waited.may_escalate()) => {
+                    let waited = cleared.take();
+                    match self.approvals.ask(&mut call, &identity, &taken.decision, asks, waited).await {
+                        Asked::Cleared(evidence) => cleared = Some(evidence),
+                        Asked::Ends(refusal) => return refused(&call, *refusal),
+                    }
+                }
                 _ => return self.carry_out(call, identity, taken).await,
             }
         }
@@ -157,7 +160,7 @@ impl Mediator {
         let begun = self.clock.monotonic_ns();
         let meters = policies.meters(&call.action);
         let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
-            let facts = Facts::NONE;
+            let facts = cleared.map_or(Facts::NONE, Cleared::facts);
             let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
             let (decision, gate) = match cleared {
                 Some(cleared) => policies.decide_approved(&input, &cleared.evidence),

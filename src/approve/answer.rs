@@ -134,7 +134,7 @@ impl Request {
         if !self.approvers.is_empty() && !person.is_one_of(&asked) {
             return Err(ApproveError::NotRouted(asked.join(", ")));
         }
-        if !requester_may && self.requesters.iter().any(|name| same(name, &person.name)) {
+        if !(requester_may || self.requester_may) && self.requesters.iter().any(|name| same(name, &person.name)) {
             return Err(ApproveError::OwnRequest);
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::deferral::Hold;
 use super::grants::Ground;
 use super::splice::{self, Carried};
 use super::{Approvals, ApproveError, Source, Status};
@@ -17,7 +18,7 @@ use crate::context::caller;
 use crate::decide::{Evidence, action_digest};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Credentials, Decision, Digest, Era, Identity,
+    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Credentials, Decision, Digest, Era, Facts, Identity,
     Pending, ReasonCode, ReceiptId, Refusal, RefusalKind, Transport, Verdict,
 };
 use crate::net::random_bytes;
@@ -36,6 +37,8 @@ pub struct Cleared {
     pub evidence: Evidence,
     /// What its next decision follows.
     pub after: After,
+    /// Keeps those that depend on it waiting until it has run.
+    hold: Option<Hold>,
 }
 
 /// What a call turned out to be when it came.
@@ -67,10 +70,17 @@ struct Waiting {
 }
 
 /// One call's place in its wait.
-struct Place {
+pub(super) struct Place {
     id: ApprovalId,
     round: u32,
     carried: Carried,
+}
+
+impl Place {
+    /// The place of a call that was just asked about.
+    pub(super) fn first(id: ApprovalId, call: &Call) -> Self {
+        Self { id, round: 0, carried: splice::carried(call) }
+    }
 }
 
 impl Approvals {
@@ -95,15 +105,29 @@ impl Approvals {
     }
 
     /// Asks people about a call whose decision stands at `index`, and waits as long as its client can.
-    pub async fn ask(&self, call: &mut Call, identity: &Identity, decision: &Decision, at: (u64, Bytes)) -> Asked {
+    pub async fn ask(
+        &self,
+        call: &mut Call,
+        identity: &Identity,
+        decision: &Decision,
+        at: (u64, Bytes),
+        waited: Option<Box<Cleared>>,
+    ) -> Asked {
+        let source = if decision.verdict == Verdict::Defer { Source::DeferEscalation } else { Source::StepUp };
+        if source == Source::DeferEscalation && waited.is_none() {
+            return self.defer(call, identity, decision, at).await;
+        }
+        if source == Source::DeferEscalation && !self.inner.config.deferral.escalate {
+            let outside = format!("Countersign suspended it and nobody knows more: {}", decision.reason);
+            return Asked::Ends(Box::new(Refusal::new(RefusalKind::Overloaded, &outside, "nobody knows")));
+        }
         let (index, exact) = at;
         let pickup = self.inner.pickup(call, identity);
-        let asking = Call { credentials: Credentials::default(), ..call.clone() };
-        let ground = Ground { call: Arc::new(asking), identity: Arc::new(identity.clone()) };
-        match self.inner.request(pickup, index, Source::StepUp, (exact, ground)).await {
+        let ground = Self::ground(call, identity);
+        match self.inner.request(pickup, index, source, (exact, ground)).await {
             Ok(id) => {
-                let carried = splice::carried(call);
-                self.wait(call, identity, Place { id, round: 0, carried }).await
+                let place = Place::first(id, call);
+                self.wait(call, identity, place).await
             }
             Err(ApproveError::TooMany(which)) => {
                 let outside = format!("Countersign cannot ask for another approval: too many requests {which} wait.");
@@ -114,6 +138,11 @@ impl Approvals {
                 Asked::Ends(Box::new(Refusal::new(RefusalKind::LogUnavailable, outside, error)))
             }
         }
+    }
+
+    pub(super) fn ground(call: &Call, identity: &Identity) -> Ground {
+        let asking = Call { credentials: Credentials::default(), ..call.clone() };
+        Ground { call: Arc::new(asking), identity: Arc::new(identity.clone()) }
     }
 
     /// Where the call goes on. An error is why what it carries does not count.
@@ -159,7 +188,7 @@ impl Approvals {
         Ok(Some(Place { id, round: waiting.round, carried: waiting.carried }))
     }
 
-    async fn wait(&self, call: &mut Call, identity: &Identity, place: Place) -> Asked {
+    pub(super) async fn wait(&self, call: &mut Call, identity: &Identity, place: Place) -> Asked {
         let subscribed = {
             let queue = self.inner.lock();
             queue.requests.get(&place.id).map(|request| (request.status.subscribe(), Arc::clone(&request.session)))
@@ -190,9 +219,7 @@ impl Approvals {
             Status::Pending => Asked::Ends(Box::new(self.tell(call, &place, identity))),
             Status::Approved => self.consume(call, identity, &place.id),
             Status::Used => Asked::Cleared(Box::new(Cleared::stale("the approval was used already"))),
-            Status::Cancelled(why) => {
-                Asked::Cleared(Box::new(Cleared { evidence: Evidence::Stale(why), after: After::default() }))
-            }
+            Status::Cancelled(why) => Asked::Cleared(Box::new(Cleared::of(Evidence::Stale(why), After::default()))),
             Status::Denied { by, reason } => {
                 let outside = format!("{by} denied it: {reason}");
                 Asked::Ends(Box::new(self.ended(&place.id, ReasonCode::ApprovalDenied, &outside)))
@@ -241,7 +268,7 @@ impl Approvals {
             call.action.id = action;
         }
         count(Counter::ApprovalsGranted);
-        Asked::Cleared(Box::new(Cleared { evidence: Evidence::Approved(Arc::new(approval)), after }))
+        Asked::Cleared(Box::new(Cleared::of(Evidence::Approved(Arc::new(approval)), after)))
     }
 
     /// Tells a client that it waits.
@@ -297,15 +324,38 @@ impl Approvals {
         place.round == 0 && has_rounds(call) && call.client.url_elicitation && self.inner.public_url.is_some()
     }
 
-    fn hold(&self, call: &Call) -> Duration {
+    pub(super) fn hold(&self, call: &Call) -> Duration {
         let config = &self.inner.config;
         Duration::from_millis(if has_rounds(call) { config.mrtr_hold_ms } else { config.legacy_hold_ms })
     }
 }
 
 impl Cleared {
+    pub(super) const fn of(evidence: Evidence, after: After) -> Self {
+        Self { evidence, after, hold: None }
+    }
+
+    pub(super) const fn resolved(evidence: Evidence, after: After, hold: Hold) -> Self {
+        Self { evidence, after, hold: Some(hold) }
+    }
+
+    /// What resolvers found out.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        match &self.evidence {
+            Evidence::Resolved(facts) => facts,
+            _ => Facts::NONE,
+        }
+    }
+
+    /// Whether people may still be asked: resolvers were, and the policies want more.
+    #[must_use]
+    pub const fn may_escalate(&self) -> bool {
+        self.hold.is_some()
+    }
+
     fn stale(why: &str) -> Self {
-        Self { evidence: Evidence::Stale(why.into()), after: After::default() }
+        Self::of(Evidence::Stale(why.into()), After::default())
     }
 }
 

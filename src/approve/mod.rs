@@ -11,9 +11,11 @@
 
 mod answer;
 mod controls;
+mod deferral;
 mod error;
 mod grants;
 mod ladder;
+mod notify;
 mod queue;
 mod replay;
 mod request;
@@ -28,9 +30,11 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{Answer, Person};
 pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
+pub use deferral::{DeferralConfig, DeferralStats, ResolverError};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
 pub use ladder::{Asked, Came, Cleared};
+pub use notify::{Channel, MailConfig, MailSecurity, NotifierConfig, NotifyError};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};
 pub use scope::Scope;
@@ -65,6 +69,10 @@ pub struct Config {
     pub mrtr_hold_ms: u64,
     /// Rounds of a client of the newer era. Clients give up at ten.
     pub mrtr_rounds_max: u32,
+    /// How people are told.
+    pub notifiers: Vec<NotifierConfig>,
+    /// How suspended actions are settled.
+    pub deferral: DeferralConfig,
     /// Requests that wait at once.
     pub pending_max: usize,
     /// Of these, of one session (resolution G-18).
@@ -95,6 +103,8 @@ impl Default for Config {
             legacy_hold_ms: 3_000,
             mrtr_hold_ms: 20_000,
             mrtr_rounds_max: 9,
+            notifiers: Vec::new(),
+            deferral: DeferralConfig::default(),
             pending_max: 1_000,
             pending_per_session_max: 16,
             holds_max: 512,

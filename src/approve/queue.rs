@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
 
+use super::deferral::{DeferralStats, Deferrals, Resolvers};
 use super::grants::Ground;
+use super::notify::{Notice, Notifiers, Occasion};
 use super::replay::Hint;
 use super::request::Origin;
 use super::standing::Standing;
@@ -42,6 +44,10 @@ pub(super) struct Inner {
     /// The console's address, for links.
     pub(super) public_url: Option<Arc<str>>,
     pub(super) holds: Semaphore,
+    pub(super) notifiers: Notifiers,
+    pub(super) resolvers: Resolvers,
+    pub(super) deferrals: Arc<Deferrals>,
+    pub(super) stats: DeferralStats,
     /// What holds above the policies.
     pub(super) standing: ArcSwap<Standing>,
     pub(super) changing: Mutex<()>,
@@ -74,6 +80,8 @@ impl Approvals {
         let (hint, from) = Hint::read(data_dir);
         // Controls hold with nobody there to change them too.
         let (state, standing) = replay::read(&recorder, &config, from, clock.now())?;
+        let notifiers = Notifiers::start(&config.notifiers, &clock)?;
+        let resolvers = Resolvers::new(&config.deferral, data_dir, Arc::clone(&clock))?;
         let holds = Semaphore::new(config.holds_max);
         let public_url = public_url.map(|url| Arc::from(url.trim_end_matches('/')));
         let state = Mutex::new(state);
@@ -86,6 +94,10 @@ impl Approvals {
             is_served,
             public_url,
             holds,
+            notifiers,
+            resolvers,
+            deferrals: Arc::default(),
+            stats: DeferralStats::default(),
             standing: ArcSwap::from_pointee(standing),
             changing: Mutex::new(()),
             changed: watch::Sender::new(0),
@@ -101,6 +113,12 @@ impl Approvals {
         self.inner.is_served
     }
 
+    /// Suspended actions, and the median time that the latest took to settle, milliseconds (AARM ).
+    #[must_use]
+    pub fn deferred(&self) -> (usize, u64) {
+        (self.inner.deferrals.len(), self.inner.stats.median_ms())
+    }
+
     /// Requests that wait.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -114,6 +132,12 @@ pub enum OpenError {
     /// The log.
     #[error("read what waits for people from the log")]
     Record(#[from] RecordError),
+    /// A notifier.
+    #[error(transparent)]
+    Notify(#[from] super::NotifyError),
+    /// A resolver.
+    #[error(transparent)]
+    Resolver(#[from] super::ResolverError),
     /// The key.
     #[error(transparent)]
     Seal(#[from] super::SealError),
@@ -160,6 +184,7 @@ impl Inner {
         let origin = Origin { id: id.clone(), pickup, source, decision_index: index, requested: now, expires };
         let mut request = Request::of(&entry, origin).ok_or(ApproveError::Unknown)?;
         request.route(&self.config);
+        request.requester_may = source == Source::DeferEscalation && self.config.deferral.requester_may_confirm;
         request.shown = Some(self.seal.digest(&[id.as_str().as_bytes(), &exact]));
         request.ground = Some(ground);
         request.exact = (exact.len() <= EXACT_BYTES_MAX).then_some(exact);
@@ -182,6 +207,8 @@ impl Inner {
                 if let Some(request) = state.requests.get_mut(&id) {
                     request.busy = false;
                     request.entries.push(entry);
+                    let notice = Notice::of(request, Occasion::Asked, self.public_url.as_deref());
+                    self.notifiers.tell(notice);
                 }
                 count(Counter::ApprovalsRequested);
                 Ok(id)

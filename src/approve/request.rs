@@ -124,6 +124,8 @@ pub struct Request {
     pub escalated: Vec<Arc<str>>,
     /// When they hear of it.
     pub escalates: Option<Timestamp>,
+    /// Whether the requester may answer: a confirmation.
+    pub requester_may: bool,
     /// How many different people have to say yes.
     pub needed: usize,
     /// Who has.
@@ -200,6 +202,7 @@ impl Request {
             approvers: decision.approvers.iter().map(|name| text(name)).collect(),
             escalated: Vec::new(),
             escalates: None,
+            requester_may: false,
             needed: 1,
             yes: Vec::new(),
             exact: None,

@@ -30,8 +30,12 @@ impl Approvals {
         (tool_pin, policy_set): (Option<Digest>, Digest),
     ) -> Option<Cleared> {
         let standing = self.inner.standing.load();
+        let depends = || {
+            let parent = self.inner.deferrals.parent(call, session)?;
+            Some(Cleared::of(Evidence::DependsOn(parent.action), After::default()))
+        };
         if standing.controls.is_empty() && standing.grants.is_empty() {
-            return None;
+            return depends();
         }
         let now = self.inner.clock.now();
         let covers = |kind| {
@@ -42,24 +46,28 @@ impl Approvals {
         if let Some(control) = covers(ControlKind::Suspend) {
             return Some(suspended(control));
         }
+        if let Some(depends) = depends() {
+            return Some(depends);
+        }
         let grant = standing.grants.iter().find(|grant| {
             grant.is_open(now) && grant.covers(&self.inner.seal, call, identity, session, (tool_pin, policy_set))
         });
         if let Some(grant) = grant {
             let id: Arc<str> = grant.id.as_str().into();
             let after = After { grant_id: Some(Arc::clone(&id)), ..After::default() };
-            return Some(Cleared { evidence: Evidence::Granted(id), after });
+            return Some(Cleared::of(Evidence::Granted(id), after));
         }
         let control = covers(ControlKind::BreakGlass)?;
         let id: Arc<str> = control.id.as_str().into();
         let after = After { break_glass_id: Some(Arc::clone(&id)), ..After::default() };
-        Some(Cleared { evidence: Evidence::BreakGlass(id), after })
+        Some(Cleared::of(Evidence::BreakGlass(id), after))
     }
 
     /// Whether a person is asked about what was decided.
     #[must_use]
     pub fn asks(&self, decision: &Decision, gate: &Gate) -> bool {
-        decision.verdict == Verdict::StepUp && matches!(gate, Gate::Closed) && self.inner.is_served
+        let waits = matches!(decision.verdict, Verdict::Defer | Verdict::StepUp);
+        waits && matches!(gate, Gate::Closed) && self.inner.is_served
     }
 
     /// Whether the kill switch holds what this caller sends, before a session is known.
@@ -121,10 +129,10 @@ impl Cleared {
     #[must_use]
     pub fn used_by(&self, decision: &Decision) -> Option<&After> {
         let needed = match &self.evidence {
-            Evidence::Approved(_) => true,
+            Evidence::Approved(_) | Evidence::Resolved(_) => true,
             Evidence::BreakGlass(_) => decision.reason_code == ReasonCode::BreakGlass,
             Evidence::Granted(_) => decision.reason_code == ReasonCode::Granted,
-            Evidence::Stale(_) | Evidence::Suspended(_) => false,
+            Evidence::DependsOn(_) | Evidence::Stale(_) | Evidence::Suspended(_) => false,
         };
         needed.then_some(&self.after)
     }
@@ -132,5 +140,5 @@ impl Cleared {
 
 fn suspended(control: &Control) -> Cleared {
     let why = format!("{} is suspended by {} ({})", control.scope, control.actor, control.id);
-    Cleared { evidence: Evidence::Suspended(why.into()), after: After::default() }
+    Cleared::of(Evidence::Suspended(why.into()), After::default())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::notify::{Notice, Occasion};
 use super::{Approvals, Status};
 use crate::metrics::{Counter, count};
 use crate::model::{ApprovalId, ApprovalResult};
@@ -50,6 +51,8 @@ impl Approvals {
                 (Ok((_, entry)), Due::Escalation) => {
                     request.entries.push(entry);
                     request.escalates = None;
+                    let notice = Notice::of(request, Occasion::Escalated, self.inner.public_url.as_deref());
+                    self.inner.notifiers.tell(notice);
                     count(Counter::ApprovalsEscalated);
                 }
                 (Ok((_, entry)), Due::Expiry) => {

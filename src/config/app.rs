@@ -170,10 +170,13 @@ impl console::Health for Health {
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let sessions = u64::try_from(self.mediator.sessions.len()).unwrap_or(u64::MAX);
+        let deferred = self.mediator.approvals.deferred();
         let pending = u64::try_from(self.mediator.approvals.pending()).unwrap_or(u64::MAX);
         vec![
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
+            ("countersign_deferrals_pending", "Suspended actions", u64::try_from(deferred.0).unwrap_or(u64::MAX)),
+            ("countersign_deferral_median_ms", "Median time to resolution of the latest", deferred.1),
             ("countersign_approvals_pending", "Requests that wait for a person", pending),
         ]
     }

@@ -10,7 +10,7 @@ use super::ruling::{Ruling, built_in_policy};
 use super::set::PolicySet;
 use crate::context::caller;
 use crate::model::{
-    Approval, Call, Classification, Decision, Digest, Enforcement, ReasonCode, Severity, Transport, Verdict,
+    Approval, Call, Classification, Decision, Digest, Enforcement, Facts, ReasonCode, Severity, Transport, Verdict,
 };
 
 /// What people and controls say about one action.
@@ -20,8 +20,12 @@ pub enum Evidence {
     Approved(Arc<Approval>),
     /// Two people opened this scope for a while; the id. Never over what is forbidden, nobody's or malformed.
     BreakGlass(Arc<str>),
+    /// It depends on an action that is suspended; that one's id (AARM ).
+    DependsOn(Arc<str>),
     /// A standing permission covers it; the id.
     Granted(Arc<str>),
+    /// What resolvers found out. Permits nothing: it is part of the input.
+    Resolved(Arc<Facts>),
     /// Something that was to prove an approval does not; the sentence says why.
     Stale(Arc<str>),
     /// The kill switch holds it; the sentence says what and by whom. Holds in shadow too.
@@ -67,12 +71,14 @@ impl PolicySet {
         match evidence {
             Evidence::Suspended(why) => return self.refused(input, ReasonCode::Suspended, why, Severity::Critical),
             Evidence::Stale(why) => return self.refused(input, ReasonCode::ApprovalStale, why, Severity::High),
-            Evidence::Approved(_) | Evidence::BreakGlass(_) | Evidence::Granted(_) => {}
+            Evidence::Resolved(_) => return self.decide(input),
+            Evidence::Approved(_) | Evidence::BreakGlass(_) | Evidence::DependsOn(_) | Evidence::Granted(_) => {}
         }
         let ruling = self.rule_on(input);
         let waits = matches!(ruling.verdict, Verdict::Defer | Verdict::StepUp);
         let allowed = matches!(ruling.verdict, Verdict::Allow | Verdict::Modify);
         match evidence {
+            Evidence::DependsOn(parent) if ruling.verdict != Verdict::Deny => self.after(ruling, input, parent),
             _ if allowed => self.decide(input),
             Evidence::Approved(approval) if waits => match unfit(&approval.binding, input, self.hash()) {
                 Some(why) => self.refused(input, ReasonCode::ApprovalStale, why, Severity::High),
@@ -132,6 +138,21 @@ impl PolicySet {
             None => Permit::unchanged(input.call),
         };
         (decision, Gate::Open(permit))
+    }
+
+    /// What would run waits for another action to end first.
+    fn after(&self, ruling: Ruling<'_>, input: &Input<'_>, parent: &str) -> (Decision, Gate) {
+        let shadow = input.enforcement == Enforcement::Shadow;
+        let gate = if shadow { Gate::Open(Permit::shadow(input.call)) } else { Gate::Closed };
+        let ruling = Ruling {
+            verdict: Verdict::Defer,
+            classification: Classification::ContextDependentDefer,
+            code: ReasonCode::DependsOnDeferred,
+            reason: format!("depends on {parent}, which is suspended"),
+            severity: Severity::Medium,
+            ..ruling
+        };
+        (ruling.into_decision(input.enforcement, self.hash()), gate)
     }
 
     /// A refusal that holds whatever the mode: it is no policy that is tried out.

@@ -220,6 +220,8 @@ pub enum ReasonCode {
     ConflictingPolicies,
     /// No rule matched: the configured default.
     DefaultPosture,
+    /// It depends on an action that is suspended.
+    DependsOnDeferred,
     /// A rule could not be evaluated.
     EvaluationError,
     /// A standing permission of a person covers it.
@@ -259,6 +261,7 @@ impl ReasonCode {
             Self::CompositionalRisk => "compositional_risk",
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
+            Self::DependsOnDeferred => "depends_on_deferred",
             Self::EvaluationError => "evaluation_error",
             Self::Granted => "granted",
             Self::IdentityUnverified => "identity_unverified",

@@ -1,6 +1,7 @@
 //! AARM R4: five decisions. The server counts: nothing arrives before a person said yes, and once after.
 
 mod controls;
+mod deferral;
 mod people;
 mod states;
 mod step_up;
