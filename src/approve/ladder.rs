@@ -50,6 +50,17 @@ pub enum Came {
     Goes(Option<Box<Cleared>>),
 }
 
+/// What is asked about.
+#[derive(Debug)]
+pub struct About<'a> {
+    /// Who calls.
+    pub identity: &'a Identity,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// What the call waited for before.
+    pub waited: Option<Box<Cleared>>,
+}
+
 /// What came of asking.
 #[derive(Debug)]
 pub enum Asked {
@@ -86,7 +97,14 @@ impl Place {
 impl Approvals {
     /// Looks whether a call goes on with a wait: by the state it carries, or because the same caller asked exactly the
     /// same before. What belongs to the wait is taken out of it, and it goes by the id of the action that waits.
-    pub async fn come(&self, call: &mut Call, identity: &Identity, policy_set: Digest) -> Came {
+    /// `gone` resolves when the client went away and took its call back.
+    pub async fn come(
+        &self,
+        call: &mut Call,
+        identity: &Identity,
+        policy_set: Digest,
+        gone: impl Future<Output = ()>,
+    ) -> Came {
         if !self.inner.is_served {
             return Came::Goes(None);
         }
@@ -98,7 +116,7 @@ impl Approvals {
         if place.round > 0 && splice::replace(call, &place.carried).is_none() {
             return Came::Goes(Some(Box::new(Cleared::stale("the request could not be put together again"))));
         }
-        match self.wait(call, identity, place).await {
+        match self.wait(call, identity, place, gone).await {
             Asked::Cleared(cleared) => Came::Goes(Some(cleared)),
             Asked::Ends(refusal) => Came::Ends(refusal),
         }
@@ -108,14 +126,14 @@ impl Approvals {
     pub async fn ask(
         &self,
         call: &mut Call,
-        identity: &Identity,
-        decision: &Decision,
+        about: About<'_>,
         at: (u64, Bytes),
-        waited: Option<Box<Cleared>>,
+        gone: impl Future<Output = ()>,
     ) -> Asked {
+        let About { identity, decision, waited } = about;
         let source = if decision.verdict == Verdict::Defer { Source::DeferEscalation } else { Source::StepUp };
         if source == Source::DeferEscalation && waited.is_none() {
-            return self.defer(call, identity, decision, at).await;
+            return self.defer(call, (identity, decision), at, gone).await;
         }
         if source == Source::DeferEscalation && !self.inner.config.deferral.escalate {
             let outside = format!("Countersign suspended it and nobody knows more: {}", decision.reason);
@@ -127,7 +145,7 @@ impl Approvals {
         match self.inner.request(pickup, index, source, (exact, ground)).await {
             Ok(id) => {
                 let place = Place::first(id, call);
-                self.wait(call, identity, place).await
+                self.wait(call, identity, place, gone).await
             }
             Err(ApproveError::TooMany(which)) => {
                 let outside = format!("Countersign cannot ask for another approval: too many requests {which} wait.");
@@ -188,7 +206,13 @@ impl Approvals {
         Ok(Some(Place { id, round: waiting.round, carried: waiting.carried }))
     }
 
-    pub(super) async fn wait(&self, call: &mut Call, identity: &Identity, place: Place) -> Asked {
+    pub(super) async fn wait(
+        &self,
+        call: &mut Call,
+        identity: &Identity,
+        place: Place,
+        gone: impl Future<Output = ()>,
+    ) -> Asked {
         let subscribed = {
             let queue = self.inner.lock();
             queue.requests.get(&place.id).map(|request| (request.status.subscribe(), Arc::clone(&request.session)))
@@ -202,14 +226,19 @@ impl Approvals {
             let mut changed = self.inner.changed.subscribe();
             let settled = async {
                 tokio::select! {
+                    // Nobody would hear of it: what is approved is left for the next call.
+                    () = gone => return true,
                     _settled = status.wait_for(|status| *status != Status::Pending) => {}
                     // The kill switch reaches those who are held.
                     () = async {
                         while self.suspension(call, identity, &session).is_none() && changed.changed().await.is_ok() {}
                     } => {}
                 }
+                false
             };
-            let _settled_or_not = tokio::time::timeout(self.hold(call), settled).await.is_ok();
+            if tokio::time::timeout(self.hold(call), settled).await == Ok(true) {
+                return Asked::Ends(Box::new(self.tell(call, &place, identity)));
+            }
         }
         if let Some(suspended) = self.suspension(call, identity, &session) {
             return Asked::Cleared(Box::new(suspended));

@@ -33,7 +33,7 @@ pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
 pub use deferral::{DeferralConfig, DeferralStats, ResolverError};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
-pub use ladder::{Asked, Came, Cleared};
+pub use ladder::{About, Asked, Came, Cleared};
 pub use notify::{Channel, MailConfig, MailSecurity, NotifierConfig, NotifyError};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::seal::STATE_PREFIX;
+use crate::intercept::reread_inputs;
 use crate::model::Call;
 use crate::model::json::{Document, Kind, Limits, View, scan};
 
@@ -57,7 +58,8 @@ pub(super) fn replace(call: &mut Call, carried: &Carried) -> Option<()> {
         call.action.arguments.value = Arc::new(value);
     }
     call.outbound.body = body;
-    Some(())
+    // The answers inside are what they are now: none of ours, and those for the server once more.
+    reread_inputs(call)
 }
 
 fn replaced(body: &Bytes, carried: &Carried) -> Option<Bytes> {

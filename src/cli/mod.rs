@@ -11,6 +11,7 @@ mod keys;
 mod line;
 mod receipts;
 mod run;
+mod tools;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -56,6 +57,8 @@ enum Command {
     Receipts(receipts::Command),
     /// Stand in front of servers.
     Run(run::Arguments),
+    /// Show what is pinned of tools, what has changed, and which tools nobody has labelled.
+    Tools(tools::Arguments),
     /// Stand in front of one stdio server, for one stdio client.
     Wrap(wrap::Arguments),
 }
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => keys::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Tools(arguments) => tools::run(&arguments),
         Command::Wrap(arguments) => wrap::run(arguments),
     }
 }

@@ -84,8 +84,14 @@ impl App {
             destinations: self.core.monitor(),
         });
         let clock = Arc::clone(&self.core.clock);
-        let approvals = self.core.mediator.approvals.clone();
-        let admin = console::Admin { health, approvals, tokens: self.tokens, hosts: self.hosts, clock };
+        let admin = console::Admin {
+            health,
+            approvals: self.core.mediator.approvals.clone(),
+            tokens: self.tokens,
+            hosts: self.hosts,
+            clock,
+            mediator: Some(Arc::clone(&self.core.mediator)),
+        };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
@@ -165,7 +171,14 @@ struct Health {
 
 impl console::Health for Health {
     fn problems(&self) -> Vec<String> {
-        if self.log.is_healthy() { Vec::new() } else { vec!["the log cannot be written".into()] }
+        let mut problems = Vec::new();
+        if !self.log.is_healthy() {
+            problems.push("the log cannot be written".into());
+        }
+        if !self.mediator.sessions.is_healthy() {
+            problems.push("the context store cannot be written: nothing is let through".into());
+        }
+        problems
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {

@@ -73,7 +73,7 @@ impl Plan {
     /// Whether there is anybody to ask.
     #[must_use]
     pub fn serves_people(&self) -> bool {
-        self.config.approve.is_some() || self.config.admin.tokens.iter().any(|token| token.role >= Role::Approver)
+        self.config.approve.is_some() || self.config.admin.tokens.iter().any(|token| token.role == Role::Approver)
     }
 }
 

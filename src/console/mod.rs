@@ -11,7 +11,9 @@ mod health;
 mod page;
 mod problem;
 mod refusals;
+mod sessions;
 mod tokens;
+mod tools;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::approve::Approvals;
+use crate::mediate::Mediator;
 use crate::model::Clock;
 
 pub use guard::Caller;
@@ -93,6 +96,8 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The path of actions: its sessions and servers.
+    pub mediator: Option<Arc<Mediator>>,
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -110,7 +115,10 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
-    let v1 = approvals::routes(admin.approvals.clone()).merge(controls::routes(admin.approvals));
+    let mut v1 = approvals::routes(admin.approvals.clone()).merge(controls::routes(admin.approvals));
+    if let Some(mediator) = admin.mediator {
+        v1 = v1.merge(sessions::routes(Arc::clone(&mediator))).merge(tools::routes(mediator));
+    }
     guarded(guard, admin.health, v1)
 }
 

@@ -87,6 +87,7 @@ impl Scenario {
                 headers: http::HeaderMap::new(),
                 body: text,
             },
+            inputs: Vec::new(),
         };
         let identity = Identity { verification: Verification::Jwt, ..Identity::default() };
         Self {
@@ -186,6 +187,9 @@ fn context() -> SessionContext {
     SessionContext {
         session: SessionId::mint(NOON, [0; 10]),
         correlation: Correlation::SignedToken,
+        key: None,
+        intact: true,
+        drift: None,
         started: NOON,
         now: NOON,
         intent: None,

@@ -15,6 +15,9 @@ pub mod log_format {}
 #[doc = include_str!("policies.md")]
 pub mod policies {}
 
+#[doc = include_str!("protocol.md")]
+pub mod protocol {}
+
 #[doc = include_str!("receipts.md")]
 pub mod receipts {}
 

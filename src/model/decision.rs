@@ -222,6 +222,8 @@ pub enum ReasonCode {
     DefaultPosture,
     /// It depends on an action that is suspended.
     DependsOnDeferred,
+    /// What is known about the session is not all there is, or cannot be kept.
+    ContextUnavailable,
     /// A rule could not be evaluated.
     EvaluationError,
     /// A standing permission of a person covers it.
@@ -242,6 +244,8 @@ pub enum ReasonCode {
     Suspended,
     /// Too much waits already.
     TooManyPending,
+    /// The tool is not what it was when it was pinned, and nobody has accepted the change.
+    ToolChanged,
     /// A rule refers to something that is not known yet (A-3.7a).
     UnpopulatedContext,
 }
@@ -262,6 +266,7 @@ impl ReasonCode {
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
             Self::DependsOnDeferred => "depends_on_deferred",
+            Self::ContextUnavailable => "context_unavailable",
             Self::EvaluationError => "evaluation_error",
             Self::Granted => "granted",
             Self::IdentityUnverified => "identity_unverified",
@@ -269,6 +274,7 @@ impl ReasonCode {
             Self::ModificationFailed => "modification_failed",
             Self::NoApprover => "no_approver",
             Self::PolicyRule => "policy_rule",
+            Self::ToolChanged => "tool_changed",
             Self::SchemaUnknown => "schema_unknown",
             Self::Suspended => "suspended",
             Self::TooManyPending => "too_many_pending",

@@ -31,14 +31,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A server's question that was passed on to the client: what the client answers is its own action.
+    /// What was passed on to `whom` and has no answer of its own: a server's question, a client's answer to one.
     #[must_use]
-    pub fn passed_to_client(started: Timestamp, completed: Timestamp) -> Self {
+    pub fn passed_on(whom: &str, started: Timestamp, completed: Timestamp) -> Self {
         Self {
             status: OutcomeStatus::Success,
             started,
             completed,
-            upstream: Arc::from("client"),
+            upstream: Arc::from(whom),
             http_status: None,
             error_code: None,
             error: None,

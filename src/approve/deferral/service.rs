@@ -58,11 +58,11 @@ impl Approvals {
     pub(in crate::approve) async fn defer(
         &self,
         call: &mut Call,
-        identity: &Identity,
-        decision: &Decision,
-        (index, exact): (u64, Bytes),
+        (identity, decision): (&Identity, &Decision),
+        at: (u64, Bytes),
+        gone: impl Future<Output = ()>,
     ) -> Asked {
-        match self.try_defer(call, identity, decision, (index, exact)).await {
+        match self.try_defer(call, (identity, decision), at, gone).await {
             Ok(asked) => asked,
             Err(ApproveError::TooMany(which)) => {
                 count(Counter::DeferralsRefused);
@@ -79,9 +79,9 @@ impl Approvals {
     async fn try_defer(
         &self,
         call: &mut Call,
-        identity: &Identity,
-        decision: &Decision,
+        (identity, decision): (&Identity, &Decision),
         (index, exact): (u64, Bytes),
+        gone: impl Future<Output = ()>,
     ) -> Result<Asked, ApproveError> {
         let entry = self.inner.recorder.statement(index)?;
         let session: Arc<str> = entry.session.as_ref().map_or("", |session| &session.id).into();
@@ -113,7 +113,7 @@ impl Approvals {
             (ReasonCode::DependsOnDeferred, None) => {
                 self.resolved(suspension, hold, "order", 0, Evidence::Resolved(Arc::default())).await
             }
-            _ => self.resolve(call, identity, suspension, (exact, hold)).await,
+            _ => self.resolve((call, identity), suspension, (exact, hold), gone).await,
         }
     }
 
@@ -140,10 +140,10 @@ impl Approvals {
 
     async fn resolve(
         &self,
-        call: &mut Call,
-        identity: &Identity,
+        (call, identity): (&mut Call, &Identity),
         suspension: Suspension,
         (exact, hold): (Bytes, Hold),
+        gone: impl Future<Output = ()>,
     ) -> Result<Asked, ApproveError> {
         let config = &self.inner.config.deferral;
         let bound = Duration::from_millis(config.resolve_ms);
@@ -160,16 +160,16 @@ impl Approvals {
             let method = said.join(",");
             return self.resolved(suspension, hold, &method, attempts, Evidence::Resolved(Arc::new(facts))).await;
         }
-        self.escalate(call, identity, suspension, (exact, hold)).await
+        self.escalate((call, identity), suspension, (exact, hold), gone).await
     }
 
     /// Nobody knows: people are asked, or it is refused (AARM ).
     async fn escalate(
         &self,
-        call: &mut Call,
-        identity: &Identity,
+        (call, identity): (&mut Call, &Identity),
         suspension: Suspension,
         (exact, hold): (Bytes, Hold),
+        gone: impl Future<Output = ()>,
     ) -> Result<Asked, ApproveError> {
         if !self.inner.config.deferral.escalate {
             count(Counter::DeferralsExpired);
@@ -191,7 +191,7 @@ impl Approvals {
             });
         }
         let place = Place::first(id, call);
-        Ok(self.wait(call, identity, place).await)
+        Ok(self.wait(call, identity, place, gone).await)
     }
 
     async fn resolved(

@@ -56,7 +56,7 @@ impl People {
             hashes.push(format!("{{ name: {name}, role: {role}, groups: [finance-{name}], hash: '{hash}' }}"));
             (name, token.expose().to_owned())
         });
-        let hashes = format!(", tokens: [{}]", hashes.join(", "));
+        let hashes = format!(", {}", hashes.join(", "));
         let stand = Stand::with_people(policy, "", &hashes, approve, server, folder).await;
         Self { stand, tokens, hashes }
     }
