@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{Answer, Person};
 pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
-pub use deferral::{DeferralConfig, DeferralStats, ResolverError};
+pub use deferral::{Day, DeferralConfig, DeferralStats, ResolverConfig, ResolverError, ResolverSource, Window};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
 pub use ladder::{About, Asked, Came, Cleared};

@@ -13,7 +13,7 @@ const PART_CHARS_MAX: usize = 300;
 
 /// Why people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub(in crate::approve) enum Occasion {
     /// It waits.
     Asked,
     /// Nobody answered for a while.
@@ -22,27 +22,27 @@ pub enum Occasion {
 
 /// One message.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub(in crate::approve) struct Notice {
     /// The request.
-    pub id: ApprovalId,
+    pub(in crate::approve) id: ApprovalId,
     /// Why.
-    pub occasion: Occasion,
+    pub(in crate::approve) occasion: Occasion,
     /// Where it came from.
-    pub source: Source,
+    pub(in crate::approve) source: Source,
     /// How much is at stake.
-    pub risk: Severity,
+    pub(in crate::approve) risk: Severity,
     /// Who wants what: tool and operation, agent.
-    pub what: Arc<str>,
+    pub(in crate::approve) what: Arc<str>,
     /// The agent.
-    pub agent: Arc<str>,
+    pub(in crate::approve) agent: Arc<str>,
     /// Why it was asked.
-    pub reason: Arc<str>,
+    pub(in crate::approve) reason: Arc<str>,
     /// Whom it is for.
-    pub approvers: Arc<str>,
+    pub(in crate::approve) approvers: Arc<str>,
     /// Until when.
-    pub expires: Timestamp,
+    pub(in crate::approve) expires: Timestamp,
     /// The page of the request.
-    pub url: Option<Arc<str>>,
+    pub(in crate::approve) url: Option<Arc<str>>,
 }
 
 impl Notice {

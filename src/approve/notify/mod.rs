@@ -18,7 +18,7 @@ use crate::metrics::{Counter, count};
 use crate::model::{Clock, Severity};
 use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource};
 
-pub use message::{Notice, Occasion};
+pub(super) use message::{Notice, Occasion};
 
 use mail::Mail;
 use webhook::Webhook;

@@ -151,3 +151,40 @@ rules:
         decisions(&entries).into_iter().find(|entry| entry["decision"]["break_glass_id"] == made["id"]).unwrap();
     assert_eq!((&opened["decision"]["result"], &opened["decision"]["severity"]), (&json!("ALLOW"), &json!("CRITICAL")));
 }
+
+#[tokio::test]
+async fn under_load_nothing_follows_a_suspension_but_what_was_on_its_way() {
+    const CALLERS: usize = 8;
+    let people = People::start(ALLOW_ALL, QUICK).await;
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let callers = futures_of(CALLERS, async |_| {
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            people.stand.call("pay", json!({ "amount": 5 })).await;
+        }
+    });
+    let ((), at_once) = tokio::join!(callers, async {
+        while people.paid() < 50 {
+            tokio::task::yield_now().await;
+        }
+        let (status, _) = suspend(&people, json!({ "kind": "agent", "value": "tester" })).await;
+        let at_once = people.paid();
+        assert_eq!(status, StatusCode::OK);
+        for _ in 0..50 {
+            people.stand.call("pay", json!({ "amount": 5 })).await;
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        at_once
+    });
+    assert!(people.paid() <= at_once + CALLERS, "{} after {at_once}", people.paid());
+    people.stand.stop().await;
+}
+
+/// Runs `number` of them side by side, on this task.
+async fn futures_of<F: Future<Output = ()>>(number: usize, each: impl Fn(usize) -> F) {
+    let mut all: Vec<_> = (0..number).map(|at| Box::pin(each(at))).collect();
+    std::future::poll_fn(|context| {
+        all.retain_mut(|one| one.as_mut().poll(context).is_pending());
+        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

@@ -133,3 +133,56 @@ async fn what_waits_is_bounded_for_each_session() {
     assert_eq!(people.waiting().await.len(), 3);
     people.stand.stop().await;
 }
+
+#[tokio::test]
+async fn a_4_22_a_credential_that_ended_meanwhile_authorises_nothing() {
+    let people = People::start(STEP_UP, QUICK).await;
+    people.stand.call("pay", json!({ "amount": 5 })).await;
+    let id = people.first_waiting().await;
+    people.approve("ann", &id).await;
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "pay", "arguments": { "amount": 5 } },
+    });
+    let stale = [("authorization", "Bearer csk_ended")];
+    let (status, _, _) = people.stand.post_with(&stale, message.to_string()).await;
+    assert_eq!((status, people.paid()), (StatusCode::UNAUTHORIZED, 0));
+    people.stand.call("pay", json!({ "amount": 5 })).await;
+    assert_eq!(people.paid(), 1, "who still has a credential goes on");
+    people.stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_4_24_people_are_told_and_a_failing_notifier_loses_nothing() {
+    let told = crate::harness::Server::start(|_| crate::harness::respond(StatusCode::OK, "{}")).await;
+    let folder = crate::harness::Folder::new();
+    let file = |name: &str, text: &str| {
+        let path = folder.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let url = file("url", &format!("http://{}/hook", told.address));
+    let (nowhere, secret) = (file("nowhere", "http://127.0.0.1:9/hook"), file("secret", "shared"));
+    let approve = format!(
+        "approve: {{ legacy_hold_ms: 50, notifiers: [{{ type: slack, url: {{ file: '{url}' }} }}, \
+         {{ type: teams, url: {{ file: '{url}' }} }}, \
+         {{ type: webhook, url: {{ file: '{url}' }}, secret: {{ file: '{secret}' }} }}, \
+         {{ type: slack, name: broken, url: {{ file: '{nowhere}' }} }}] }}"
+    );
+    let people = People::start(STEP_UP, &approve).await;
+    people.stand.call("pay", json!({ "amount": 5, "card": "4111" })).await;
+    let all_told = async {
+        while told.received().len() < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, all_told).await.unwrap();
+    let id = people.first_waiting().await;
+    for message in told.received() {
+        let text = String::from_utf8(message.body.to_vec()).unwrap();
+        assert!(text.contains(&id) && text.contains("test.pay") && !text.contains("4111"), "{text}");
+    }
+    let signed = told.received().into_iter().find(|message| message.headers.contains_key("x-countersign-signature"));
+    assert!(signed.unwrap().headers["x-countersign-signature"].to_str().unwrap().contains(",v1="));
+    assert_eq!(people.approve("ann", &id).await.0, StatusCode::OK, "the queue does not need them");
+    people.stand.stop().await;
+}

@@ -107,3 +107,41 @@ async fn what_waits_survives_a_restart_and_runs_once() {
     assert_eq!(people.paid(), 2, "each approval ran once");
     people.stand.stop().await;
 }
+
+/// What a killed process leaves: its directory at that moment, without a last entry.
+fn killed(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let mut entries: Vec<_> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // The checkpoint before what it covers.
+    entries.sort_by_key(|path| !path.ends_with("checkpoint"));
+    for path in entries {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            killed(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_survives_a_kill_and_the_answer_runs_once() {
+    let people = People::start(STEP_UP, QUICK).await;
+    for amount in [5, 6] {
+        people.stand.call("pay", json!({ "amount": amount })).await;
+    }
+    let ids = people.waiting().await;
+    assert_eq!(people.approve("ann", &ids[0]).await.0, StatusCode::OK);
+    let folder = crate::harness::Folder::new();
+    killed(&people.stand.folder.0.join("data"), &folder.0.join("data"));
+    people.stand.stop().await;
+    let server = crate::harness::Server::start(crate::harness::ordinary).await;
+    let people = People::with(STEP_UP, QUICK, server, folder).await;
+    assert_eq!(people.waiting().await, [ids[1].clone()], "still pending");
+    assert_eq!(people.approve("bob", &ids[1]).await.0, StatusCode::OK);
+    for amount in [5, 6, 5, 6] {
+        people.stand.call("pay", json!({ "amount": amount })).await;
+    }
+    assert_eq!(people.paid(), 2, "each answer ran once");
+    people.stand.stop().await;
+}
