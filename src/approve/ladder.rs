@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::deferral::Hold;
+use super::cleared::{About, Asked, Came, Cleared};
 use super::grants::Ground;
 use super::splice::{self, Carried};
 use super::{Approvals, ApproveError, Source, Status};
@@ -18,8 +18,8 @@ use crate::context::caller;
 use crate::decide::{Evidence, action_digest};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Credentials, Decision, Digest, Era, Facts, Identity,
-    Pending, ReasonCode, ReceiptId, Refusal, RefusalKind, Transport, Verdict,
+    ActionId, Approval, ApprovalId, ApprovalResult, Binding, Call, Credentials, Digest, Era, Identity, Pending,
+    ReasonCode, ReceiptId, Refusal, RefusalKind, Transport, Verdict,
 };
 use crate::net::random_bytes;
 use crate::record::After;
@@ -29,46 +29,6 @@ const ROUNDS: [&str; 3] = ["prompts/get", "resources/read", "tools/call"];
 
 /// Sealed states of one request that may be used up: more than a client makes, few enough to remember.
 const SPENT_MAX: usize = 512;
-
-/// What lets a call go on.
-#[derive(Debug)]
-pub struct Cleared {
-    /// What is said about it.
-    pub evidence: Evidence,
-    /// What its next decision follows.
-    pub after: After,
-    /// Keeps those that depend on it waiting until it has run.
-    hold: Option<Hold>,
-}
-
-/// What a call turned out to be when it came.
-#[derive(Debug)]
-pub enum Came {
-    /// It ends here: it waits, or it was answered with no.
-    Ends(Box<Refusal>),
-    /// It goes on to be decided; with evidence when it waited.
-    Goes(Option<Box<Cleared>>),
-}
-
-/// What is asked about.
-#[derive(Debug)]
-pub struct About<'a> {
-    /// Who calls.
-    pub identity: &'a Identity,
-    /// What was decided.
-    pub decision: &'a Decision,
-    /// What the call waited for before.
-    pub waited: Option<Box<Cleared>>,
-}
-
-/// What came of asking.
-#[derive(Debug)]
-pub enum Asked {
-    /// It goes on, to be decided again.
-    Cleared(Box<Cleared>),
-    /// It ends here for now.
-    Ends(Box<Refusal>),
-}
 
 /// The state of a wait, as a client carries it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -356,35 +316,6 @@ impl Approvals {
     pub(super) fn hold(&self, call: &Call) -> Duration {
         let config = &self.inner.config;
         Duration::from_millis(if has_rounds(call) { config.mrtr_hold_ms } else { config.legacy_hold_ms })
-    }
-}
-
-impl Cleared {
-    pub(super) const fn of(evidence: Evidence, after: After) -> Self {
-        Self { evidence, after, hold: None }
-    }
-
-    pub(super) const fn resolved(evidence: Evidence, after: After, hold: Hold) -> Self {
-        Self { evidence, after, hold: Some(hold) }
-    }
-
-    /// What resolvers found out.
-    #[must_use]
-    pub fn facts(&self) -> &Facts {
-        match &self.evidence {
-            Evidence::Resolved(facts) => facts,
-            _ => Facts::NONE,
-        }
-    }
-
-    /// Whether people may still be asked: resolvers were, and the policies want more.
-    #[must_use]
-    pub const fn may_escalate(&self) -> bool {
-        self.hold.is_some()
-    }
-
-    fn stale(why: &str) -> Self {
-        Self::of(Evidence::Stale(why.into()), After::default())
     }
 }
 

@@ -10,6 +10,7 @@
 //! `decide`. It must never take silence for consent, an approver's name from a body, or an agent's word for a person's.
 
 mod answer;
+mod cleared;
 mod controls;
 mod deferral;
 mod error;
@@ -29,11 +30,11 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Answer, Person};
+pub use cleared::{About, Asked, Came, Cleared};
 pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
 pub use deferral::{Day, DeferralConfig, DeferralStats, ResolverConfig, ResolverError, ResolverSource, Window};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
-pub use ladder::{About, Asked, Came, Cleared};
 pub use notify::{Channel, MailConfig, MailSecurity, NotifierConfig, NotifyError};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};

@@ -4,9 +4,9 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Approvals;
+use super::cleared::Cleared;
 use super::controls::{Control, ControlKind};
 use super::grants::Grant;
-use super::ladder::Cleared;
 use crate::decide::{Evidence, Gate};
 use crate::model::{Call, Decision, Digest, Identity, ReasonCode, Verdict};
 use crate::record::After;
@@ -112,29 +112,6 @@ impl Approvals {
         change(&mut standing);
         self.inner.standing.store(Arc::new(standing));
         self.inner.changed.send_modify(|number| *number += 1);
-    }
-}
-
-impl Cleared {
-    /// The one of two that counts.
-    #[must_use]
-    pub fn stronger<'a>(waited: Option<&'a Self>, standing: Option<&'a Self>) -> Option<&'a Self> {
-        match standing {
-            Some(Self { evidence: Evidence::Suspended(_), .. }) => standing,
-            _ => waited.or(standing),
-        }
-    }
-
-    /// What the decision says it follows: nothing, when it did not need it.
-    #[must_use]
-    pub fn used_by(&self, decision: &Decision) -> Option<&After> {
-        let needed = match &self.evidence {
-            Evidence::Approved(_) | Evidence::Resolved(_) => true,
-            Evidence::BreakGlass(_) => decision.reason_code == ReasonCode::BreakGlass,
-            Evidence::Granted(_) => decision.reason_code == ReasonCode::Granted,
-            Evidence::DependsOn(_) | Evidence::Stale(_) | Evidence::Suspended(_) => false,
-        };
-        needed.then_some(&self.after)
     }
 }
 

@@ -34,5 +34,6 @@ mod pins;
 mod receipts;
 mod redirects;
 mod rounds;
+mod scripted;
 mod secrets;
 mod stdio;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::Hold;
 use super::table::Parent;
-use crate::approve::ladder::{Asked, Cleared, Place};
+use crate::approve::cleared::{Asked, Cleared};
+use crate::approve::ladder::Place;
 use crate::approve::{Approvals, ApproveError, Source, Status};
 use crate::decide::Evidence;
 use crate::metrics::{Counter, count};
