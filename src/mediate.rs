@@ -111,7 +111,7 @@ impl Mediator {
             };
             let about = About { identity: &identity, decision: &taken.decision, waited: cleared.take() };
             match self.approvals.ask(&mut call, about, asks, hang_up.happened()).await {
-                Asked::Cleared(evidence) => cleared = Some(evidence),
+                Asked::Cleared(evidence) => cleared = Some(evidence.instead_of(&taken.decided, &call.action)),
                 Asked::Ends(refusal) => return refused(&call, *refusal),
             }
         }
@@ -183,7 +183,7 @@ impl Mediator {
         let (tool_known, context) = (tool.as_deref(), observed.context());
         let pin = tool.as_ref().map(|tool| tool.definition().digest);
         let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));
-        let cleared = Cleared::stronger(cleared, standing.as_ref());
+        let (waited, cleared) = (cleared, Cleared::stronger(cleared, standing.as_ref()));
         let begun = self.clock.monotonic_ns();
         let meters = policies.meters(&call.action);
         let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
@@ -198,6 +198,7 @@ impl Mediator {
             ((decision, gate, asks), metered)
         });
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
+        let after = cleared.map(|cleared| cleared.followed_by(&decision, waited));
         let facts = DecisionFacts {
             call,
             identity,
@@ -206,7 +207,7 @@ impl Mediator {
             forwarded: gate.modified_arguments(),
             tool: pin,
             parameters_mode: self.parameters_mode,
-            after: cleared.and_then(|cleared| cleared.used_by(&decision)),
+            after: after.as_ref(),
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
         self.approvals.note_use(cleared, &decision);

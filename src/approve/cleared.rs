@@ -2,8 +2,8 @@
 
 use super::deferral::Hold;
 use crate::decide::Evidence;
-use crate::model::{Decision, Facts, Identity, ReasonCode, Refusal};
-use crate::record::After;
+use crate::model::{Action, Decision, Facts, Identity, ReasonCode, Refusal};
+use crate::record::{After, Decided};
 
 /// What lets a call go on.
 #[derive(Debug)]
@@ -84,15 +84,27 @@ impl Cleared {
         }
     }
 
-    /// What the decision says it follows: nothing, when it did not need it.
+    /// The same, for a call that was decided before: the next decision takes that one's place.
     #[must_use]
-    pub fn used_by(&self, decision: &Decision) -> Option<&After> {
+    pub fn instead_of(mut self: Box<Self>, decided: &Decided, action: &Action) -> Box<Self> {
+        if *decided.action() == action.id {
+            self.after.supersedes.get_or_insert_with(|| decided.receipt().clone());
+        }
+        self
+    }
+
+    /// What the decision says it follows: nothing that it did not need, and always the decision that it replaces.
+    #[must_use]
+    pub fn followed_by(&self, decision: &Decision, waited: Option<&Self>) -> After {
         let needed = match &self.evidence {
             Evidence::Approved(_) | Evidence::Resolved(_) => true,
             Evidence::BreakGlass(_) => decision.reason_code == ReasonCode::BreakGlass,
             Evidence::Granted(_) => decision.reason_code == ReasonCode::Granted,
             Evidence::DependsOn(_) | Evidence::Stale(_) | Evidence::Suspended(_) => false,
         };
-        needed.then_some(&self.after)
+        let mut after = if needed { self.after.clone() } else { After::default() };
+        let replaced = self.after.supersedes.as_ref().or_else(|| waited?.after.supersedes.as_ref());
+        after.supersedes = replaced.cloned();
+        after
     }
 }

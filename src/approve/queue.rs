@@ -28,6 +28,9 @@ const EXACT_BYTES_MAX: usize = 256 << 10;
 /// Settled requests that are remembered for each that may wait: whoever calls again is told what came of it.
 const SETTLED_FOR_EACH: usize = 4;
 
+/// How long after its end a request is remembered, so that whoever waited for it is told, microseconds.
+const TOLD_US: u64 = 60_000_000;
+
 /// Everybody's requests. Clones share them.
 #[derive(Clone)]
 pub struct Approvals {
@@ -271,7 +274,7 @@ impl State {
     /// Forgets what is settled and over, and the oldest of it when there is much.
     pub(super) fn sweep(&mut self, now: crate::model::Timestamp, config: &Config) {
         let settled = |request: &Request| !request.is_pending() && *request.status.borrow() != Status::Approved;
-        let over = |request: &Request| now >= request.expires && !request.is_pending();
+        let over = |request: &Request| now.micros_since(request.expires) > TOLD_US && !request.is_pending();
         let mut gone: Vec<ApprovalId> =
             self.requests.values().filter(|request| over(request)).map(|request| request.id.clone()).collect();
         let excess = self.requests.len().saturating_sub(gone.len() + config.pending_max * (1 + SETTLED_FOR_EACH));

@@ -227,6 +227,12 @@ impl Request {
         *self.status.borrow() == Status::Pending
     }
 
+    /// Whether its entry is durable: before, nobody hears of it.
+    #[must_use]
+    pub const fn is_on_record(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     /// Its block in an entry, as far as it is known before anybody answered.
     #[must_use]
     pub fn block(&self, status: ApprovalResult) -> ApprovalBlock<'static> {

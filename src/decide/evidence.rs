@@ -50,7 +50,12 @@ pub fn action_digest(call: &Call) -> Digest {
         }
         _ => action.arguments.text.to_vec(),
     };
-    let parts: [&[u8]; 6] = [
+    // Of a wrapper everything runs, not what the inner tool gets of it alone.
+    let wrapper = action.native.wrapper.as_ref();
+    let (name, whole) = (wrapper.map(|wrapper| &*wrapper.name), wrapper.map(|wrapper| wrapper.arguments.to_string()));
+    let parts: [&[u8]; 8] = [
+        name.unwrap_or_default().as_bytes(),
+        whole.as_deref().unwrap_or_default().as_bytes(),
         action.native.server.as_bytes(),
         action.method.as_bytes(),
         action.native.operation.as_bytes(),

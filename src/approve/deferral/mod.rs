@@ -59,35 +59,27 @@ impl Default for DeferralConfig {
     }
 }
 
-/// Somebody who can be asked for a fact.
+/// Somebody who can be asked for a fact: rules name it `facts.NAME`. `ttl_s` is how long an answer stays known, seconds.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResolverConfig {
-    /// The fact: rules name it `facts.NAME`.
-    pub fact: String,
-    /// Seconds that an answer stays known.
-    #[serde(default = "ttl_s")]
-    pub ttl_s: u64,
-    /// Where it comes from.
-    #[serde(flatten)]
-    pub source: ResolverSource,
-}
-
-const fn ttl_s() -> u64 {
-    60
-}
-
-/// Where a fact comes from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum ResolverSource {
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ResolverConfig {
     /// Whether it is one of these times now, in UTC.
     Calendar {
+        /// The fact.
+        fact: String,
+        /// How long an answer stays known.
+        #[serde(default = "ttl_s")]
+        ttl_s: u64,
         /// The times.
         windows: Vec<Window>,
     },
     /// A GET that answers JSON.
     Http {
+        /// The fact.
+        fact: String,
+        /// How long an answer stays known.
+        #[serde(default = "ttl_s")]
+        ttl_s: u64,
         /// The address. `{/pointer}` stands for an argument, and only behind the host.
         url: String,
         /// Where the fact stands in the answer, as a JSON pointer; the whole answer without.
@@ -99,6 +91,11 @@ pub enum ResolverSource {
     },
     /// A file of names and values.
     Inventory {
+        /// The fact.
+        fact: String,
+        /// How long an answer stays known.
+        #[serde(default = "ttl_s")]
+        ttl_s: u64,
         /// The argument that is looked up, as a JSON pointer.
         key: String,
         /// A JSON or YAML mapping; relative to the data directory.
@@ -108,6 +105,22 @@ pub enum ResolverSource {
         #[serde(default)]
         values: BTreeMap<String, serde_json::Value>,
     },
+}
+
+const fn ttl_s() -> u64 {
+    60
+}
+
+impl ResolverConfig {
+    /// The fact, and how long an answer stays known, seconds.
+    #[must_use]
+    pub fn fact(&self) -> (&str, u64) {
+        match self {
+            Self::Calendar { fact, ttl_s, .. }
+            | Self::Http { fact, ttl_s, .. }
+            | Self::Inventory { fact, ttl_s, .. } => (fact, *ttl_s),
+        }
+    }
 }
 
 /// A time of the week, in UTC.

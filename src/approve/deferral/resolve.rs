@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::calendar::Times;
-use super::{DeferralConfig, ResolverSource};
+use super::{DeferralConfig, ResolverConfig};
 use crate::model::{Call, Clock, Fact, Facts, with_causes};
 use crate::net::{HttpClientError, read_body};
 
@@ -76,10 +76,9 @@ impl Resolvers {
     ) -> Result<Self, ResolverError> {
         let mut all = Vec::new();
         for resolver in &config.resolvers {
-            let fact = &resolver.fact;
-            let source = Source::read(fact, &resolver.source, data_dir)?;
-            let ttl_us = resolver.ttl_s.saturating_mul(1_000_000);
-            all.push(Resolver { fact: fact.as_str().into(), ttl_us, source });
+            let (fact, ttl_s) = resolver.fact();
+            let source = Source::read(fact, resolver, data_dir)?;
+            all.push(Resolver { fact: fact.into(), ttl_us: ttl_s.saturating_mul(1_000_000), source });
         }
         Ok(Self { all, attempts_max: config.attempts_max.max(1), clock })
     }
@@ -126,14 +125,14 @@ impl Resolvers {
 }
 
 impl Source {
-    fn read(fact: &str, source: &ResolverSource, data_dir: &Path) -> Result<Self, ResolverError> {
+    fn read(fact: &str, source: &ResolverConfig, data_dir: &Path) -> Result<Self, ResolverError> {
         let wrong = |problem| ResolverError::Value { fact: fact.to_owned(), problem };
         match source {
-            ResolverSource::Calendar { windows } => {
+            ResolverConfig::Calendar { windows, .. } => {
                 let times: Option<Vec<Times>> = windows.iter().map(Times::read).collect();
                 Ok(Self::Calendar(times.ok_or(wrong("a window is written `HH:MM`"))?))
             }
-            ResolverSource::Http { url, pointer, client } => {
+            ResolverConfig::Http { url, pointer, client, .. } => {
                 let host_end = url.find("://").and_then(|at| url.get(at + 3..)?.find('/').map(|slash| at + 3 + slash));
                 let fixed = host_end.and_then(|end| url.get(..end)).ok_or(wrong("`url` needs a host and a path"))?;
                 if fixed.contains('{') || Url::parse(fixed).is_err() {
@@ -143,7 +142,7 @@ impl Source {
                     client.build().map_err(|source| ResolverError::Client { fact: fact.to_owned(), source })?;
                 Ok(Self::Http { url: url.clone(), pointer: pointer.clone(), client })
             }
-            ResolverSource::Inventory { key, file, values } => {
+            ResolverConfig::Inventory { key, file, values, .. } => {
                 let mut all: serde_json::Map<String, Value> = values.clone().into_iter().collect();
                 if let Some(file) = file {
                     let path = data_dir.join(file);
@@ -232,7 +231,9 @@ mod tests {
         ] {
             assert!(filled(template, &arguments).is_none(), "{template}");
         }
-        let source = ResolverSource::Http {
+        let source = ResolverConfig::Http {
+            fact: "x".into(),
+            ttl_s: 1,
             url: "https://{/id}.example/".into(),
             pointer: None,
             client: crate::net::HttpClient::default(),

@@ -30,29 +30,20 @@ const ATTEMPTS_MAX: u32 = 4;
 /// The first wait between two attempts; it doubles.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// One notifier.
+/// One notifier. Each has a `name` for logs, its type by default, and `from_risk`: only from this risk on.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NotifierConfig {
-    /// Its name in logs; its type by default.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Only from this risk on.
-    #[serde(default)]
-    pub from_risk: Severity,
-    /// Which one.
-    #[serde(flatten)]
-    pub channel: Channel,
-}
-
-/// Where messages go.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Channel {
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum NotifierConfig {
     /// Mail over SMTP.
     Email(MailConfig),
     /// An incoming webhook of Slack.
     Slack {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
         /// Its address, which is a secret.
         url: SecretSource,
         /// The client.
@@ -61,6 +52,12 @@ pub enum Channel {
     },
     /// An incoming webhook of Teams.
     Teams {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
         /// Its address, which is a secret.
         url: SecretSource,
         /// The client.
@@ -69,6 +66,12 @@ pub enum Channel {
     },
     /// A POST of JSON, signed.
     Webhook {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
         /// Its address.
         url: SecretSource,
         /// The key of the signature: `X-Countersign-Signature: t=<seconds>,v1=<hex HMAC-SHA256 of "t.body">`.
@@ -81,7 +84,14 @@ pub enum Channel {
 
 /// Mail over SMTP.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MailConfig {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Only from this risk on.
+    #[serde(default)]
+    pub from_risk: Severity,
     /// The server: `smtp.example.com` or `smtp.example.com:587`.
     pub server: String,
     /// `tls` from the start, `starttls`, or `none` to loopback only.
@@ -158,11 +168,11 @@ impl Notifiers {
     pub(super) fn start(configs: &[NotifierConfig], clock: &Arc<dyn Clock>) -> Result<Self, NotifyError> {
         let mut all = Vec::new();
         for config in configs {
-            let name: Arc<str> = config.name.as_deref().unwrap_or_else(|| config.channel.word()).into();
-            let way = config.channel.build(&name, Arc::clone(clock))?;
+            let (name, from_risk) = config.named();
+            let way = config.build(&name, Arc::clone(clock))?;
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
             tokio::spawn(deliver(Arc::clone(&name), way, receiver));
-            all.push((config.from_risk, name, sender));
+            all.push((from_risk, name, sender));
         }
         Ok(Self(all))
     }
@@ -179,14 +189,15 @@ impl Notifiers {
     }
 }
 
-impl Channel {
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Email(_) => "email",
-            Self::Slack { .. } => "slack",
-            Self::Teams { .. } => "teams",
-            Self::Webhook { .. } => "webhook",
-        }
+impl NotifierConfig {
+    fn named(&self) -> (Arc<str>, Severity) {
+        let (word, name, from) = match self {
+            Self::Email(mail) => ("email", &mail.name, mail.from_risk),
+            Self::Slack { name, from_risk, .. } => ("slack", name, *from_risk),
+            Self::Teams { name, from_risk, .. } => ("teams", name, *from_risk),
+            Self::Webhook { name, from_risk, .. } => ("webhook", name, *from_risk),
+        };
+        (name.as_deref().unwrap_or(word).into(), from)
     }
 
     fn build(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Way, NotifyError> {
@@ -198,9 +209,9 @@ impl Channel {
         };
         Ok(match self {
             Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config)?)),
-            Self::Slack { url, client } => Way::Webhook(Webhook::slack(secret(url)?, made(client)?, clock)),
-            Self::Teams { url, client } => Way::Webhook(Webhook::teams(secret(url)?, made(client)?, clock)),
-            Self::Webhook { url, secret: key, client } => {
+            Self::Slack { url, client, .. } => Way::Webhook(Webhook::slack(secret(url)?, made(client)?, clock)),
+            Self::Teams { url, client, .. } => Way::Webhook(Webhook::teams(secret(url)?, made(client)?, clock)),
+            Self::Webhook { url, secret: key, client, .. } => {
                 Way::Webhook(Webhook::signed(secret(url)?, &secret(key)?, made(client)?, clock))
             }
         })

@@ -63,8 +63,14 @@ impl People {
 
     /// Starts again in the same folder, for the same people.
     pub(crate) async fn again(self, policy: &str, approve: &str) -> Self {
+        self.again_after(policy, approve, |_| {}).await
+    }
+
+    /// As [`Self::again`], after something was done to the folder.
+    pub(crate) async fn again_after(self, policy: &str, approve: &str, change: impl FnOnce(&std::path::Path)) -> Self {
         let Self { stand, tokens, hashes } = self;
         let (server, folder) = stand.leave().await;
+        change(&folder.0);
         let stand = Stand::with_people(policy, "", &hashes, approve, server, folder).await;
         Self { stand, tokens, hashes }
     }

@@ -132,11 +132,13 @@ async fn what_waits_survives_a_kill_and_the_answer_runs_once() {
     }
     let ids = people.waiting().await;
     assert_eq!(people.approve("ann", &ids[0]).await.0, StatusCode::OK);
-    let folder = crate::harness::Folder::new();
-    killed(&people.stand.folder.0.join("data"), &folder.0.join("data"));
-    people.stand.stop().await;
-    let server = crate::harness::Server::start(crate::harness::ordinary).await;
-    let people = People::with(STEP_UP, QUICK, server, folder).await;
+    let left = crate::harness::Folder::new();
+    killed(&people.stand.folder.0.join("data"), &left.0.join("data"));
+    let people = people.again_after(STEP_UP, QUICK, |folder| {
+        std::fs::remove_dir_all(folder.join("data")).unwrap();
+        std::fs::rename(left.0.join("data"), folder.join("data")).unwrap();
+    });
+    let people = people.await;
     assert_eq!(people.waiting().await, [ids[1].clone()], "still pending");
     assert_eq!(people.approve("bob", &ids[1]).await.0, StatusCode::OK);
     for amount in [5, 6, 5, 6] {
