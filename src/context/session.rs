@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::classification::{Classifier, raise};
 use super::correlation::SessionKey;
+use super::drift::{ActionSeen, HashKey, Memory};
 use super::intent::SessionIntent;
-use super::result::Facts;
 use super::sessions::Shared;
+use super::state::State;
 use super::store::Snapshot;
 use crate::model::{
-    Action, Call, ContextEffect, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId,
-    Signals, Timestamp, Verdict,
+    Action, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext, SessionId,
+    Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -29,22 +30,6 @@ pub struct Session {
     over: AtomicBool,
 }
 
-pub(super) struct State {
-    pub(super) history: VecDeque<Arc<PriorAction>>,
-    /// `history` as decisions see it; made again only when it is asked for after a change.
-    snapshot: Option<Arc<[Arc<PriorAction>]>>,
-    pub(super) count: u64,
-    pub(super) context_hash: Digest,
-    pub(super) last_seen: Timestamp,
-    pub(super) intent: SessionIntent,
-    /// Whether anything that a tool returned came into the session.
-    pub(super) results: bool,
-    /// The highest level of data that came into the session. Never lowered.
-    pub(super) level: Option<(DataLevel, LevelSource)>,
-    /// Labels of data that came into the session, sorted. Never taken away.
-    pub(super) labels: Arc<[Arc<str>]>,
-}
-
 /// A session while one action is observed and decided: nobody else changes it meanwhile, so that what is decided, what
 /// is recorded and the order of both agree (design §2).
 pub struct Observed<'a> {
@@ -52,9 +37,6 @@ pub struct Observed<'a> {
     state: MutexGuard<'a, State>,
     context: SessionContext,
 }
-
-/// How much is kept of one session: labels beyond it are not remembered one by one.
-const LABELS_MAX: usize = 64;
 
 impl Session {
     pub(super) fn new(
@@ -73,7 +55,10 @@ impl Session {
             intent: SessionIntent::default(),
             results: false,
             level: None,
+            first_level: None,
             labels: Arc::from([]),
+            memory: Memory::new(),
+            drifted: false,
         };
         Self {
             id,
@@ -99,7 +84,10 @@ impl Session {
             intent: kept.intent,
             results: kept.results,
             level: kept.level,
+            first_level: kept.first_level,
             labels: kept.labels.into_iter().map(Arc::from).collect(),
+            memory: kept.memory,
+            drifted: kept.drifted,
         };
         let (id, correlation, started) = (kept.id, kept.correlation, kept.started);
         Self {
@@ -126,10 +114,13 @@ impl Session {
             count: state.count,
             context_hash: state.context_hash,
             level: state.level,
+            first_level: state.first_level,
             labels: state.labels.iter().map(|label| label.to_string()).collect(),
             intent: state.intent.clone(),
             results: state.results,
             history: state.history.iter().map(|prior| (&**prior).into()).collect(),
+            memory: state.memory.clone(),
+            drifted: state.drifted,
         }
     }
 
@@ -145,12 +136,23 @@ impl Session {
         self.lock().last_seen
     }
 
+    /// Lets go what an idle session does not keep.
+    pub(super) fn compact_if_idle(&self, now: Timestamp) {
+        self.lock().compact_if_idle(&self.shared, now);
+    }
+
     /// Takes the session for one action and snapshots what is known before it.
     #[must_use]
     pub fn observe<'a>(self: &'a Arc<Self>, call: &Call) -> Observed<'a> {
         let (action, mut state) = (&call.action, self.lock());
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
+        // The same whether it was idle in memory or on the disk.
+        state.compact_if_idle(&self.shared, action.received);
+        state.remember_intent(&self.shared);
+        let mut signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
+        signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
+        let drift = state.leaves_intent(&signals, &self.shared.config.drift);
         state.last_seen = state.last_seen.max(action.received);
         let history = match &state.snapshot {
             Some(history) => Arc::clone(history),
@@ -169,8 +171,8 @@ impl Session {
             action_count: state.count,
             level: state.level,
             labels: Arc::clone(&state.labels),
-            drift: None,
-            signals: Signals::default(),
+            drift,
+            signals,
             context_hash: state.context_hash,
         };
         Observed { session: self, state, context }
@@ -196,6 +198,11 @@ impl Session {
 
     pub(super) fn classifier(&self) -> &Classifier {
         &self.shared.classifier
+    }
+
+    /// The key under which values are remembered.
+    pub(super) fn values(&self) -> &HashKey {
+        &self.shared.values
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -230,67 +237,6 @@ impl Session {
     }
 }
 
-impl State {
-    /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after:
-    /// the same when the result brought nothing, or when no entry will tell of it.
-    pub(super) fn take_in(&mut self, action: &Action, facts: &Facts, recorded: bool) -> (Digest, Digest) {
-        self.complete(action.id.as_str(), Some(facts.success), facts.classified.level.map(|(level, _)| level));
-        let previous = self.context_hash;
-        if !facts.is_empty() {
-            self.results = true;
-            raise(&mut self.level, facts.classified.level);
-            self.add_labels(&facts.classified.labels);
-            if recorded {
-                self.context_hash = facts.extend(previous, &action.id);
-            }
-        }
-        (previous, self.context_hash)
-    }
-
-    /// Says how an earlier action ended, as far as it is given.
-    pub(super) fn complete(&mut self, action: &str, success: Option<bool>, level: Option<DataLevel>) -> bool {
-        // Almost always one of the last.
-        let found = self.history.iter().rposition(|prior| prior.id.as_str() == action);
-        let Some(entry) = found.and_then(|index| self.history.get_mut(index)) else { return false };
-        let mut prior = PriorAction::clone(entry);
-        prior.success = success.or(prior.success);
-        prior.level = prior.level.max(level);
-        *entry = Arc::new(prior);
-        self.snapshot = None;
-        true
-    }
-
-    pub(super) fn add_labels(&mut self, labels: &[Arc<str>]) {
-        let fresh = labels.iter().filter(|label| !self.labels.contains(label));
-        let fresh: Vec<_> = fresh.take(LABELS_MAX.saturating_sub(self.labels.len())).map(Arc::clone).collect();
-        if !fresh.is_empty() {
-            let mut all: Vec<_> = self.labels.iter().map(Arc::clone).chain(fresh).collect();
-            all.sort_unstable();
-            self.labels = all.into();
-        }
-    }
-
-    /// Adds an action; the oldest goes when there are too many (AARM ). The chain keeps all of them.
-    pub(super) fn add(&mut self, prior: PriorAction, actions_max: usize) {
-        self.count += 1;
-        self.context_hash = Digest::of_parts(&[
-            &self.context_hash.0,
-            prior.id.as_str().as_bytes(),
-            b"\0",
-            prior.tool.as_bytes(),
-            b"\0",
-            prior.operation.as_bytes(),
-            b"\0",
-            prior.verdict.as_str().as_bytes(),
-        ]);
-        while self.history.len() >= actions_max.max(1) {
-            self.history.pop_front();
-        }
-        self.history.push_back(Arc::new(prior));
-        self.snapshot = None;
-    }
-}
-
 impl Observed<'_> {
     /// What was known before this action.
     #[must_use]
@@ -307,7 +253,10 @@ impl Observed<'_> {
 
     /// Adds the action with what was decided about it, and lets the session go.
     pub fn decided(mut self, action: &Action, verdict: Verdict, forwarded: bool) {
-        let state = &mut *self.state;
+        let (state, shared) = (&mut *self.state, &self.session.shared);
+        // What shadow mode lets through nobody has consented to.
+        let consented = forwarded && matches!(verdict, Verdict::Allow | Verdict::Modify);
+        state.memory.acted(&seen(action), &self.context.signals, consented, &shared.config.drift, &shared.values);
         state.intent.infer(action, state.results);
         let prior = PriorAction {
             id: action.id.clone(),
@@ -322,5 +271,19 @@ impl Observed<'_> {
         state.add(prior, self.session.shared.config.actions_max);
         drop(self.state);
         self.session.changed();
+    }
+}
+
+/// An action as the memory of values sees it.
+fn seen(action: &Action) -> ActionSeen<'_> {
+    ActionSeen {
+        id: action.id.as_str(),
+        method: &action.method,
+        operation: &action.operation,
+        arguments: &action.arguments.value,
+        // Annotations are what the server says about itself.
+        hints: None,
+        external: action.destination.as_ref().map(|destination| matches!(destination, Destination::External(_))),
+        at: action.received,
     }
 }

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::audit::{audit, nothing_undecided};
+pub(crate) use crate::kinds::{decisions, is_refused, outcomes};
 pub(crate) use crate::scripted::{Received, Server, ordinary, respond, stateless};
 
 /// How long anything on loopback may take.
@@ -275,10 +276,22 @@ identity:
         self.send(request.body(Full::default()).unwrap()).await.0
     }
 
+    /// Stops, loses what was kept of sessions, and starts again.
+    pub(crate) async fn lose_context(mut self) -> Self {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        std::fs::remove_dir_all(self.folder.0.join("data/context")).unwrap();
+        self.begin().await
+    }
+
     /// Stops and starts again: same folder, same configuration, same server.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().await.unwrap();
+        self.begin().await
+    }
+
+    async fn begin(mut self) -> Self {
         let app = App::build(Plan::check(self.config.clone(), &self.folder.0).unwrap(), None).await.unwrap();
         (self.address, self.admin_address) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -305,19 +318,4 @@ async fn open(address: std::net::SocketAddr, request: Request<Full<Bytes>>) -> R
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender.send_request(request).await.unwrap()
-}
-
-/// The decisions among entries.
-pub(crate) fn decisions(entries: &[Value]) -> Vec<&Value> {
-    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "decision").collect()
-}
-
-/// The outcomes among entries.
-pub(crate) fn outcomes(entries: &[Value]) -> Vec<&Value> {
-    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "outcome").collect()
-}
-
-/// Whether a refusal reached the model in the form that every client passes on.
-pub(crate) fn is_refused(answer: &Value) -> bool {
-    answer["result"]["isError"] == true && answer["result"]["_meta"]["countersign/decision"].is_object()
 }
