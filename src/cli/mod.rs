@@ -3,7 +3,9 @@
 //! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
 
 mod admin_client;
+mod approvals;
 mod config;
+mod control;
 mod demo;
 mod keys;
 mod line;
@@ -36,9 +38,15 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// See what waits for a person, and answer it.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Suspend, resume, break glass, and take standing permissions back.
+    #[command(subcommand)]
+    Control(control::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
     /// Make API keys for agents, and tokens for the admin API.
@@ -69,7 +77,9 @@ pub fn main() -> ExitCode {
     };
     tell_operators();
     match arguments.command {
+        Command::Approvals(command) => approvals::run(command),
         Command::Config(command) => config::run(command),
+        Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Keys(command) => keys::run(command),
         Command::Receipts(command) => receipts::run(command),

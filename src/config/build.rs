@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
+use crate::approve::{Approvals, OpenError};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
@@ -35,6 +36,9 @@ pub enum BuildError {
     /// Tokens of the admin API.
     #[error("prepare `admin`")]
     Admin(#[from] TokenError),
+    /// What waits for people.
+    #[error("prepare `approve`")]
+    Approve(#[from] OpenError),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -155,6 +159,7 @@ impl Core {
             sessions,
             meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
+            approvals: open_approvals(plan, &recorder, &clock)?,
             recorder,
             upstreams,
             clock: Arc::clone(&clock),
@@ -246,6 +251,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
         None => UnverifiedIdentity::Deny,
     };
+    settings.approvers = plan.serves_people();
     settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
@@ -277,6 +283,12 @@ fn open_log(
         ));
     }
     Ok((log, recorder))
+}
+
+fn open_approvals(plan: &Plan, recorder: &Recorder, clock: &Arc<dyn Clock>) -> Result<Approvals, BuildError> {
+    let config = plan.config.approve.clone().unwrap_or_default();
+    let served = (plan.serves_people(), plan.config.admin.public_url.as_deref());
+    Ok(Approvals::open(config, recorder.clone(), Arc::clone(clock), &plan.data_dir, served)?)
 }
 
 fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Result<Upstreams, BuildError> {
