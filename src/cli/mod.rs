@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod keys;
 mod line;
+mod policy;
 mod receipts;
 mod run;
 mod wrap;
@@ -42,6 +43,9 @@ enum Command {
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What policies would have decided.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// List, show, verify and prove receipts.
     #[command(subcommand)]
     Receipts(receipts::Command),
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Keys(command) => keys::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
         Command::Wrap(arguments) => wrap::run(arguments),

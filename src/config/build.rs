@@ -10,8 +10,9 @@ use arc_swap::ArcSwap;
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
 use crate::console::TokenError;
-use crate::context::Sessions;
-use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
+use crate::context::classification::ClassificationError;
+use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
+use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
 use crate::export::{ExportError, Exporter};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify;
@@ -25,9 +26,6 @@ use crate::record::entry::LoadedPolicy;
 use crate::record::index::Follower;
 use crate::record::{ControlFact, Log, RecordError, Recorder};
 
-/// The shipped policy for whoever names none.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
-
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -37,6 +35,12 @@ pub enum BuildError {
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What data is.
+    #[error("prepare `classification`")]
+    Classification(#[from] ClassificationError),
+    /// The secret of the context store.
+    #[error("open the context store")]
+    Context(#[from] SecretsError),
     /// The exporter.
     #[error("start the exporter")]
     Export(#[from] ExportError),
@@ -79,6 +83,7 @@ impl BuildError {
         matches!(
             self,
             Self::Admin(TokenError::Duplicate(_) | TokenError::Name(_))
+                | Self::Classification(_)
                 | Self::Config(_)
                 | Self::Export(ExportError::Duplicate(_))
                 | Self::Forward(_)
@@ -127,15 +132,17 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
+        let classifier = build_classifier(plan)?;
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
+        let secrets = Secrets::open(&plan.data_dir)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
             authenticator,
-            sessions: Sessions::new(plan.config.sessions.clone()),
+            sessions: Sessions::new(plan.config.sessions.clone(), classifier, &secrets),
             policies: ArcSwap::from_pointee(policies),
             recorder,
             upstreams,
@@ -208,7 +215,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {
-        sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
+        sources = shipped_default();
     }
     let mut settings: Settings = plan.config.policy.clone();
     settings.identity = match plan.config.identity.unverified {
@@ -220,6 +227,14 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     };
     settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
+}
+
+fn build_classifier(plan: &Plan) -> Result<Classifier, BuildError> {
+    let mut tools = ToolTable::default();
+    for (alias, server) in &plan.config.servers {
+        tools.insert(alias.as_str().into(), server.tools.clone());
+    }
+    Ok(Classifier::new(&plan.config.classification, tools)?)
 }
 
 fn open_log(

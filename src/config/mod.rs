@@ -51,6 +51,8 @@ pub struct Config {
     pub agents: Option<Vec<Agent>>,
     /// What is remembered of sessions.
     pub sessions: context::Config,
+    /// What the data is that tools return.
+    pub classification: context::classification::Config,
     /// The servers that agents reach through this proxy, by alias.
     pub servers: BTreeMap<String, ServerConfig>,
     /// Policy files, relative to the configuration file.
@@ -90,6 +92,7 @@ impl Default for Config {
             identity: identify::Config::default(),
             agents: None,
             sessions: context::Config::default(),
+            classification: context::classification::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),
             policy: decide::Settings::default(),

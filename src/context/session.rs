@@ -3,8 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::classification::{Classifier, raise};
+use super::drift::{ActionSeen, HashKey, Memory, ResultSeen};
+use super::intent::SessionIntent;
+use super::result::Facts;
+use super::sessions::Shared;
 use crate::model::{
-    Action, ActionId, Correlation, Digest, PriorAction, SessionContext, SessionId, Signals, Timestamp, Verdict,
+    Action, ActionId, Call, Correlation, DataLevel, Destination, Digest, LevelSource, PriorAction, SessionContext,
+    SessionId, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -12,6 +18,7 @@ pub struct Session {
     id: SessionId,
     correlation: Correlation,
     started: Timestamp,
+    shared: Arc<Shared>,
     state: Mutex<State>,
 }
 
@@ -22,7 +29,15 @@ struct State {
     count: u64,
     context_hash: Digest,
     last_seen: Timestamp,
-    actions_max: usize,
+    intent: SessionIntent,
+    /// Whether anything that a tool returned came into the session.
+    results: bool,
+    /// The highest level of data that came into the session. Never lowered.
+    level: Option<(DataLevel, LevelSource)>,
+    /// Labels of data that came into the session, sorted. Never taken away.
+    labels: Arc<[Arc<str>]>,
+    /// What values, texts and words of the user were seen.
+    memory: Memory,
 }
 
 /// A session while one action is observed and decided: nobody else changes it meanwhile, so that what is decided, what
@@ -30,14 +45,32 @@ struct State {
 pub struct Observed<'a> {
     state: MutexGuard<'a, State>,
     context: SessionContext,
+    shared: &'a Shared,
 }
 
+/// A session while a result comes into it.
+pub(super) struct Fresh<'a> {
+    state: MutexGuard<'a, State>,
+}
+
+/// How much is kept of one session: labels beyond it are not remembered one by one.
+const LABELS_MAX: usize = 64;
+
 impl Session {
-    pub(super) fn new(id: SessionId, correlation: Correlation, started: Timestamp, actions_max: usize) -> Self {
-        let context_hash = Digest::of_parts(&[b"countersign/context/v1\0", id.as_str().as_bytes()]);
-        let state =
-            State { history: VecDeque::new(), snapshot: None, count: 0, context_hash, last_seen: started, actions_max };
-        Self { id, correlation, started, state: Mutex::new(state) }
+    pub(super) fn new(id: SessionId, correlation: Correlation, started: Timestamp, shared: Arc<Shared>) -> Self {
+        let state = State {
+            history: VecDeque::new(),
+            snapshot: None,
+            count: 0,
+            context_hash: Digest::of_parts(&[b"countersign/context/v1\0", id.as_str().as_bytes()]),
+            last_seen: started,
+            intent: SessionIntent::default(),
+            results: false,
+            level: None,
+            labels: Arc::from([]),
+            memory: Memory::new(),
+        };
+        Self { id, correlation, started, shared, state: Mutex::new(state) }
     }
 
     /// The session's id.
@@ -54,8 +87,15 @@ impl Session {
 
     /// Takes the session for one action and snapshots what is known before it.
     #[must_use]
-    pub fn observe(&self, action: &Action) -> Observed<'_> {
-        let mut state = self.lock();
+    pub fn observe(&self, call: &Call) -> Observed<'_> {
+        let (action, mut state) = (&call.action, self.lock());
+        let first = state.count == 0;
+        state.intent.observe(call, first, self.shared.config.host_intent);
+        let (config, key) = (&self.shared.config.drift, &self.shared.values);
+        for (words, source) in state.intent.take_fresh() {
+            state.memory.intent(&words, source, key);
+        }
+        let signals = state.memory.signals(&seen(action), config, key);
         state.last_seen = state.last_seen.max(action.received);
         let history = match &state.snapshot {
             Some(history) => Arc::clone(history),
@@ -67,32 +107,79 @@ impl Session {
             correlation: self.correlation,
             started: self.started,
             now: action.received,
-            intent: None,
+            intent: state.intent.current(),
             history,
             action_count: state.count,
-            level: None,
-            labels: Arc::from([]),
-            signals: Signals::default(),
+            level: state.level,
+            labels: Arc::clone(&state.labels),
+            signals,
             context_hash: state.context_hash,
         };
-        Observed { state, context }
+        Observed { state, context, shared: &self.shared }
     }
 
-    /// Records how an action ended.
-    pub fn complete(&self, action: &ActionId, success: bool) {
-        let mut state = self.lock();
-        // Almost always one of the last.
-        let found = state.history.iter().rposition(|prior| prior.id == *action);
-        if let Some(entry) = found.and_then(|index| state.history.get_mut(index)) {
-            let mut prior = PriorAction::clone(entry);
-            prior.success = Some(success);
-            *entry = Arc::new(prior);
-            state.snapshot = None;
-        }
+    /// A person agreed to an action that was decided before: its values are the session's own from now on.
+    pub fn approved(&self, action: &ActionId) {
+        self.lock().memory.approved(action.as_str());
+    }
+
+    pub(super) fn classifier(&self) -> &Classifier {
+        &self.shared.classifier
+    }
+
+    /// The key of remembered values.
+    pub(super) fn values(&self) -> &HashKey {
+        &self.shared.values
+    }
+
+    /// Takes the session for a result.
+    pub(super) fn fresh(&self) -> Fresh<'_> {
+        Fresh { state: self.lock() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fresh<'_> {
+    /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after;
+    /// they are the same when the result brought nothing.
+    pub(super) fn take_in(&mut self, action: &Action, facts: &Facts, key: &HashKey) -> (Digest, Digest) {
+        let state = &mut *self.state;
+        // Almost always one of the last.
+        let found = state.history.iter().rposition(|prior| prior.id == action.id);
+        if let Some(entry) = found.and_then(|index| state.history.get_mut(index)) {
+            let mut prior = PriorAction::clone(entry);
+            prior.success = Some(facts.success);
+            prior.level = facts.classified.level.map(|(level, _)| level);
+            *entry = Arc::new(prior);
+            state.snapshot = None;
+        }
+        let (operation, trust) = (&*action.operation, facts.reading());
+        let result =
+            ResultSeen { action: action.id.as_str(), operation, parts: &facts.parts, whole: facts.whole, trust };
+        state.memory.result(&result, key);
+        let previous = state.context_hash;
+        if !facts.is_empty() {
+            state.results = true;
+            raise(&mut state.level, facts.classified.level);
+            state.add_labels(&facts.classified.labels);
+            state.context_hash = facts.extend(previous, action);
+        }
+        (previous, state.context_hash)
+    }
+}
+
+impl State {
+    fn add_labels(&mut self, labels: &[Arc<str>]) {
+        let fresh = labels.iter().filter(|label| !self.labels.contains(label));
+        let fresh: Vec<_> = fresh.take(LABELS_MAX.saturating_sub(self.labels.len())).map(Arc::clone).collect();
+        if !fresh.is_empty() {
+            let mut all: Vec<_> = self.labels.iter().map(Arc::clone).chain(fresh).collect();
+            all.sort_unstable();
+            self.labels = all.into();
+        }
     }
 }
 
@@ -117,6 +204,11 @@ impl Observed<'_> {
         };
         let state = &mut *self.state;
         state.count += 1;
+        // What shadow mode lets through nobody has consented to.
+        let consented = forwarded && matches!(verdict, Verdict::Allow | Verdict::Modify);
+        let (config, key) = (&self.shared.config.drift, &self.shared.values);
+        state.memory.acted(&seen(action), &self.context.signals, consented, config, key);
+        state.intent.infer(action, state.results);
         state.context_hash = Digest::of_parts(&[
             &state.context_hash.0,
             action.id.as_str().as_bytes(),
@@ -127,10 +219,24 @@ impl Observed<'_> {
             b"\0",
             verdict.as_str().as_bytes(),
         ]);
-        if state.history.len() >= state.actions_max {
+        while state.history.len() >= self.shared.config.actions_max.max(1) {
             state.history.pop_front();
         }
         state.history.push_back(Arc::new(prior));
         state.snapshot = None;
+    }
+}
+
+/// An action as drift sees it.
+fn seen(action: &Action) -> ActionSeen<'_> {
+    ActionSeen {
+        id: action.id.as_str(),
+        method: &action.method,
+        operation: &action.operation,
+        arguments: &action.arguments.value,
+        // Annotations are what the server says about itself.
+        hints: None,
+        external: action.destination.as_ref().map(|destination| matches!(destination, Destination::External(_))),
+        at: action.received,
     }
 }

@@ -49,5 +49,5 @@ pub use permit::{Gate, Permit, PermitKind};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
-pub use shipped::shipped;
+pub use shipped::{shipped, shipped_default};
 pub use tool::CompiledTool;

@@ -134,6 +134,19 @@ pub enum LevelSource {
     Policy,
 }
 
+impl LevelSource {
+    /// The word that policies, entries and events use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Detector => "detector",
+            Self::Label => "label",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 /// A fraction in millionths: signed bytes hold integers only (resolution G-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,6 +1,7 @@
 //! What words and sentences say: which effects they ask for, and whether they give an order.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use super::scan::{Begins, Word};
@@ -121,15 +122,38 @@ impl Effects {
     }
 }
 
+type Table = HashMap<Box<str>, Class, BuildHasherDefault<Fnv>>;
+
+/// FNV-1a. The words in the table are fixed, so nobody can choose them to collide.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The class of a word in lower case.
 pub(super) fn class(word: &str) -> Class {
     table().get(word).copied().unwrap_or_default()
 }
 
-fn table() -> &'static HashMap<Box<str>, Class> {
-    static TABLE: OnceLock<HashMap<Box<str>, Class>> = OnceLock::new();
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table: HashMap<Box<str>, Class> = HashMap::new();
+        let mut table = Table::default();
         let mut put = |word: &str, class: u64| table.entry(word.into()).or_default().0 |= class;
         for (class, words) in v::VERBS {
             for word in words.split(' ') {
@@ -221,6 +245,7 @@ pub(super) struct Sentence {
     second_at: Option<usize>,
     modal_at: Option<usize>,
     let_at: Option<usize>,
+    tell_at: Option<usize>,
 }
 
 /// Categories of the attack lexicon.
@@ -277,10 +302,14 @@ impl Sentence {
         self.effects = self.effects.with(effects);
     }
 
-    /// "let Bob know": tells somebody, unless it is the user who wants to know.
+    /// "let Bob know", "tell Bob": tells somebody, unless it is the user who wants to know.
     fn lets_know(&mut self, word: &Word<'_>) {
+        if self.tell_at.take().is_some() && !matches!(word.text, "me" | "us") {
+            self.effects = self.effects.with(Effects::COMMUNICATE);
+        }
         match word.text {
             "let" => self.let_at = Some(self.count),
+            "tell" => self.tell_at = Some(self.count),
             "me" | "us" if self.let_at.is_some_and(|at| self.count == at + 1) => self.let_at = None,
             "know" if self.let_at.is_some_and(|at| self.count - at <= 4) => {
                 self.effects = self.effects.with(Effects::COMMUNICATE);

@@ -18,6 +18,7 @@ mod distance;
 mod grammar;
 mod hash;
 mod intent;
+mod message;
 mod operation;
 mod passage;
 mod provenance;
@@ -40,6 +41,7 @@ use serde_json::Value;
 
 pub use distance::NGRAM_MODEL;
 pub use hash::HashKey;
+pub use message::parts;
 
 use crate::model::{IntentSource, PartsPerMillion, Signals, Timestamp, ToolHints};
 use distance::Vector;
@@ -61,8 +63,6 @@ pub struct Config {
     /// Whether wording that is addressed to a machine is looked for. Without it the signals about such wording are
     /// false, and questions are not turned into refusals.
     pub attack_lexicon: bool,
-    /// How far the outputs of tools are trusted; the first that fits counts.
-    pub output_trust: Vec<TrustLabel>,
 }
 
 impl Default for Config {
@@ -73,7 +73,6 @@ impl Default for Config {
             chain_length_max: 30,
             velocity_max: 60,
             attack_lexicon: true,
-            output_trust: Vec::new(),
         }
     }
 }
@@ -109,20 +108,6 @@ impl Profile {
     }
 }
 
-/// How far the output of a tool is trusted.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrustLabel {
-    /// The tool; any if it is left out.
-    #[serde(default)]
-    pub tool: Option<Arc<str>>,
-    /// The operation; any if it is left out.
-    #[serde(default)]
-    pub operation: Option<Arc<str>>,
-    /// How far.
-    pub trust: Trust,
-}
-
 /// How far an output is trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,14 +122,6 @@ pub enum Trust {
 }
 
 impl Config {
-    /// How far the output of an operation is trusted.
-    #[must_use]
-    pub fn trust(&self, tool: &str, operation: &str) -> Trust {
-        let fits = |wanted: &Option<Arc<str>>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-        let label = self.output_trust.iter().find(|label| fits(&label.tool, tool) && fits(&label.operation, operation));
-        label.map_or_else(Trust::default, |label| label.trust)
-    }
-
     fn threshold(&self) -> PartsPerMillion {
         let Some(own) = self.distance_threshold else { return self.profile.threshold() };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to [0, 1,000,000]")]
@@ -179,16 +156,26 @@ pub struct ResultSeen<'a> {
     pub action: &'a str,
     /// The operation that returned it.
     pub operation: &'a str,
-    /// Its text, or its structured content as JSON text.
-    pub text: &'a str,
+    /// Its texts, and its structured content as JSON text: see [`parts`].
+    pub parts: &'a [String],
+    /// Whether this is all of it. What went by unseen counts as running text.
+    pub whole: bool,
     /// How far it is trusted.
     pub trust: Trust,
 }
+
+/// Most bytes of one session while it is used.
+const BYTES_MAX: usize = 4 << 20;
+
+/// Most bytes of one session that is idle: see [`Memory::compact`].
+pub const IDLE_BYTES_MAX: usize = 64 << 10;
 
 /// Results that are remembered one by one. Older ones are let go, oldest first.
 const RESULTS_MAX: usize = 256;
 /// Calls that wait for a result.
 const PENDING_MAX: usize = 128;
+/// Hosts that are remembered.
+const HOSTS_MAX: usize = 512;
 /// Values of own actions that are remembered.
 const OWN_MAX: usize = 2_048;
 /// Times of actions that are remembered: as many as a `velocity_max` can ask for.
@@ -245,7 +232,8 @@ impl Memory {
         signals::of(self, action, config, key)
     }
 
-    /// Adds an action that was decided. `consented`: it was forwarded, by rule or by a person.
+    /// Adds an action that was decided. `consented`: a rule let it through, knowing what it is. What shadow mode lets
+    /// through nobody consented to.
     pub fn acted(
         &mut self,
         action: &ActionSeen<'_>,
@@ -262,22 +250,36 @@ impl Memory {
         if let Some(distance) = signals.semantic_distance {
             self.drift = signals::accumulate(self.drift, distance, config);
         }
-        let (asked, hosts) = signals::asked(self, action, key);
+        let asked = signals::asked(self, action, key);
         if consented {
-            self.effects = self.effects.with(operation::of(action.method, action.operation, action.hints).asked_by);
-            for digest in &asked.arguments {
-                if self.own.len() == OWN_MAX {
-                    self.own.pop_front();
-                }
-                self.own.push_back(*digest);
-            }
-            self.own_hosts.extend(hosts);
-            self.own_hosts.dedup();
+            self.consent(&asked);
         }
         if self.pending.len() == PENDING_MAX {
             self.pending.pop_front();
         }
         self.pending.push_back((action.id.into(), asked));
+    }
+
+    /// A person agreed to an action that was added before: its values are own values from now on.
+    pub fn approved(&mut self, action: &str) {
+        let found = self.pending.iter().find(|(id, _)| &**id == action).map(|(_, asked)| asked.clone());
+        if let Some(asked) = found {
+            self.consent(&asked);
+        }
+    }
+
+    fn consent(&mut self, asked: &Asked) {
+        self.effects = self.effects.with(asked.effects);
+        for digest in &asked.arguments {
+            if self.own.len() == OWN_MAX {
+                self.own.pop_front();
+            }
+            self.own.push_back(*digest);
+        }
+        self.own_hosts.extend(&asked.hosts);
+        self.own_hosts.sort_unstable();
+        self.own_hosts.dedup();
+        self.own_hosts.truncate(HOSTS_MAX);
     }
 
     /// Adds a result: facts of it, never its text.
@@ -287,12 +289,40 @@ impl Memory {
         self.results_total += 1;
         let number = self.results_total;
         let operation = Arc::from(result.operation);
-        let seen = Seen::read(number, operation, result.trust, &asked, result.text, self.intent.as_ref(), key);
+        let seen = Seen::read(number, operation, result, &asked, self.intent.as_ref(), key);
         if self.results.len() == RESULTS_MAX {
             self.results.pop_front();
             self.lost = true;
         }
         self.results.push_back(seen);
+        if self.bytes() > BYTES_MAX {
+            self.compact(BYTES_MAX, key);
+        }
+    }
+
+    /// Lets go of what is oldest until the memory fits: first the running text of results, of which the addresses stay;
+    /// then all of a result. A value that is not found afterwards counts as running text (AARM ).
+    pub fn compact(&mut self, bytes_max: usize, key: &HashKey) {
+        for at in 0..self.results.len() {
+            if self.bytes() <= bytes_max {
+                return;
+            }
+            if let Some(seen) = self.results.get_mut(at).filter(|seen| !seen.faded) {
+                seen.fade(key);
+            }
+        }
+        for at in 0..self.results.len() {
+            if self.bytes() <= bytes_max {
+                return;
+            }
+            if let Some(seen) = self.results.get_mut(at) {
+                seen.forget();
+            }
+        }
+        while self.bytes() > bytes_max && self.results.pop_front().is_some() {
+            self.lost = true;
+        }
+        self.results.shrink_to_fit();
     }
 
     /// Bytes in memory, nearly.

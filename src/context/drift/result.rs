@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Trust;
 use super::grammar::{
-    LEXICON_MACHINE, LEXICON_MARKUP, LEXICON_OVERRIDE, LEXICON_PRECEDENCE, LEXICON_SECRECY, LEXICON_TASK,
+    Effects, LEXICON_MACHINE, LEXICON_MARKUP, LEXICON_OVERRIDE, LEXICON_PRECEDENCE, LEXICON_SECRECY, LEXICON_TASK,
 };
 use super::hash::HashKey;
 use super::intent::Intent;
 use super::passage::{Passage, Phrase};
 use super::shape::Shape;
 use super::structure::{Form, leaves};
+use super::{ResultSeen, Trust};
 
 /// Words of a field that still counts as a value of its own.
 const FIELD_WORDS_MAX: usize = 24;
 
 /// Words of a field that can tie its record to the intent: a name, a title, not a letter.
 const NAMING_WORDS_MAX: usize = 12;
+
+/// Addresses of one result that outlive its text.
+const ENTITIES_MAX: usize = 128;
 
 /// Words of an answer that only says what was done.
 const ACKNOWLEDGEMENT_WORDS_MAX: usize = 30;
@@ -46,6 +49,8 @@ pub(super) struct Seen {
     /// Running text was let go.
     pub(super) faded: bool,
     pub(super) directive: bool,
+    /// Effects that its sentences order.
+    orders: Effects,
     pub(super) instruction_like: bool,
     pub(super) restates_goal: bool,
 }
@@ -54,7 +59,7 @@ pub(super) struct Seen {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Entity {
     digest: u32,
-    pub(super) commands: super::grammar::Effects,
+    pub(super) commands: Effects,
     pub(super) instruction_like: bool,
 }
 
@@ -64,15 +69,23 @@ pub(super) struct Asked {
     pub(super) named: bool,
     /// Digests of its arguments: a result that repeats them vouches for nothing.
     pub(super) arguments: Vec<u32>,
+    /// Digests of the hosts it reaches.
+    pub(super) hosts: Vec<u32>,
+    pub(super) effects: Effects,
+}
+
+/// Whether a phrase would leave something of it out.
+fn has_scheme(text: &str) -> bool {
+    let text = text.trim_start();
+    text.contains("://") || text.starts_with("www.") || text.starts_with("mailto:")
 }
 
 impl Seen {
     pub(super) fn read(
         number: u64,
         operation: Arc<str>,
-        trust: Trust,
+        result: &ResultSeen<'_>,
         asked: &Asked,
-        text: &str,
         intent: Option<&Intent>,
         key: &HashKey,
     ) -> Self {
@@ -83,10 +96,20 @@ impl Seen {
         let echoes: HashSet<u32> = asked.arguments.iter().copied().collect();
         let mut digests: Vec<(usize, u32, u32)> = Vec::new();
         let mut addresses = false;
-        for (number, leaf) in leaves(text).iter().enumerate() {
+        passage.partial = !result.whole;
+        let mut records = 0;
+        let mut all = Vec::new();
+        for part in result.parts {
+            let mut found = leaves(part);
+            // Records are counted anew in every part.
+            found.iter_mut().for_each(|leaf| leaf.record += records);
+            records = found.iter().map(|leaf| leaf.record + 1).max().unwrap_or(records);
+            all.append(&mut found);
+        }
+        for (number, leaf) in all.iter().enumerate() {
             let mut touches = false;
+            let before = passage.word_count();
             if leaf.form != Form::Line {
-                let before = passage.word_count();
                 passage.add(&leaf.text, key, |hash, _, _| {
                     touches |= intent.is_some_and(|intent| intent.is_distinctive(hash));
                 });
@@ -96,15 +119,19 @@ impl Seen {
                 continue;
             }
             addresses |= Shape::of(&leaf.text).is_address();
-            let phrase = Phrase::of(&leaf.text, key);
             if touches {
                 touched.entry(leaf.record).and_modify(|only| *only = None).or_insert(Some(number));
             }
-            if !phrase.is_empty() && phrase.len() <= FIELD_WORDS_MAX {
-                let digest = phrase.digest(key);
-                if !echoes.contains(&digest) {
-                    digests.push((number, leaf.record, digest));
-                }
+            // The words were just hashed, unless they are a line's or have a scheme in front.
+            let (count, digest) = if leaf.form == Form::Line || has_scheme(&leaf.text) {
+                let phrase = Phrase::of(&leaf.text, key);
+                (phrase.len(), phrase.digest(key))
+            } else {
+                let count = passage.word_count() - before;
+                (count, if count <= FIELD_WORDS_MAX { passage.digest_from(before, key) } else { 0 })
+            };
+            if (1..=FIELD_WORDS_MAX).contains(&count) && !echoes.contains(&digest) {
+                digests.push((number, leaf.record, digest));
             }
         }
         for (number, record, digest) in digests {
@@ -116,13 +143,16 @@ impl Seen {
         fields.sort_unstable();
         fields.dedup();
         fields.shrink_to_fit();
-        let directive = passage.sentences.iter().any(|mark| mark.directive);
-        addresses |= text.contains('@') || text.contains("://") || text.contains("www.");
+        let directives = || passage.sentences.iter().filter(|mark| mark.directive);
+        let directive = directives().next().is_some();
+        let orders = directives().fold(Effects::default(), |all, mark| all.with(mark.effects));
+        let address = |part: &String| part.contains('@') || part.contains("://") || part.contains("www.");
+        addresses |= result.parts.iter().any(address);
         let acknowledges = passage.word_count() <= ACKNOWLEDGEMENT_WORDS_MAX && !directive && !addresses;
         let mut seen = Self {
             number,
             operation,
-            trust,
+            trust: result.trust,
             named: asked.named,
             acknowledges,
             fields,
@@ -130,6 +160,7 @@ impl Seen {
             entities: Vec::new(),
             faded: false,
             directive,
+            orders,
             instruction_like: false,
             restates_goal: false,
         };
@@ -151,9 +182,8 @@ impl Seen {
     }
 
     /// Whether it orders an effect of these kinds, whatever the values.
-    pub(super) fn orders(&self, wanted: super::grammar::Effects) -> bool {
-        self.trust != Trust::Trusted
-            && self.passage.sentences.iter().any(|mark| mark.directive && mark.effects.meets(wanted))
+    pub(super) fn orders(&self, wanted: Effects) -> bool {
+        self.trust != Trust::Trusted && self.orders.meets(wanted)
     }
 
     pub(super) fn entity(&self, digest: u32) -> Option<&Entity> {
@@ -169,6 +199,35 @@ impl Seen {
 
     fn lexicon(&self, from: usize, to: usize) -> u8 {
         self.passage.sentences.iter().take(to + 1).skip(from).fold(0, |shown, mark| shown | mark.lexicon)
+    }
+
+    /// Lets the running text go and keeps the addresses in it.
+    pub(super) fn fade(&mut self, key: &HashKey) {
+        let mut entities: Vec<Entity> = Vec::new();
+        for (digest, sentence) in self.passage.addresses(key).into_iter().take(ENTITIES_MAX) {
+            let mark = self.passage.sentence(sentence).filter(|mark| mark.directive);
+            let commands = mark.map_or_else(Effects::default, |mark| mark.effects);
+            let instruction_like = self.is_instruction_like(sentence);
+            match entities.iter_mut().find(|entity| entity.digest == digest) {
+                Some(known) => {
+                    known.commands = known.commands.with(commands);
+                    known.instruction_like |= instruction_like;
+                }
+                None => entities.push(Entity { digest, commands, instruction_like }),
+            }
+        }
+        entities.shrink_to_fit();
+        self.entities = entities;
+        self.passage = Passage::default();
+        self.faded = true;
+    }
+
+    /// Lets everything go but that something was there.
+    pub(super) fn forget(&mut self) {
+        self.entities = Vec::new();
+        self.fields = Vec::new();
+        self.passage = Passage::default();
+        self.faded = true;
     }
 
     pub(super) fn bytes(&self) -> usize {

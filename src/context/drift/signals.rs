@@ -182,8 +182,8 @@ fn entry(memory: &Memory, argument: &Argument<'_>, trace: &Trace) -> Provenance 
     Provenance { pointer: argument.pointer.as_str().into(), origin: trace.origin, sink: argument.is_sink(), witness }
 }
 
-/// What the result of this action will be read with, and the hosts that it reaches.
-pub(super) fn asked(memory: &Memory, action: &ActionSeen<'_>, key: &HashKey) -> (Asked, Vec<u32>) {
+/// What the result of this action will be read with.
+pub(super) fn asked(memory: &Memory, action: &ActionSeen<'_>, key: &HashKey) -> Asked {
     let (arguments, _) = values::of(action.arguments, key);
     let names_source = |argument: &Argument<'_>| {
         let is_place = matches!(argument.shape, Shape::Link | Shape::Path) || argument.text.contains('.');
@@ -202,8 +202,8 @@ pub(super) fn asked(memory: &Memory, action: &ActionSeen<'_>, key: &HashKey) -> 
     let hosts =
         arguments.iter().filter(|argument| argument.shape == Shape::Link && argument.purpose != Purpose::Content);
     let hosts = hosts.map(|argument| argument.host(key)).collect();
-    let digests = arguments.iter().map(|argument| argument.digest).collect();
-    (Asked { named, arguments: digests }, hosts)
+    let effects = operation::of(action.method, action.operation, action.hints).asked_by;
+    Asked { named, arguments: arguments.iter().map(|argument| argument.digest).collect(), hosts, effects }
 }
 
 /// The folders that a path lies in, those of one name left out: half the world is below `/home`.

@@ -20,7 +20,7 @@ impl Play {
     }
 
     pub(super) fn unasked() -> Self {
-        Self { memory: Memory::new(), config: Config::default(), key: HashKey::new([7; 16]), at: 1_000 }
+        Self { memory: Memory::new(), config: Config::default(), key: HashKey::new([7; 32]), at: 1_000 }
     }
 
     pub(super) fn says(&mut self, words: &str, source: IntentSource) {
@@ -38,7 +38,8 @@ impl Play {
         let id = format!("act_{}", self.at);
         let action = action(&id, operation, arguments, self.at);
         self.memory.acted(&action, &signals, true, &self.config, &self.key);
-        self.memory.result(&ResultSeen { action: &id, operation, text: result, trust }, &self.key);
+        self.memory
+            .result(&ResultSeen { action: &id, operation, parts: &[result.to_owned()], whole: true, trust }, &self.key);
         self
     }
 
@@ -55,4 +56,16 @@ impl Play {
 fn action<'a>(id: &'a str, operation: &'a str, arguments: &'a Value, at: u64) -> ActionSeen<'a> {
     let at = Timestamp::from_secs(at);
     ActionSeen { id, method: "tools/call", operation, arguments, hints: None, external: None, at }
+}
+
+impl Play {
+    pub(super) fn compact(&mut self, bytes_max: usize) {
+        self.memory.compact(bytes_max, &self.key);
+    }
+
+    /// A result that nobody could look at.
+    pub(super) fn unseen(&mut self, operation: &str) {
+        let result = ResultSeen { action: "act_y", operation, parts: &[], whole: false, trust: Trust::Fields };
+        self.memory.result(&result, &self.key);
+    }
 }

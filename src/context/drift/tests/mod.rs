@@ -1,4 +1,8 @@
-//! The signals, one by one.
+//! The signals, one by one, and what gets past them.
 
+mod adaptive;
+mod distance;
 mod fixture;
+mod memory;
+mod session;
 mod values;
