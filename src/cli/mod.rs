@@ -9,6 +9,7 @@ mod line;
 mod policy;
 mod receipts;
 mod run;
+mod tools;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -51,6 +52,8 @@ enum Command {
     Receipts(receipts::Command),
     /// Stand in front of servers.
     Run(run::Arguments),
+    /// Show what is pinned of tools, what has changed, and which tools nobody has labelled.
+    Tools(tools::Arguments),
     /// Stand in front of one stdio server, for one stdio client.
     Wrap(wrap::Arguments),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Tools(arguments) => tools::run(&arguments),
         Command::Wrap(arguments) => wrap::run(arguments),
     }
 }

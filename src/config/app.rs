@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::server::ServerKind;
 use super::{BuildError, Core, Plan};
 use crate::console;
+use crate::export::Monitor;
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
@@ -73,9 +74,19 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
-        let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let health = Arc::new(Health {
+            log: self.core.log.clone(),
+            mediator: Arc::clone(&self.core.mediator),
+            destinations: self.core.monitor(),
+        });
         let clock = Arc::clone(&self.core.clock);
-        let admin = console::Admin { health, tokens: self.tokens, hosts: self.hosts, clock };
+        let admin = console::Admin {
+            health,
+            tokens: self.tokens,
+            hosts: self.hosts,
+            clock,
+            mediator: Some(Arc::clone(&self.core.mediator)),
+        };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
@@ -144,11 +155,19 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 struct Health {
     log: Log,
     mediator: Arc<Mediator>,
+    destinations: Monitor,
 }
 
 impl console::Health for Health {
     fn problems(&self) -> Vec<String> {
-        if self.log.is_healthy() { Vec::new() } else { vec!["the log cannot be written".into()] }
+        let mut problems = Vec::new();
+        if !self.log.is_healthy() {
+            problems.push("the log cannot be written".into());
+        }
+        if !self.mediator.sessions.is_healthy() {
+            problems.push("the context store cannot be written: nothing is let through".into());
+        }
+        problems
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -157,5 +176,9 @@ impl console::Health for Health {
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
         ]
+    }
+
+    fn metrics(&self) -> String {
+        self.destinations.render()
     }
 }

@@ -11,14 +11,14 @@ use super::server::ServerKind;
 use super::{ConfigError, Plan};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
-use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
+use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
-use crate::export::{ExportError, Exporter};
-use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
+use crate::export::{ExportError, Exporter, Monitor};
+use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, Server, Upstream, Upstreams};
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
 use crate::intercept::{Drained, ServeError};
-use crate::mediate::{Mediator, Observer};
+use crate::mediate::{Mediator, Observer, RefusedCredentials};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
 use crate::record::disk::{Disk, RealDisk};
@@ -40,7 +40,10 @@ pub enum BuildError {
     Classification(#[from] ClassificationError),
     /// The secret of the context store.
     #[error("open the context store")]
-    Context(#[from] SecretsError),
+    Secrets(#[from] SecretsError),
+    /// What is kept of sessions.
+    #[error("open the context store")]
+    Sessions(#[from] StoreError),
     /// The exporter.
     #[error("start the exporter")]
     Export(#[from] ExportError),
@@ -131,24 +134,29 @@ impl Core {
         let policies = compile_policies(plan)?;
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
-        let upstreams = build_upstreams(plan, &clock)?;
         let classifier = build_classifier(plan)?;
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
+        let pins = Arc::new(Pins::new(&plan.data_dir, recorder.clone()));
+        let upstreams = build_upstreams(plan, &clock, &pins)?;
         let secrets = Secrets::open(&plan.data_dir)?;
-        let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
+        let (settings, data_dir) = (plan.config.sessions.clone(), &plan.data_dir);
+        let sessions = Sessions::open(settings, classifier, &secrets, data_dir, &recorder)?;
+        let exporter = Exporter::start(&plan.config.telemetry, &recorder, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
             authenticator,
-            sessions: Sessions::new(plan.config.sessions.clone(), classifier, &secrets),
+            sessions,
+            meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
             recorder,
             upstreams,
             clock: Arc::clone(&clock),
             parameters_mode: plan.config.record.parameters,
             observer: observer.unwrap_or_else(|| Arc::new(Silent)),
+            refused_credentials: RefusedCredentials::default(),
         });
         let data_dir = plan.data_dir.clone();
         let index = Follower::start(&log, &data_dir)
@@ -165,6 +173,12 @@ impl Core {
         let fact = ControlFact::policies_loaded(policies.hash(), loaded);
         let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
         self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
+    }
+
+    /// How the destinations are.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.exporter.monitor()
     }
 
     /// The log's origin.
@@ -187,11 +201,14 @@ impl Core {
         let closed = async {
             // The last outcomes first: a call that a server is ended under is one.
             self.mediator.upstreams.close().await;
+            self.mediator.record_refused_credentials().await;
             if drained == Drained::Some {
                 // Not closed in order: the next start looks for actions without an outcome.
+                self.mediator.sessions.close();
                 self.exporter.stop().await;
                 return self.log.checkpoint_now().await.map(drop);
             }
+            self.mediator.sessions.close();
             self.mediator.recorder.control(ControlFact::stop()).await?;
             self.exporter.stop().await;
             self.log.close().await
@@ -258,7 +275,7 @@ fn open_log(
     Ok((log, recorder))
 }
 
-fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, BuildError> {
+fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Result<Upstreams, BuildError> {
     let mut servers = HashMap::new();
     for (alias, kind) in &plan.servers {
         let Some(config) = plan.config.servers.get(alias) else { continue };
@@ -282,7 +299,13 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
         };
-        let server = Server { upstream, tools: Arc::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        let server = Server {
+            upstream,
+            tools: Arc::new(Catalogue::new(Arc::clone(&name), Some(Arc::clone(pins)))),
+            pending: Arc::default(),
+            enforcement,
+            speaks_mcp,
+        };
         servers.insert(name, server);
     }
     Ok(Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits()))

@@ -18,6 +18,10 @@ impl Health for Fine {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         Vec::new()
     }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
 }
 
 fn api() -> (Router, String) {
@@ -25,7 +29,7 @@ fn api() -> (Router, String) {
     let text = format!("{{name: ann, role: viewer, hash: '{hash}'}}");
     let tokens = Tokens::new(&[serde_saphyr::from_str(&text).unwrap()]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
-    let admin = Admin { health: Arc::new(Fine), tokens, hosts: vec!["admin.example".into()], clock };
+    let admin = Admin { health: Arc::new(Fine), tokens, hosts: vec!["admin.example".into()], clock, mediator: None };
     (routes(admin), secret.expose().to_owned())
 }
 

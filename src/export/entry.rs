@@ -29,12 +29,18 @@ impl DecodedEntry {
     /// # Errors
     /// A sentence, when it is not an entry.
     pub fn open(entry: &StoredEntry) -> Result<Self, String> {
-        let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
-        let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
-        let payload =
-            BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
-        let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
-        Self::of(payload, entry.index, leaf_hash(&entry.bytes))
+        Self::of(payload(entry)?, entry.index, leaf_hash(&entry.bytes))
+    }
+
+    /// Whether an entry could yield an event of HIGH or above: a cheap look that never says no wrongly. Actions state their
+    /// severity as a word; what is not about an action is rare enough to be opened.
+    #[must_use]
+    pub fn may_be_urgent(entry: &StoredEntry) -> bool {
+        const ORDINARY: [&str; 3] = [r#""kind":"outcome""#, r#""kind":"decision""#, r#""kind":"context""#];
+        payload(entry).is_ok_and(|payload| {
+            [r#""HIGH""#, r#""CRITICAL""#].iter().any(|word| payload.contains(word))
+                || !ORDINARY.iter().any(|kind| payload.contains(kind))
+        })
     }
 
     pub(super) fn of(payload: String, index: u64, leaf_hash: Digest) -> Result<Self, String> {
@@ -85,4 +91,11 @@ impl DecodedEntry {
         let time = |path| Timestamp::parse(&self.text(path));
         time("outcome.completed").or_else(|| time("time.wall")).unwrap_or_else(|| Timestamp::from_micros(0))
     }
+}
+
+fn payload(entry: &StoredEntry) -> Result<String, String> {
+    let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
+    let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
+    let payload = BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
+    String::from_utf8(payload).map_err(|error| error.to_string())
 }

@@ -77,7 +77,8 @@ fn severity(entry: &DecodedEntry) -> Severity {
         "control" => match &*word("control.event") {
             "start" | "stop" => Severity::Info,
             "suspend" | "break_glass" => Severity::Critical,
-            "resume" => Severity::High,
+            // A SIEM that gets nothing: told to the others at once.
+            "resume" | "export_degraded" => Severity::High,
             _ => Severity::Medium,
         },
         "grant" if word("grant.event") == "given" => Severity::Medium,

@@ -13,6 +13,10 @@ pub struct SessionContext {
     pub session: SessionId,
     /// What tied this action to the session, and so how far the session's history can be relied on.
     pub correlation: Correlation,
+    /// What the session is found by, keyed: in its first action alone, so that the log can tell which session it was.
+    pub key: Option<Digest>,
+    /// Whether what is known about the session is all there is, and is kept. Otherwise nothing may go on (AARM ).
+    pub intact: bool,
     /// When the session began.
     pub started: Timestamp,
     /// When this action was observed: the time that rules see.
@@ -29,8 +33,39 @@ pub struct SessionContext {
     pub labels: Arc<[Arc<str>]>,
     /// Signals for this action. An absent signal is unknown, never zero.
     pub signals: Signals,
+    /// The session leaves its intent with this action, and has not before (AARM ).
+    pub drift: Option<DriftAlert>,
     /// Head of the session's context chain (AARM ).
     pub context_hash: Digest,
+}
+
+/// A session left its intent: a threshold was crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriftAlert {
+    /// What crossed it.
+    pub trigger: DriftTrigger,
+    /// The threshold.
+    pub threshold: PartsPerMillion,
+}
+
+/// What says that a session left its intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriftTrigger {
+    /// The drift of the whole session.
+    CumulativeDrift,
+    /// The distance of one action.
+    SemanticDistance,
+}
+
+impl DriftTrigger {
+    /// The word in entries and events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CumulativeDrift => "cumulative_drift",
+            Self::SemanticDistance => "semantic_distance",
+        }
+    }
 }
 
 /// What tied an action to its session, strongest first.
@@ -50,10 +85,12 @@ pub enum Correlation {
 }
 
 /// What the user wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The words, redacted.
     pub text: Arc<str>,
+    /// The class of the request (`meeting_prep`, `code_fix`), when the channel that set the intent named one.
+    pub class: Option<Arc<str>>,
     /// Where they came from.
     pub source: IntentSource,
 }

@@ -122,7 +122,7 @@ pub enum Trust {
 }
 
 impl Config {
-    fn threshold(&self) -> PartsPerMillion {
+    pub(super) fn threshold(&self) -> PartsPerMillion {
         let Some(own) = self.distance_threshold else { return self.profile.threshold() };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to [0, 1,000,000]")]
         let millionths = (own.clamp(0.0, 1.0) * 1e6).round() as u32;

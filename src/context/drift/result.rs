@@ -12,7 +12,7 @@ use super::hash::HashKey;
 use super::intent::Intent;
 use super::passage::{Passage, Phrase};
 use super::shape::Shape;
-use super::structure::{Form, leaves};
+use super::structure::{Form, Leaf, leaves};
 use super::{ResultSeen, Trust};
 
 /// Words of a field that still counts as a value of its own.
@@ -97,15 +97,7 @@ impl Seen {
         let mut digests: Vec<(usize, u32, u32)> = Vec::new();
         let mut addresses = false;
         passage.partial = !result.whole;
-        let mut records = 0;
-        let mut all = Vec::new();
-        for part in result.parts {
-            let mut found = leaves(part);
-            // Records are counted anew in every part.
-            found.iter_mut().for_each(|leaf| leaf.record += records);
-            records = found.iter().map(|leaf| leaf.record + 1).max().unwrap_or(records);
-            all.append(&mut found);
-        }
+        let all = every_leaf(result.parts);
         for (number, leaf) in all.iter().enumerate() {
             let mut touches = false;
             let before = passage.word_count();
@@ -237,4 +229,16 @@ impl Seen {
             + self.entities.capacity() * size_of::<Entity>()
             + self.passage.bytes()
     }
+}
+
+/// The values of all parts. Records are counted on from part to part.
+fn every_leaf(parts: &[String]) -> Vec<Leaf<'_>> {
+    let (mut records, mut all) = (0, Vec::new());
+    for part in parts {
+        let mut found = leaves(part);
+        found.iter_mut().for_each(|leaf| leaf.record += records);
+        records = found.iter().map(|leaf| leaf.record + 1).max().unwrap_or(records);
+        all.append(&mut found);
+    }
+    all
 }

@@ -12,8 +12,8 @@ use super::trajectory::{Called, Kind, Run, Step};
 use crate::context::{self, Awaited, Classifier, Secrets, Session, Sessions, ToolTable, classification};
 use crate::decide::{Input, PolicySet};
 use crate::model::{
-    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Clock, Credentials, Enforcement, Era, FrameKind,
-    Identity, NativeName, Outbound, Outcome, Peer, ResultText, Timestamp, Transport, Verdict, Verification,
+    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Clock, Credentials, Enforcement, Era, Facts,
+    FrameKind, Identity, NativeName, Outbound, Outcome, Peer, ResultText, Timestamp, Transport, Verdict, Verification,
 };
 use crate::net::SystemClock;
 
@@ -116,7 +116,7 @@ impl Playing<'_> {
         for (awaited, result) in waiting.into_iter().zip(step.results.iter().map(Some).chain(std::iter::repeat(None))) {
             // The replay follows the record: what was not forwarded here was forwarded there.
             let answer = result.map_or_else(ResultText::nothing, |text| ResultText::whole(message(text)));
-            awaited.complete(Outcome::passed_to_client(self.now, self.now), &answer, |_, _| {});
+            awaited.complete(Outcome::passed_on("record", self.now, self.now), &answer, |_, _| {});
         }
     }
 
@@ -126,7 +126,15 @@ impl Playing<'_> {
         let begun = clock.monotonic_ns();
         let observed = session.observe(call);
         let enforcement = Enforcement::Enforce;
-        let input = Input { call, identity: &self.identity, context: observed.context(), tool: None, enforcement };
+        let input = Input {
+            call,
+            identity: &self.identity,
+            context: observed.context(),
+            usage: &[],
+            facts: Facts::NONE,
+            tool: None,
+            enforcement,
+        };
         let (decision, gate) = self.replay.policies.decide(&input);
         let microseconds = clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let sinks: Vec<(String, &'static str)> = observed
@@ -187,6 +195,7 @@ impl Playing<'_> {
                 trace: None,
             },
             kind: FrameKind::Action,
+            inputs: Vec::new(),
             client: client(&self.run.id, meta),
             credentials: Credentials::default(),
             outbound: Outbound {
