@@ -90,7 +90,6 @@ impl Seen {
         key: &HashKey,
     ) -> Self {
         let mut passage = Passage::default();
-        let mut fields: Vec<(u32, u32)> = Vec::new();
         // Records that share a word with the intent, and the one leaf that does; none when several do.
         let mut touched: HashMap<u32, Option<usize>> = HashMap::new();
         let echoes: HashSet<u32> = asked.arguments.iter().copied().collect();
@@ -126,12 +125,10 @@ impl Seen {
                 digests.push((number, leaf.record, digest));
             }
         }
-        for (number, record, digest) in digests {
-            let resolved = touched.get(&record).is_some_and(|only| *only != Some(number));
-            fields.push((digest & !1, u32::from(resolved)));
-        }
+        let named = |number, record| touched.get(record).is_some_and(|only| *only != Some(number));
+        let flagged = digests.iter().map(|(number, record, digest)| digest & !1 | u32::from(named(*number, record)));
+        let mut fields: Vec<u32> = flagged.collect();
         passage.index();
-        let mut fields: Vec<u32> = fields.into_iter().map(|(digest, resolved)| digest | resolved).collect();
         fields.sort_unstable();
         fields.dedup();
         fields.shrink_to_fit();
