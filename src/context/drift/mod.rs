@@ -164,12 +164,6 @@ pub struct ResultSeen<'a> {
     pub trust: Trust,
 }
 
-/// Most bytes of one session while it is used.
-const BYTES_MAX: usize = 4 << 20;
-
-/// Most bytes of one session that is idle: see [`Memory::compact`].
-pub const IDLE_BYTES_MAX: usize = 64 << 10;
-
 /// Results that are remembered one by one. Older ones are let go, oldest first.
 const RESULTS_MAX: usize = 256;
 /// Calls that wait for a result.
@@ -295,34 +289,26 @@ impl Memory {
             self.lost = true;
         }
         self.results.push_back(seen);
-        if self.bytes() > BYTES_MAX {
-            self.compact(BYTES_MAX, key);
-        }
     }
 
-    /// Lets go of what is oldest until the memory fits: first the running text of results, of which the addresses stay;
-    /// then all of a result. A value that is not found afterwards counts as running text (AARM ).
-    pub fn compact(&mut self, bytes_max: usize, key: &HashKey) {
-        for at in 0..self.results.len() {
-            if self.bytes() <= bytes_max {
+    /// Lets go what is beyond `bytes_max`, oldest first: running text, then whole results. What was let go counts as
+    /// running text that nobody vouches for.
+    pub fn compact(&mut self, bytes_max: usize) {
+        let mut bytes = self.bytes();
+        for seen in &mut self.results {
+            if bytes <= bytes_max {
                 return;
             }
-            if let Some(seen) = self.results.get_mut(at).filter(|seen| !seen.faded) {
-                seen.fade(key);
-            }
+            let before = seen.bytes();
+            seen.fade();
+            bytes -= before - seen.bytes().min(before);
         }
-        for at in 0..self.results.len() {
-            if self.bytes() <= bytes_max {
-                return;
-            }
-            if let Some(seen) = self.results.get_mut(at) {
-                seen.forget();
-            }
-        }
-        while self.bytes() > bytes_max && self.results.pop_front().is_some() {
+        while bytes > bytes_max
+            && let Some(oldest) = self.results.pop_front()
+        {
             self.lost = true;
+            bytes = bytes.saturating_sub(oldest.bytes());
         }
-        self.results.shrink_to_fit();
     }
 
     /// Bytes in memory, nearly.

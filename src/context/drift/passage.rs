@@ -9,9 +9,6 @@ use super::scan::{Begins, words};
 /// Most words of one text. What comes after is not remembered and counts as running text that nobody vouches for.
 pub(super) const WORDS_MAX: usize = 60_000;
 
-/// Most words that look like accounts, for each text.
-const ACCOUNTS_MAX: usize = 64;
-
 /// Lowest bit of a word: glued to the one before.
 const GLUED: u32 = 1;
 
@@ -22,8 +19,6 @@ pub(super) struct Passage {
     /// Positions in `words`, by the hash there.
     order: Vec<u16>,
     pub(super) sentences: Vec<Mark>,
-    /// Positions of single words that look like accounts.
-    accounts: Vec<u16>,
     /// Something was left out.
     pub(super) partial: bool,
 }
@@ -112,9 +107,6 @@ impl Passage {
             let class = sentence.add(&word);
             let hash = low(key.hash(word.text.as_bytes())) & !GLUED;
             visit(hash, &word, class);
-            if self.accounts.len() < ACCOUNTS_MAX && is_account(word.text) {
-                self.accounts.push(at);
-            }
             self.words.push(hash | if word.glued { GLUED } else { 0 });
         });
         self.finish(&sentence);
@@ -127,6 +119,13 @@ impl Passage {
             mark.directive |= sentence.directive;
             mark.lexicon |= sentence.lexicon;
         }
+    }
+
+    /// Lets the words go. What the sentences said stays.
+    pub(super) fn fade(&mut self) {
+        self.words = Vec::new();
+        self.order = Vec::new();
+        self.sentences.shrink_to_fit();
     }
 
     /// Makes the passage ready to be searched.
@@ -185,23 +184,6 @@ impl Passage {
         self.order.binary_search_by(|at| at_word(at).cmp(&(hash & !GLUED))).is_ok()
     }
 
-    /// Digests of what looks like an address or an account, each with its sentence: what outlives the text.
-    pub(super) fn addresses(&self, key: &HashKey) -> Vec<(u32, usize)> {
-        let prefixes = ["http", "https", "mailto", "www"].map(|word| low(key.hash(word.as_bytes())) & !GLUED);
-        let mut found = Vec::new();
-        let mut at = 0;
-        while at < self.words.len() {
-            let glued = self.words.iter().skip(at + 1).take_while(|word| **word & GLUED != 0).count();
-            let run = self.words.get(at..=at + glued).unwrap_or_default();
-            let bare = run.iter().map(|word| word & !GLUED).skip_while(|word| prefixes.contains(word));
-            if glued > 0 || u16::try_from(at).is_ok_and(|at| self.accounts.binary_search(&at).is_ok()) {
-                found.push((key.sequence(bare), self.sentence_at(at)));
-            }
-            at += glued + 1;
-        }
-        found
-    }
-
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
         self.accounts.capacity() * 2
@@ -218,9 +200,4 @@ impl Passage {
     pub(super) const fn word_count(&self) -> usize {
         self.words.len()
     }
-}
-
-/// One word of letters and many digits.
-fn is_account(word: &str) -> bool {
-    word.len() >= 8 && word.bytes().filter(u8::is_ascii_digit).count() >= 6
 }

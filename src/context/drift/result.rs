@@ -21,9 +21,6 @@ const FIELD_WORDS_MAX: usize = 24;
 /// Words of a field that can tie its record to the intent: a name, a title, not a letter.
 const NAMING_WORDS_MAX: usize = 12;
 
-/// Addresses of one result that outlive its text.
-const ENTITIES_MAX: usize = 128;
-
 /// Words of an answer that only says what was done.
 const ACKNOWLEDGEMENT_WORDS_MAX: usize = 30;
 
@@ -125,7 +122,7 @@ impl Seen {
                 digests.push((number, leaf.record, digest));
             }
         }
-        let named = |number, record| touched.get(record).is_some_and(|only| *only != Some(number));
+        let named = |number: usize, record: &u32| touched.get(record).is_some_and(|only| *only != Some(number));
         let flagged = digests.iter().map(|(number, record, digest)| digest & !1 | u32::from(named(*number, record)));
         let mut fields: Vec<u32> = flagged.collect();
         passage.index();
@@ -162,6 +159,12 @@ impl Seen {
         seen
     }
 
+    /// Lets running text go: fields stay, and what the text said about itself.
+    pub(super) fn fade(&mut self) {
+        self.passage.fade();
+        self.faded = true;
+    }
+
     /// Whether the value stands as a field, and whether the intent named its record.
     pub(super) fn field(&self, digest: u32) -> Option<bool> {
         let wanted = digest & !1;
@@ -188,35 +191,6 @@ impl Seen {
 
     fn lexicon(&self, from: usize, to: usize) -> u8 {
         self.passage.sentences.iter().take(to + 1).skip(from).fold(0, |shown, mark| shown | mark.lexicon)
-    }
-
-    /// Lets the running text go and keeps the addresses in it.
-    pub(super) fn fade(&mut self, key: &HashKey) {
-        let mut entities: Vec<Entity> = Vec::new();
-        for (digest, sentence) in self.passage.addresses(key).into_iter().take(ENTITIES_MAX) {
-            let mark = self.passage.sentence(sentence).filter(|mark| mark.directive);
-            let commands = mark.map_or_else(Effects::default, |mark| mark.effects);
-            let instruction_like = self.is_instruction_like(sentence);
-            match entities.iter_mut().find(|entity| entity.digest == digest) {
-                Some(known) => {
-                    known.commands = known.commands.with(commands);
-                    known.instruction_like |= instruction_like;
-                }
-                None => entities.push(Entity { digest, commands, instruction_like }),
-            }
-        }
-        entities.shrink_to_fit();
-        self.entities = entities;
-        self.passage = Passage::default();
-        self.faded = true;
-    }
-
-    /// Lets everything go but that something was there.
-    pub(super) fn forget(&mut self) {
-        self.entities = Vec::new();
-        self.fields = Vec::new();
-        self.passage = Passage::default();
-        self.faded = true;
     }
 
     pub(super) fn bytes(&self) -> usize {

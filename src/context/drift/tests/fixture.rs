@@ -60,7 +60,7 @@ fn action<'a>(id: &'a str, operation: &'a str, arguments: &'a Value, at: u64) ->
 
 impl Play {
     pub(super) fn compact(&mut self, bytes_max: usize) {
-        self.memory.compact(bytes_max, &self.key);
+        self.memory.compact(bytes_max);
     }
 
     /// A result that nobody could look at.

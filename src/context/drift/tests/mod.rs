@@ -1,6 +1,7 @@
 //! The signals, one by one, and what gets past them.
 
 mod adaptive;
+mod compaction;
 mod distance;
 mod fixture;
 mod memory;
