@@ -9,6 +9,7 @@ mod control;
 mod demo;
 mod keys;
 mod line;
+mod policy;
 mod receipts;
 mod run;
 mod tools;
@@ -52,6 +53,9 @@ enum Command {
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What policies would have decided.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// List, show, verify and prove receipts.
     #[command(subcommand)]
     Receipts(receipts::Command),
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Keys(command) => keys::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
         Command::Tools(arguments) => tools::run(&arguments),

@@ -13,7 +13,7 @@ use crate::approve::{Approvals, OpenError};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
-use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
+use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
 use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, Server, Upstream, Upstreams};
 use crate::identify;
@@ -26,9 +26,6 @@ use crate::record::disk::{Disk, RealDisk};
 use crate::record::entry::LoadedPolicy;
 use crate::record::index::Follower;
 use crate::record::{ControlFact, Log, RecordError, Recorder};
-
-/// The shipped policy for whoever names none.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -241,7 +238,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         sources.push(PolicySource { name: path.display().to_string(), text });
     }
     if sources.is_empty() {
-        sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
+        sources = shipped_default();
     }
     let mut settings: Settings = plan.config.policy.clone();
     settings.identity = match plan.config.identity.unverified {

@@ -134,6 +134,8 @@ impl Passage {
         let mut order: Vec<u16> = (0..count).collect();
         order.sort_unstable_by_key(|at| self.words.get(usize::from(*at)).map(|word| word & !GLUED));
         self.order = order;
+        self.words.shrink_to_fit();
+        self.sentences.shrink_to_fit();
     }
 
     /// Calls `visit` for every place where the phrase stands, until it says that it has seen enough.
@@ -184,7 +186,15 @@ impl Passage {
 
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
-        self.words.capacity() * 4 + self.order.capacity() * 2 + self.sentences.capacity() * size_of::<Mark>()
+        self.accounts.capacity() * 2
+            + self.words.capacity() * 4
+            + self.order.capacity() * 2
+            + self.sentences.capacity() * size_of::<Mark>()
+    }
+
+    /// The digest of the words from `start` on, as [`Phrase::digest`] gives it.
+    pub(super) fn digest_from(&self, start: usize, key: &HashKey) -> u32 {
+        key.sequence(self.words.iter().skip(start).map(|word| word & !GLUED))
     }
 
     pub(super) const fn word_count(&self) -> usize {

@@ -38,11 +38,8 @@ pub(super) const VERBS: &[(Class, &str)] = &[
 /// Words that are verbs only in the place of one: "to book a table", not "a book".
 pub(super) const NOUN_VERBS: &[(Class, &str)] = &[
     (Class::ACCESS, "transfer"),
-    (
-        Class::COMMUNICATE,
-        "email mail message text post comment call report ask ping dm answer answer note raise issue open tell let",
-    ),
-    (Class::PAY, "transfer order charge tip rent reserve book top return get send"),
+    (Class::COMMUNICATE, "email mail message text post comment call report ask ping dm answer note raise issue open"),
+    (Class::PAY, "transfer order charge tip rent top return get send"),
     (
         Class::CREATE,
         "book plan draft record log copy file design open start note fork branch issue raise block enter form host set rent order get keep",
@@ -81,7 +78,7 @@ pub(super) const EFFECT_NOUNS: &[(Class, &str)] = &[
 pub(super) const LIGHT: &str = "make place request do issue set need want like process submit send complete give take schedule write add leave initiate raise perform get open create file have put propose arrange";
 
 /// Money, which makes a payment out of sending.
-pub(super) const MONEY: &str = "money payment payments amount dollars dollar euro euros usd eur gbp chf pounds fund funds cash balance rent bill bills fee fees transaction transactions salary invoice sum wage price remittance iban difference share tip deposit refund";
+pub(super) const MONEY: &str = "money payment payments amount dollars dollar euro euros usd eur gbp chf pounds fund funds cash balance rent bill bills fee fees transaction transactions salary invoice sum wage price remittance iban difference";
 
 /// Verbs that pay when money is their object.
 pub(super) const MONEY_VERBS: &str =
