@@ -2,8 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
 
+mod client_config;
 mod config;
 mod demo;
+mod doctor;
+mod init;
 mod keys;
 mod line;
 mod receipts;
@@ -40,6 +43,10 @@ enum Command {
     Config(config::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Look at everything that a start needs, and say what to do about what is wrong.
+    Doctor(doctor::Arguments),
+    /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
+    Init(init::Arguments),
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -70,6 +77,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Init(arguments) => init::run(arguments),
         Command::Keys(command) => keys::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),

@@ -92,8 +92,8 @@ async fn a_missing_structured_result_is_for_the_client_to_see() {
     assert_eq!(decisions(&entries).len(), 2);
 }
 
-/// What was listed at first contact stays what arguments are checked against, and what receipts name; a list that says
-/// something else later is the client's to see and changes neither.
+/// What was listed at first contact stays what arguments are checked against, and what receipts name. A list that says
+/// something else later changes neither, and the tool is not shown until an operator has accepted it.
 #[tokio::test]
 async fn a_schema_that_flips_after_the_first_list_does_not_count() {
     let lists = AtomicUsize::new(0);
