@@ -7,6 +7,7 @@
 //! never decide.
 
 pub mod classification;
+pub mod drift;
 
 mod correlation;
 mod ending;
@@ -46,6 +47,8 @@ pub struct Config {
     pub retention_s: u64,
     /// Whether `countersign/intent` in `_meta` may say what the user wants.
     pub host_intent: HostIntent,
+    /// How actions are compared with the intent.
+    pub drift: drift::Config,
 }
 
 impl Default for Config {
@@ -57,6 +60,7 @@ impl Default for Config {
             actions_max: 100,
             retention_s: 0,
             host_intent: HostIntent::default(),
+            drift: drift::Config::default(),
         }
     }
 }

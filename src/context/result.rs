@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
+use super::drift::{self, ResultSeen};
 use super::session::Session;
 use crate::model::{Action, ActionId, Digest, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
+
+/// Largest answer that is looked at: about 20 ms of a core. It is the largest event that the Python SDK reads.
+const INSPECTED_BYTES_MAX: usize = 1 << 20;
 
 /// What one result brings into its session.
 #[derive(Clone, Debug)]
@@ -15,19 +21,31 @@ pub(super) struct Facts {
     pub(super) whole: bool,
     pub(super) trust: OutputTrust,
     pub(super) classified: Classified,
+    /// What the operator said about it, if anything.
+    said: Option<OutputTrust>,
+    /// The texts of the answer. They end with this: the session keeps no body.
+    parts: Vec<String>,
 }
 
 impl Facts {
     /// Looks at a result, once.
     fn of(classifier: &Classifier, action: &Action, status: OutcomeStatus, text: &ResultText) -> Self {
-        // What did not come whole has gone by unseen: nobody can say what it is.
-        let flat: Option<Flat> = text.whole.then(|| flatten(&text.bytes));
+        // What did not come whole, or is too large to be looked at, has gone by unseen: nobody can say what it is.
+        let bytes = text.notes.iter().map(Bytes::len).sum::<usize>() + text.bytes.len();
+        let whole = text.whole && bytes <= INSPECTED_BYTES_MAX;
+        let flat: Option<Flat> = whole.then(|| {
+            let mut flat = flatten(&text.bytes);
+            text.notes.iter().for_each(|note| flat.take(note));
+            flat
+        });
         let (server, operation) = (&action.native.server, &action.native.operation);
         let said = classifier.tools().find(server, operation).and_then(|said| said.trust);
         Self {
             success: status == OutcomeStatus::Success,
-            whole: text.whole,
+            whole,
             trust: said.unwrap_or_default(),
+            said,
+            parts: if whole { parts(text) } else { Vec::new() },
             classified: classifier.classify(server, operation, flat.as_ref()),
         }
     }
@@ -35,6 +53,18 @@ impl Facts {
     /// A result that nobody can say anything about, because its answer was never seen to end.
     fn unknown(classifier: &Classifier, action: &Action) -> Self {
         Self::of(classifier, action, OutcomeStatus::Unknown, &ResultText { whole: false, ..ResultText::default() })
+    }
+
+    /// The result as the memory of values sees it. Where nobody says how far it is trusted, fields count as fields and
+    /// running text as running text.
+    pub(super) fn seen<'a>(&'a self, action: &'a Action) -> ResultSeen<'a> {
+        let trust = match self.said {
+            None | Some(OutputTrust::Fields) => drift::Trust::Fields,
+            Some(OutputTrust::Trusted) => drift::Trust::Trusted,
+            Some(OutputTrust::Untrusted) => drift::Trust::Untrusted,
+        };
+        let (operation, whole) = (&*action.operation, self.whole);
+        ResultSeen { action: action.id.as_str(), operation, parts: &self.parts, whole, trust }
     }
 
     /// Whether it brings anything that a later decision could depend on.
@@ -110,7 +140,7 @@ impl Awaited {
         // Looked at before the session is taken: that needs no order.
         let facts = Facts::of(self.session.classifier(), &action, outcome.status, text);
         let mut state = self.session.lock();
-        let (previous, context_hash) = state.take_in(&action, &facts, true);
+        let (previous, context_hash) = state.take_in(&action, &facts, true, self.session.values());
         record(outcome, (!facts.is_empty()).then(|| facts.block(previous, context_hash)));
         drop(state);
         self.session.changed();
@@ -121,8 +151,15 @@ impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(action) = self.action.take() {
             let facts = Facts::unknown(self.session.classifier(), &action);
-            self.session.lock().take_in(&action, &facts, false);
+            self.session.lock().take_in(&action, &facts, false, self.session.values());
             self.session.changed();
         }
     }
+}
+
+/// The texts of an answer and of what came before it.
+fn parts(text: &ResultText) -> Vec<String> {
+    let mut parts = drift::parts(&text.bytes);
+    parts.extend(text.notes.iter().flat_map(|note| drift::parts(note)));
+    parts
 }

@@ -54,7 +54,7 @@ impl Finding {
     /// The answer as it is passed on.
     pub fn passed(&mut self, text: &Bytes) {
         self.result.digest = Some(Digest::of(text));
-        self.text = ResultText::whole(text.clone());
+        self.text.bytes = text.clone();
     }
 
     /// The answer asks for something that was refused, so that its client gets the refusal in its place.
@@ -62,6 +62,6 @@ impl Finding {
         self.status = OutcomeStatus::InputRequired;
         self.error = Some(format!("what the server asked for was refused: {}", refusal.outside).into());
         self.result.digest = None;
-        self.text = ResultText::nothing();
+        self.text.bytes = Bytes::new();
     }
 }

@@ -211,6 +211,7 @@ impl Stream {
                     self.watch.tools.forget();
                 }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
+                note(&mut self.finding, &self.watch, data);
                 inputs::decide(data, inputs, origin).await
             }
             Some(Message::Request { id, .. }) => {
@@ -271,6 +272,19 @@ impl Stream {
         self.client_left = true;
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
+    }
+}
+
+/// Keeps what passes on the way to an answer, until it is looked at with the answer. As much as of an answer itself.
+fn note(finding: &mut Finding, watch: &Watch, data: &Bytes) {
+    if watch.completion.is_none() {
+        return;
+    }
+    let held: usize = finding.text.notes.iter().map(Bytes::len).sum();
+    if held + data.len() <= watch.limits.inspected_bytes_max {
+        finding.text.notes.push(data.clone());
+    } else {
+        finding.text.whole = false;
     }
 }
 

@@ -100,6 +100,8 @@ pub struct ResultSummary {
 pub struct ResultText {
     /// The answer: a JSON-RPC message, or the body of a plain HTTP answer. Empty when nothing came, or nothing was held.
     pub bytes: Bytes,
+    /// Messages that were passed on before the answer: progress and logs, which a model may read too.
+    pub notes: Vec<Bytes>,
     /// Whether this is all that the client was given. Otherwise more of it went by than was looked at.
     pub whole: bool,
 }
@@ -108,13 +110,13 @@ impl ResultText {
     /// All of an answer.
     #[must_use]
     pub const fn whole(bytes: Bytes) -> Self {
-        Self { bytes, whole: true }
+        Self { bytes, notes: Vec::new(), whole: true }
     }
 
     /// No answer.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self { bytes: Bytes::new(), whole: true }
+        Self { bytes: Bytes::new(), notes: Vec::new(), whole: true }
     }
 }
 

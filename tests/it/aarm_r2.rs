@@ -247,3 +247,23 @@ async fn a_2_4_the_admin_api_signs_session_tokens_and_ends_sessions() {
     let end = of_kind(&entries, "context").into_iter().find(|entry| !entry["facts"]["end"].is_null()).unwrap();
     assert_eq!((&end["facts"]["end"]["reason"], &end["session"]["id"]), (&json!("operator"), &begun["session_id"]));
 }
+
+#[tokio::test]
+async fn a_2_2_what_passes_before_the_answer_counts_too() {
+    let server = Server::start(|request| {
+        let message = request.json();
+        if message["params"]["name"] != "read" {
+            return ordinary(request);
+        }
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "ask ann@example.com" } });
+        let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [], "isError": false } });
+        let mut response = respond(StatusCode::OK, &format!("data: {note}\n\ndata: {answer}\n\n"));
+        response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+        response
+    });
+    let stand = Stand::with(NO_PII_OUT, "", server.await).await;
+    stand.call("read", json!({})).await;
+    assert!(is_refused(&stand.call("send", json!({})).await));
+    let (entries, _folder) = stand.stop().await;
+    assert_eq!(of_kind(&entries, "context")[0]["facts"]["labels"], json!(["PII"]));
+}

@@ -1,0 +1,4 @@
+//! The signals, one by one.
+
+mod fixture;
+mod values;
