@@ -4,9 +4,12 @@
 
 mod admin_client;
 mod approvals;
+mod client_config;
 mod config;
 mod control;
 mod demo;
+mod doctor;
+mod init;
 mod keys;
 mod line;
 mod policy;
@@ -50,6 +53,10 @@ enum Command {
     Control(control::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Look at everything that a start needs, and say what to do about what is wrong.
+    Doctor(doctor::Arguments),
+    /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
+    Init(init::Arguments),
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -85,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Init(arguments) => init::run(arguments),
         Command::Keys(command) => keys::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
