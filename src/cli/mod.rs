@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod demo;
 mod doctor;
+mod export;
 mod init;
 mod keys;
 mod line;
@@ -57,6 +58,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
     Init(init::Arguments),
+    /// Where destinations stand; test them, send events again.
+    #[command(subcommand)]
+    Export(export::Command),
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Init(arguments) => init::run(arguments),
+        Command::Export(command) => export::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
