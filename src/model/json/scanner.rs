@@ -253,6 +253,7 @@ impl Scanner<'_> {
         let mut escaped = false;
         self.at += 1;
         loop {
+            self.at += plain(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -303,7 +304,45 @@ impl Scanner<'_> {
     }
 }
 
+/// How many bytes at the start of `text` are no quote, no backslash and no control character, in steps of eight: most
+/// bytes of a call and of its answer stand in strings.
+fn plain(text: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of a byte that is zero; bytes behind the first such one may be marked too.
+    let zero = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
+    let mut at = 0;
+    for chunk in text.chunks_exact(8) {
+        let word = chunk.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let control = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
+        let found = control | zero(word ^ (EACH * 0x22)) | zero(word ^ (EACH * 0x5c));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at
+}
+
 /// The length of the text was checked to fit, so every offset does; the saturation can never be reached.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_bytes_are_skipped_and_no_others() {
+        for byte in 0..=u8::MAX {
+            let special = byte < 0x20 || matches!(byte, b'"' | b'\\');
+            for at in 0..24 {
+                let mut text = [b'a', 0xff, 0x80, 0x7f, 0x20, 0x21, 0x23, 0x5d].repeat(3);
+                text[at] = byte;
+                assert_eq!(plain(&text), if special { at } else { 24 }, "{byte:#x} at {at}");
+            }
+        }
+        assert_eq!(plain(b"shorter"), 0);
+    }
 }
