@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::model::json::{Document, Limits, View, scan};
 use crate::model::{Digest, EventType, Severity};
-use crate::record::{StoredEntry, leaf_hash};
+use crate::record::StoredEntry;
 
 /// One event: which entry it comes from, and what that entry says.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl DecodedEntry {
             BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
         let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
         let (_, document) = scan(payload.as_bytes(), Limits::default()).map_err(|error| error.to_string())?;
-        Ok(Self { index: entry.index, leaf_hash: leaf_hash(&entry.bytes), payload, document })
+        Ok(Self { index: entry.index, leaf_hash: entry.leaf_hash, payload, document })
     }
 
     /// What the entry states; `None` for an entry without a predicate.

@@ -53,7 +53,8 @@ pub enum EnvelopeError {
     TooManySignatures,
 }
 
-/// A signed entry, ready to be appended.
+/// An entry and its leaf hash. Computed once, where the entry is made or read from the disk: the tree and whoever
+/// exports need it again.
 #[derive(Clone, Debug)]
 pub struct Sealed {
     /// The entry.
@@ -93,8 +94,7 @@ pub fn seal(payload: &[u8], keys: &[&SigningKey]) -> Sealed {
         entry.push_str(AFTER_SIGNATURE);
     }
     entry.push_str(END);
-    let leaf_hash = leaf_hash(entry.as_bytes());
-    Sealed { bytes: Bytes::from(entry), leaf_hash }
+    Bytes::from(entry).into()
 }
 
 /// Takes an entry apart. It must be the one text that [`seal`] makes of its payload and signatures.
@@ -134,6 +134,12 @@ pub fn open_envelope(entry: &[u8]) -> Result<Envelope, EnvelopeError> {
     let canonical = json::scan(&payload, json::Limits::default())
         .is_ok_and(|(text, document)| json::is_canonical(document.root(text)));
     if canonical { Ok(Envelope { payload, signatures }) } else { Err(EnvelopeError::Payload) }
+}
+
+impl From<Bytes> for Sealed {
+    fn from(bytes: Bytes) -> Self {
+        Self { leaf_hash: leaf_hash(&bytes), bytes }
+    }
 }
 
 impl Envelope {

@@ -79,7 +79,7 @@ impl Inner {
         };
         let payload = write_blocks(&header, blocks).map_err(build_failed)?;
         let sealed = sealed(&payload, &[&self.log.signing_key().receipt])?;
-        let appended = self.log.append(slot, sealed.bytes);
+        let appended = self.log.append(slot, sealed.clone());
         state.advance(sealed.leaf_hash);
         Ok(Enqueued { appended, leaf_hash: sealed.leaf_hash, receipt })
     }
@@ -113,7 +113,7 @@ impl Inner {
         };
         let payload = write_statement(&Statement::new(predicate, name.into(), sha256)).map_err(build_failed)?;
         let sealed = sealed(&payload, keys)?;
-        let appended = self.log.append(slot, sealed.bytes);
+        let appended = self.log.append(slot, sealed.clone());
         if let Some((_, state)) = &mut state {
             state.advance(sealed.leaf_hash);
         }
