@@ -21,6 +21,7 @@ mod minimal;
 mod nginx;
 mod report;
 mod rounds;
+mod scene;
 mod seams;
 mod starts;
 mod subject;
