@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::context::{Session, Sessions, caller};
+use crate::context::{Awaited, Session, Sessions, caller};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
 use crate::identify::Authenticator;
@@ -21,8 +21,8 @@ use crate::intercept::{Arrival, Mediate, REFUSED, Reply, error_line, read_line};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
 use crate::model::{
-    ActionId, Call, Clock, Credentials, Decision, Enforcement, FrameKind, Identity, Outcome, OutcomeStatus, Refusal,
-    RefusalKind, Verdict,
+    ActionId, Call, Clock, Credentials, Decision, Enforcement, FrameKind, Identity, Outcome, Refusal, RefusalKind,
+    ResultText, Verdict,
 };
 use crate::net::random_bytes;
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
@@ -78,8 +78,10 @@ impl Mediator {
         let Gate::Open(permit) = taken.gate else {
             return refused(&call, taken.decision.refusal(&call.action, receipt));
         };
-        let (session, action) = (taken.session, call.action.id.clone());
-        let completed = move |outcome: &Outcome| session.complete(&action, outcome.status == OutcomeStatus::Success);
+        let awaited = Awaited::new(taken.session, call.action.clone());
+        let completed = move |decided: Decided, outcome: Outcome, text: ResultText| {
+            awaited.complete(outcome, &text, |outcome, facts| drop(decided.complete_with(outcome, facts)));
+        };
         match self.upstreams.forward(permit, taken.decided, self.origin(&call, identity), completed).await {
             Ok(response) => Reply::Upstream(Box::new(response)),
             Err(error) => refused(&call, error.refusal(Some(receipt))),
@@ -112,7 +114,7 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let observed = session.observe(&call.action);
+        let observed = session.observe(call);
         let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
         let begun = self.clock.monotonic_ns();
         let (mut decision, gate) = policies.decide(&input);
@@ -159,11 +161,13 @@ impl Mediator {
 }
 
 impl Mediate for Arc<Mediator> {
-    async fn mediate(&self, call: Call) -> Reply {
+    async fn mediate(&self, mut call: Call) -> Reply {
         let this = Self::clone(self);
         // A task of its own: the client's connection may end at any moment and takes only the answer with it.
         let work = tokio::spawn(async move {
-            let identity = Arc::new(this.authenticator.identify(&call.credentials, &call.client.peer).await);
+            let mut identity = this.authenticator.identify(&call.credentials, &call.client.peer).await;
+            this.sessions.admit(&mut call, &mut identity);
+            let identity = Arc::new(identity);
             // Protocol frames too: who may not act may not look around either (design §14.5).
             let turned_away = !identity.verification.is_verified() && !identity.flagged;
             match call.kind {

@@ -39,7 +39,7 @@ enum Command {
     Config(config::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
-    /// Make API keys for agents.
+    /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
     /// List, show, verify and prove receipts.

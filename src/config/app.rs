@@ -22,6 +22,8 @@ pub struct App {
     interceptor: Arc<Interceptor<Arc<Mediator>>>,
     listener: TcpListener,
     admin: TcpListener,
+    tokens: console::Tokens,
+    hosts: Vec<String>,
     tls: Option<Arc<rustls::ServerConfig>>,
     address: SocketAddr,
     admin_address: SocketAddr,
@@ -53,11 +55,16 @@ impl App {
         let admin_address = admin.local_addr().unwrap_or(plan.admin);
         let clock = || Arc::new(SystemClock::new());
         let tls = plan.config.tls.as_ref().map(|tls| tls.build(clock())).transpose()?;
-        let core = Core::open_on(&plan, observer, disk).await?;
+        let mut core = Core::open_on(&plan, observer, disk).await?;
+        let (tokens, first) = plan.config.admin.tokens(&plan.data_dir)?;
+        if let Some(console::FirstToken(secret)) = first {
+            core.notices.push(format!("token of the admin API, shown this once: {}", secret.expose()));
+        }
         let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
         let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
-        Ok(Self { core, interceptor, listener, admin, tls, address, admin_address })
+        let admin_hosts = plan.config.admin.hosts;
+        Ok(Self { core, interceptor, listener, admin, tokens, hosts: admin_hosts, tls, address, admin_address })
     }
 
     /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
@@ -67,8 +74,10 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
         let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let clock = Arc::clone(&self.core.clock);
+        let admin = console::Admin { health, tokens: self.tokens, hosts: self.hosts, clock };
         let mut admin_stop = stopped.clone();
-        let admin = tokio::spawn(console::serve(self.admin, health, async move {
+        let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
         }));
         let log = self.core.log.clone();

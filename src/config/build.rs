@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
 use super::{ConfigError, Plan};
-use crate::context::Sessions;
+use crate::console::TokenError;
+use crate::context::classification::ClassificationError;
+use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
@@ -30,9 +32,18 @@ const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 /// What cannot be built or run.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Tokens of the admin API.
+    #[error("prepare `admin`")]
+    Admin(#[from] TokenError),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What data is.
+    #[error("prepare `classification`")]
+    Classification(#[from] ClassificationError),
+    /// The secret of the context store.
+    #[error("open the context store")]
+    Context(#[from] SecretsError),
     /// The exporter.
     #[error("start the exporter")]
     Export(#[from] ExportError),
@@ -74,7 +85,9 @@ impl BuildError {
     pub const fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Config(_)
+            Self::Admin(TokenError::Duplicate(_) | TokenError::Name(_))
+                | Self::Classification(_)
+                | Self::Config(_)
                 | Self::Export(ExportError::Duplicate(_))
                 | Self::Forward(_)
                 | Self::Identify(_)
@@ -122,15 +135,17 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let upstreams = build_upstreams(plan, &clock)?;
+        let classifier = build_classifier(plan)?;
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
+        let secrets = Secrets::open(&plan.data_dir)?;
         let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
             authenticator,
-            sessions: Sessions::new(plan.config.sessions.clone()),
+            sessions: Sessions::new(plan.config.sessions.clone(), classifier, &secrets),
             policies: ArcSwap::from_pointee(policies),
             recorder,
             upstreams,
@@ -215,6 +230,14 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
     };
     settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
+}
+
+fn build_classifier(plan: &Plan) -> Result<Classifier, BuildError> {
+    let mut tools = ToolTable::default();
+    for (alias, server) in &plan.config.servers {
+        tools.insert(alias.as_str().into(), server.tools.clone());
+    }
+    Ok(Classifier::new(&plan.config.classification, tools)?)
 }
 
 fn open_log(

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{context, decide, export, forward, identify, intercept, record};
+use crate::{console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
 pub use build::{BuildError, Core, compile_policies as check_policies};
@@ -34,7 +34,7 @@ pub struct Config {
     /// TLS of `listen`. Required beyond loopback.
     pub tls: Option<ServerTls>,
     /// The admin API, health, metrics and console.
-    pub admin: Admin,
+    pub admin: console::Config,
     /// Where the log, keys and state live. `$XDG_STATE_HOME/countersign` by default.
     pub data_dir: Option<PathBuf>,
     /// The name of this instance in its log's origin; `localhost` by default.
@@ -51,6 +51,8 @@ pub struct Config {
     pub agents: Option<Vec<Agent>>,
     /// What is remembered of sessions.
     pub sessions: context::Config,
+    /// What the data is that tools return.
+    pub classification: context::classification::Config,
     /// The servers that agents reach through this proxy, by alias.
     pub servers: BTreeMap<String, ServerConfig>,
     /// Policy files, relative to the configuration file.
@@ -63,20 +65,6 @@ pub struct Config {
     pub record: record::Config,
     /// Where events go.
     pub telemetry: export::Config,
-}
-
-/// The admin listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Where it listens.
-    pub listen: String,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: "127.0.0.1:4181".into() }
-    }
 }
 
 /// When the end of an answer leaves.
@@ -95,7 +83,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:4180".into(),
             tls: None,
-            admin: Admin::default(),
+            admin: console::Config::default(),
             data_dir: None,
             name: None,
             mode: Enforcement::Enforce,
@@ -104,6 +92,7 @@ impl Default for Config {
             identity: identify::Config::default(),
             agents: None,
             sessions: context::Config::default(),
+            classification: context::classification::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),
             policy: decide::Settings::default(),

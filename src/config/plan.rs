@@ -38,7 +38,9 @@ impl Plan {
         if !admin.ip().is_loopback() {
             return Err(value(
                 "admin.listen",
-                format!("`{admin}` is reachable from other machines; the admin API has no login yet, so use loopback"),
+                format!(
+                    "`{admin}` is reachable from other machines, and the admin API speaks plain HTTP: use loopback"
+                ),
             ));
         }
         if !listen.ip().is_loopback() && config.tls.is_none() {

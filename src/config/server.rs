@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 
 use super::ConfigError;
+use crate::context::ToolLabels;
 use crate::forward::{StdioSettings, StdioUpstream, Upstream};
 use crate::intercept::PathTemplate;
 use crate::model::{Clock, Enforcement};
@@ -54,6 +55,8 @@ pub struct ServerConfig {
     pub concurrency_max: usize,
     /// Whether decisions about this server are carried out; the global mode by default.
     pub mode: Option<Enforcement>,
+    /// What is known about what its tools return, by name; `*` in a name stands for any run of characters.
+    pub tools: BTreeMap<String, ToolLabels>,
 }
 
 impl Default for ServerConfig {
@@ -71,6 +74,7 @@ impl Default for ServerConfig {
             timeout_s: 300,
             concurrency_max: 512,
             mode: None,
+            tools: BTreeMap::new(),
         }
     }
 }

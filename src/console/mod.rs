@@ -1,20 +1,72 @@
-//! Admin API: health, readiness and metrics. The console comes with the approvals.
+//! Admin API: health, readiness, metrics, and what people decide. The console's pages stand on it.
 //!
-//! Listens on its own address, loopback only, and never on the one agents use. Must never show arguments, credentials
-//! or results.
+//! Listens on its own address, loopback only, and never on the one agents use. Everything under `/v1` takes a named
+//! token in `Authorization: Bearer`; nothing takes one in a URL. Who acts is who the token says, never what a body says.
+//! Must never show credentials, answer another site's page, or let one tenant's people see another's actions.
 
+mod guard;
+mod health;
+mod page;
+mod problem;
+mod refusals;
+mod tokens;
+
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
+use axum::{Json, Router, middleware};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::metrics;
+use crate::model::Clock;
 
-/// What the admin API asks the rest of the product.
+pub use guard::Caller;
+pub use page::Page;
+pub use problem::Problem;
+pub use tokens::{AdminToken, FirstToken, Role, TokenError, Tokens, mint};
+
+use guard::Guard;
+
+/// Largest body of a request, bytes: a decision with a reason of some sentences, or a hundred of them.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// The `admin:` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens. Loopback: it speaks plain HTTP, and tokens travel on it.
+    pub listen: String,
+    /// Who may use it. Without any, the first start makes one for an administrator and prints it once.
+    pub tokens: Vec<AdminToken>,
+    /// Host names, besides loopback, under which people reach it through a proxy of yours.
+    pub hosts: Vec<String>,
+    /// The address of the console as people reach it, for links in messages: `https://countersign.example.com`.
+    pub public_url: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:4181".into(), tokens: Vec::new(), hosts: Vec::new(), public_url: None }
+    }
+}
+
+impl Config {
+    /// The tokens to serve with: those configured, or the one of the first start, whose digest lies in `data_dir`.
+    ///
+    /// # Errors
+    /// [`TokenError`]: two tokens say the same, or the first token cannot be kept.
+    pub fn tokens(&self, data_dir: &Path) -> Result<(Tokens, Option<FirstToken>), TokenError> {
+        if self.tokens.is_empty() {
+            return tokens::first(data_dir);
+        }
+        Tokens::new(&self.tokens).map(|tokens| (tokens, None))
+    }
+}
+
+/// What the admin API asks about the state of the product.
 pub trait Health: Send + Sync {
     /// Why calls cannot be served right now; empty when they can.
     fn problems(&self) -> Vec<String>;
@@ -23,35 +75,61 @@ pub trait Health: Send + Sync {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
 }
 
+/// Everything the admin API needs.
+pub struct Admin {
+    /// The state of the product.
+    pub health: Arc<dyn Health>,
+    /// Who may use it.
+    pub tokens: Tokens,
+    /// Its own `Host` names, besides loopback.
+    pub hosts: Vec<String>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Serves the admin API until `stop` resolves.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    health: Arc<dyn Health>,
+    admin: Admin,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let routes = Router::new()
-        .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_text))
-        .with_state(health);
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+    let service = routes(admin).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
-async fn ready(State(health): State<Arc<dyn Health>>) -> impl IntoResponse {
-    let problems = health.problems();
-    if problems.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", problems.join("; ")))
+fn routes(admin: Admin) -> Router {
+    let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
+    let v1 = Router::new()
+        .route("/me", get(me))
+        .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate));
+    Router::new()
+        .merge(health::routes(admin.health))
+        .nest("/v1", v1)
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(guard, guard::same_site))
 }
 
-async fn metrics_text(State(health): State<Arc<dyn Health>>) -> impl IntoResponse {
-    let mut text = metrics::render();
-    for (name, help, value) in health.gauges() {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+/// `GET /v1/me`: who the token stands for.
+async fn me(caller: Caller) -> Json<Me> {
+    Json(Me { name: caller.name, role: caller.role, groups: caller.groups, tenant: caller.tenant })
 }
+
+#[derive(Serialize)]
+struct Me {
+    name: Arc<str>,
+    role: Role,
+    groups: Arc<[Arc<str>]>,
+    tenant: Option<Arc<str>>,
+}
+
+async fn unknown() -> Problem {
+    Problem::not_found("there is nothing at this address")
+}
+
+#[cfg(test)]
+mod tests;

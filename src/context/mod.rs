@@ -6,13 +6,24 @@
 //! bounded: sessions, actions a session, and idle time. Must never take a session's intent from a tool's output, and
 //! never decide.
 
+pub mod classification;
+
+mod correlation;
+mod intent;
+mod result;
+mod secrets;
 mod session;
 mod sessions;
 
 use serde::Deserialize;
 
+pub use classification::{Classifier, OutputTrust, ToolLabels, ToolTable};
+pub use correlation::{SessionKey, caller};
+pub use intent::{Grant, HostIntent, SessionTokens, TokenError};
+pub use result::Awaited;
+pub use secrets::{Secrets, SecretsError};
 pub use session::{Observed, Session};
-pub use sessions::{SessionKey, Sessions, caller};
+pub use sessions::Sessions;
 
 /// Bounds on what is remembered.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,10 +37,18 @@ pub struct Config {
     pub idle_gap_s: u64,
     /// Actions kept word by word for each session (AARM ).
     pub actions_max: usize,
+    /// Whether `countersign/intent` in `_meta` may say what the user wants.
+    pub host_intent: HostIntent,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { sessions_max: 10_000, session_ttl_s: 3_600, idle_gap_s: 900, actions_max: 100 }
+        Self {
+            sessions_max: 10_000,
+            session_ttl_s: 3_600,
+            idle_gap_s: 900,
+            actions_max: 100,
+            host_intent: HostIntent::default(),
+        }
     }
 }

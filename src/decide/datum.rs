@@ -9,8 +9,8 @@ use super::field::{ContextField, IdentityField, SignalField};
 use super::input::Input;
 use super::number::Number;
 use crate::model::{
-    Claim, Correlation, DataLevel, Destination, Identity, IntentSource, LevelSource, PartsPerMillion, PriorAction,
-    Signals,
+    Claim, Correlation, DataLevel, Destination, DistanceSource, Effect, Identity, IntentSource, LevelSource, Origin,
+    PartsPerMillion, PriorAction, Signals,
 };
 
 /// One value of a field.
@@ -104,17 +104,54 @@ fn claim(claim: Option<&Claim>) -> Datum<'_> {
     }
 }
 
-pub(super) fn signal<'a>(field: SignalField, signals: &Signals) -> Datum<'a> {
+pub(super) fn signal<'a>(field: SignalField, signals: &'a Signals) -> Datum<'a> {
     let flag = |value: Option<bool>| value.map_or(Datum::Unknown, Datum::Flag);
+    let word = |value: Option<&'a str>| value.map_or(Datum::Unknown, Datum::Text);
     match field {
+        SignalField::ChainLength => number(signals.chain_length),
         SignalField::ChainLengthExceeded => flag(signals.chain_length_exceeded),
         SignalField::ClassificationEscalation => flag(signals.classification_escalation),
+        SignalField::CommandedByContent => flag(signals.commanded_by_content),
+        SignalField::CredentialUse => flag(signals.credential_use),
         SignalField::CumulativeDrift => fraction(signals.cumulative_drift),
+        SignalField::DelegatedIntent => flag(signals.delegated_intent),
+        SignalField::DistanceModel => word(signals.distance_model.as_deref()),
+        SignalField::DistanceSource => word(signals.distance_source.map(DistanceSource::as_str)),
+        SignalField::DriftDetected => flag(signals.drift_detected),
+        SignalField::Effect => word(signals.effect.map(Effect::as_str)),
+        SignalField::ExternalDestination => flag(signals.external_destination),
+        SignalField::GoalRestatement => flag(signals.goal_restatement),
+        SignalField::InstructionLike => flag(signals.instruction_like),
+        SignalField::LinkFetch => flag(signals.link_fetch),
+        SignalField::LinkSameHost => flag(signals.link_same_host),
+        SignalField::PrivilegeEscalation => flag(signals.privilege_escalation),
         SignalField::ScopeExpansion => flag(signals.scope_expansion),
         SignalField::SemanticDistance => fraction(signals.semantic_distance),
+        SignalField::SessionInstructionLike => flag(signals.session_instruction_like),
+        SignalField::SinkOrigin => word(signals.sink_origin.map(Origin::as_str)),
+        SignalField::SinkProseOnly => flag(signals.sink_prose_only),
+        SignalField::SinkSynthesised => flag(signals.sink_synthesised),
         SignalField::UnusualSequence => flag(signals.unusual_sequence),
+        SignalField::Velocity => number(signals.velocity),
         SignalField::VelocityAnomaly => flag(signals.velocity_anomaly),
     }
+}
+
+/// Where the value at a place of the arguments came from, and the values inside it.
+pub(super) fn provenance<'a>(pointer: &str, signals: &'a Signals, visit: Visit<'_, 'a>) {
+    let inside = |of: &str| of.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let mut found = false;
+    for provenance in signals.provenance.iter().filter(|provenance| inside(&provenance.pointer)) {
+        found = true;
+        visit(Datum::Text(provenance.origin.as_str()));
+    }
+    if !found {
+        visit(Datum::Unknown);
+    }
+}
+
+fn number<'a>(value: Option<u64>) -> Datum<'a> {
+    value.map_or(Datum::Unknown, |value| Datum::Number(Number::Integer(i128::from(value))))
 }
 
 /// Division rounds correctly, so 700,000 parts per million is exactly the 0.7 that a policy writes.

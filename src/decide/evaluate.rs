@@ -113,6 +113,13 @@ impl<'a, 's> Evaluator<'a, 's> {
                     self.budget.spend()?;
                 }
             }
+            Field::Provenance(path) => {
+                let arguments: &'a Value = &input.call.action.arguments.value;
+                path::pointers(arguments, &path.steps, &mut self.budget, &mut |place| match place {
+                    Some(pointer) => datum::provenance(pointer, &input.context.signals, &mut visit),
+                    None => visit(Datum::Absent),
+                })?;
+            }
             Field::Signal(field) => visit(datum::signal(*field, &input.context.signals)),
         }
         Ok(truth)

@@ -4,6 +4,7 @@
 //! nobody ever fills in cannot sit in a policy and look like protection.
 
 use super::path::Path;
+use crate::model::{DistanceSource, Effect, Origin};
 
 /// A thing that a rule can test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +12,15 @@ pub(super) enum Field {
     Context(ContextField),
     Identity(IdentityField),
     Parameter(Path),
+    /// Where the values at a path came from.
+    Provenance(Path),
     Signal(SignalField),
 }
 
 impl Field {
     /// Whether a rule with this field decides by the context and not by the action alone (AARM ).
     pub(super) const fn is_context(&self) -> bool {
-        matches!(self, Self::Context(_) | Self::Signal(_))
+        matches!(self, Self::Context(_) | Self::Provenance(_) | Self::Signal(_))
     }
 }
 
@@ -61,12 +64,31 @@ pub(super) enum IdentityField {
 /// What was computed about the action in its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalField {
+    ChainLength,
     ChainLengthExceeded,
     ClassificationEscalation,
+    CommandedByContent,
+    CredentialUse,
     CumulativeDrift,
+    DelegatedIntent,
+    DistanceModel,
+    DistanceSource,
+    DriftDetected,
+    Effect,
+    ExternalDestination,
+    GoalRestatement,
+    InstructionLike,
+    LinkFetch,
+    LinkSameHost,
+    PrivilegeEscalation,
     ScopeExpansion,
     SemanticDistance,
+    SessionInstructionLike,
+    SinkOrigin,
+    SinkProseOnly,
+    SinkSynthesised,
     UnusualSequence,
+    Velocity,
     VelocityAnomaly,
 }
 
@@ -152,12 +174,31 @@ pub(super) const IDENTITY: &[Named<IdentityField>] = &[
 
 /// Names in `risk_signals`.
 pub(super) const SIGNALS: &[Named<SignalField>] = &[
+    ("chain_length", SignalField::ChainLength, Kind::Number),
     ("chain_length_exceeded", SignalField::ChainLengthExceeded, Kind::Flag),
     ("classification_escalation", SignalField::ClassificationEscalation, Kind::Flag),
+    ("commanded_by_content", SignalField::CommandedByContent, Kind::Flag),
+    ("credential_use", SignalField::CredentialUse, Kind::Flag),
     ("cumulative_drift", SignalField::CumulativeDrift, Kind::Number),
+    ("delegated_intent", SignalField::DelegatedIntent, Kind::Flag),
+    ("distance_model", SignalField::DistanceModel, Kind::Text),
+    ("distance_source", SignalField::DistanceSource, Kind::Word(DistanceSource::WORDS)),
+    ("drift_detected", SignalField::DriftDetected, Kind::Flag),
+    ("effect", SignalField::Effect, Kind::Word(Effect::WORDS)),
+    ("external_destination", SignalField::ExternalDestination, Kind::Flag),
+    ("goal_restatement", SignalField::GoalRestatement, Kind::Flag),
+    ("instruction_like", SignalField::InstructionLike, Kind::Flag),
+    ("link_fetch", SignalField::LinkFetch, Kind::Flag),
+    ("link_same_host", SignalField::LinkSameHost, Kind::Flag),
+    ("privilege_escalation", SignalField::PrivilegeEscalation, Kind::Flag),
     ("scope_expansion", SignalField::ScopeExpansion, Kind::Flag),
     ("semantic_distance", SignalField::SemanticDistance, Kind::Number),
+    ("session_instruction_like", SignalField::SessionInstructionLike, Kind::Flag),
+    ("sink_origin", SignalField::SinkOrigin, Kind::Word(Origin::WORDS)),
+    ("sink_prose_only", SignalField::SinkProseOnly, Kind::Flag),
+    ("sink_synthesised", SignalField::SinkSynthesised, Kind::Flag),
     ("unusual_sequence", SignalField::UnusualSequence, Kind::Flag),
+    ("velocity", SignalField::Velocity, Kind::Number),
     ("velocity_anomaly", SignalField::VelocityAnomaly, Kind::Flag),
 ];
 

@@ -165,6 +165,56 @@ pub(super) fn walk<'v>(
     }
 }
 
+/// Calls `visit` with the JSON pointer of every value that `steps` lead to; with nothing where nothing stands.
+pub(super) fn pointers(
+    value: &Value,
+    steps: &[Step],
+    budget: &mut Budget,
+    visit: &mut dyn FnMut(Option<&str>),
+) -> Result<(), Overrun> {
+    let mut wanted = Vec::new();
+    walk(value, steps, budget, &mut |place| {
+        match place {
+            Place::Value(value) => wanted.push(std::ptr::from_ref(value)),
+            Place::Absent | Place::Misshapen => visit(None),
+        }
+        Ok(())
+    })?;
+    if !wanted.is_empty() {
+        name_places(value, &mut String::new(), &wanted, budget, visit)?;
+    }
+    Ok(())
+}
+
+/// The pointers of the values at these addresses: one document is never moved while it is walked.
+fn name_places(
+    value: &Value,
+    pointer: &mut String,
+    wanted: &[*const Value],
+    budget: &mut Budget,
+    visit: &mut dyn FnMut(Option<&str>),
+) -> Result<(), Overrun> {
+    budget.spend()?;
+    if wanted.contains(&std::ptr::from_ref(value)) {
+        visit(Some(pointer));
+    }
+    let length = pointer.len();
+    let mut step = |name: &str, inner: &Value| {
+        pointer.push('/');
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        let done = name_places(inner, pointer, wanted, budget, visit);
+        pointer.truncate(length);
+        done
+    };
+    match value {
+        Value::Array(elements) => {
+            elements.iter().enumerate().try_for_each(|(index, element)| step(&index.to_string(), element))
+        }
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| step(name, member)),
+        _ => Ok(()),
+    }
+}
+
 /// Everything at any depth that the rest of the path leads to. What is not there is not absent: it need not be.
 fn deep<'v>(
     value: &'v Value,

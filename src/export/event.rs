@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-
-use crate::model::json::{Document, Limits, View, scan};
-use crate::model::{Digest, EventType, Severity};
-use crate::record::StoredEntry;
+use super::DecodedEntry;
+use crate::model::json::Kind;
+use crate::model::{EventType, Severity};
 
 /// One event: which entry it comes from, and what that entry says.
 #[derive(Clone, Debug)]
@@ -22,68 +19,88 @@ pub struct Event {
     pub entry: Arc<DecodedEntry>,
 }
 
-/// An entry of the log, opened once for all destinations.
-#[derive(Debug)]
-pub struct DecodedEntry {
-    /// Its place in the log.
-    pub index: u64,
-    /// Its leaf hash: with it, a SIEM is a witness of the log.
-    pub leaf_hash: Digest,
-    payload: String,
-    document: Document,
-}
-
-impl DecodedEntry {
-    /// Opens an entry of our own log. Its signature was made here; whoever doubts the log asks the verifier, not the
-    /// exporter.
-    ///
-    /// # Errors
-    /// A sentence, when it is not an entry.
-    pub fn open(entry: &StoredEntry) -> Result<Self, String> {
-        let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
-        let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
-        let payload =
-            BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
-        let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
-        let (_, document) = scan(payload.as_bytes(), Limits::default()).map_err(|error| error.to_string())?;
-        Ok(Self { index: entry.index, leaf_hash: entry.leaf_hash, payload, document })
-    }
-
-    /// What the entry states; `None` for an entry without a predicate.
-    #[must_use]
-    pub fn predicate(&self) -> Option<View<'_>> {
-        self.document.root(&self.payload).get("predicate")
-    }
-}
-
-/// The events of one entry, in order. Most entries have one, some none.
+/// The events of one entry, in order. Most entries have one, some none, a refusal two.
 #[must_use]
 pub fn events_of(entry: &Arc<DecodedEntry>) -> Vec<Event> {
-    let Some(predicate) = entry.predicate() else { return Vec::new() };
-    let text = |pointer: &str| predicate.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
-    let severity = Severity::parse(&text("/decision/severity")).unwrap_or_default();
-    let event = |event_type: EventType, severity: Severity| Event {
+    let severity = severity(entry);
+    let event = |event_type: EventType| Event {
         id: format!("{}:{}", entry.leaf_hash.to_hex(), event_type.as_str()),
         event_type,
         severity,
         entry: Arc::clone(entry),
     };
-    match &*text("/kind") {
+    let one = |event_type| vec![event(event_type)];
+    match &*entry.text("kind") {
         "decision" => {
-            let result = text("/decision/result");
-            let enforced = predicate.pointer("/decision/enforced").and_then(|value| value.as_bool()).unwrap_or(true);
+            let result = entry.text("decision.result");
+            let enforced = entry.at("decision.enforced").and_then(|enforced| enforced.as_bool()).unwrap_or(true);
+            let decision = (result != "ALLOW").then_some(EventType::Decision);
+            // What is not forwarded has no outcome: its action event comes from the decision (design §14.2). What waits
+            // for a person or for context has one now, and another when it is decided again.
             let forwarded = matches!(&*result, "ALLOW" | "MODIFY") || !enforced;
-            let decision = (result != "ALLOW").then(|| event(EventType::Decision, severity));
-            // What is not forwarded has no outcome: its action event comes from the decision (design §14.2).
-            let action = (!forwarded).then(|| event(EventType::Action, severity));
-            decision.into_iter().chain(action).collect()
+            decision.into_iter().chain((!forwarded).then_some(EventType::Action)).map(event).collect()
         }
-        "outcome" | "recovery" => vec![event(EventType::Action, severity)],
-        "approval" => vec![event(EventType::Approval, Severity::Medium)],
-        "deferral" => vec![event(EventType::Deferral, Severity::Medium)],
-        "drift" => vec![event(EventType::Drift, Severity::Medium)],
-        "control" => vec![event(EventType::Control, Severity::Info)],
-        "genesis" | "key" | "policy" | "gap" | "close" => vec![event(EventType::System, Severity::Info)],
+        "outcome" | "recovery" => one(EventType::Action),
+        "approval" => one(EventType::Approval),
+        "deferral" => one(EventType::Deferral),
+        "drift" => one(EventType::Drift),
+        "control" | "grant" => one(EventType::Control),
+        "observed" => one(EventType::Observed),
+        "policy" => one(EventType::Policy),
+        "tool_pin" => one(EventType::ToolPin),
+        "gap" | "export_gap" => one(EventType::Gap),
+        "export_checkpoint" => one(EventType::Checkpoint),
+        "genesis" | "key" | "anchor" | "redaction" | "close" => one(EventType::System),
+        // What a result brought into its session (`context`) is evidence for the investigator, not news for a SIEM.
         _ => Vec::new(),
     }
+}
+
+/// How much an event matters. Decisions carry their own severity (resolution G-21); others have it from what happened.
+fn severity(entry: &DecodedEntry) -> Severity {
+    let word = |path: &str| entry.text(path);
+    let stated = |path: &str| Severity::parse(&word(path));
+    let is = |path: &str| entry.at(path).is_some();
+    match &*word("kind") {
+        // Nobody knows whether it ran.
+        "recovery" => stated("decision.severity").unwrap_or_default().max(Severity::Medium),
+        "approval" => {
+            let asked = match &*word("approval.status") {
+                "APPROVED" => Severity::Low,
+                _ => Severity::Medium,
+            };
+            stated("approval.risk_level").unwrap_or_default().max(asked)
+        }
+        "deferral" if word("deferral.result") == "ALLOW" => Severity::Low,
+        "deferral" => Severity::Medium,
+        "drift" => stated("drift.severity").unwrap_or(Severity::Medium),
+        "control" => match &*word("control.event") {
+            "start" | "stop" => Severity::Info,
+            "suspend" | "break_glass" => Severity::Critical,
+            "resume" => Severity::High,
+            _ => Severity::Medium,
+        },
+        "grant" if word("grant.event") == "given" => Severity::Medium,
+        "grant" => Severity::Low,
+        "observed" => stated("observed.severity").unwrap_or_default(),
+        "policy" if is("policy.error") => Severity::High,
+        "policy" if is("policy.previous") => Severity::Medium,
+        "tool_pin" => tool_pin_severity(entry),
+        "gap" | "export_gap" | "redaction" => Severity::High,
+        "key" if is("key.revoke") => Severity::Critical,
+        _ => stated("decision.severity").unwrap_or_default(),
+    }
+}
+
+/// A tool whose definition changed under an agent is the worst of them.
+fn tool_pin_severity(entry: &DecodedEntry) -> Severity {
+    let tools = entry.at("tool_pin.tools").filter(|tools| tools.kind() == Kind::Array);
+    let changes = tools.into_iter().flat_map(|tools| tools.children()).filter_map(|tool| tool.get("change")?.as_str());
+    let severity = changes.map(|change| match &*change {
+        "first_seen" => Severity::Info,
+        "accepted" => Severity::Low,
+        "removed" => Severity::Medium,
+        _ => Severity::High,
+    });
+    severity.max().unwrap_or_default()
 }

@@ -5,11 +5,15 @@
 //! destination never slows another, nor a decision. Must never invent a fact that no entry holds, and never drop one
 //! silently.
 
+mod boundary;
 mod cursor;
 mod destination;
+mod entry;
 mod event;
 mod feed;
 mod pipeline;
+#[cfg(test)]
+mod samples;
 mod schema;
 
 use std::collections::HashSet;
@@ -25,8 +29,9 @@ use crate::record::Log;
 
 pub use cursor::Cursor;
 pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
-pub use event::{DecodedEntry, Event, events_of};
-pub use schema::{Schema, format};
+pub use entry::DecodedEntry;
+pub use event::{Event, events_of};
+pub use schema::{Dialect, Formatter, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings};
 
 /// The `telemetry:` section: the seed's keys.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,17 +41,66 @@ pub struct Config {
     pub enabled: bool,
     /// The schema of destinations that name none.
     pub schema: Schema,
+    /// The version of `schema`; of `cef` the device version in the header.
+    pub version: Option<String>,
+    /// A variant of `schema`.
+    pub dialect: Option<Dialect>,
+    /// OCSF: the class of each kind of event.
+    pub mappings: Mappings,
+    /// The vendor in headers and metadata.
+    pub vendor: Option<String>,
+    /// The product in headers and metadata.
+    pub product: Option<String>,
+    /// `custom`: the JSON Schema, `https://...` or a file.
+    pub schema_url: Option<String>,
+    /// `custom`: SHA-256 of the JSON Schema. Required for `https`.
+    pub schema_digest: Option<String>,
     /// Where events go.
     pub exporters: Vec<DestinationConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, schema: Schema::default(), exporters: Vec::new() }
+        Self {
+            enabled: true,
+            schema: Schema::default(),
+            version: None,
+            dialect: None,
+            mappings: Mappings::default(),
+            vendor: None,
+            product: None,
+            schema_url: None,
+            schema_digest: None,
+            exporters: Vec::new(),
+        }
     }
 }
 
 impl Config {
+    /// The schema of destinations that name none, and of those that name the same one without settings of their own.
+    #[must_use]
+    pub fn schema_settings(&self) -> SchemaSettings {
+        SchemaSettings {
+            schema: self.schema,
+            version: self.version.clone(),
+            dialect: self.dialect,
+            mappings: self.mappings,
+            vendor: self.vendor.clone(),
+            product: self.product.clone(),
+            schema_url: self.schema_url.clone(),
+            schema_digest: self.schema_digest.clone(),
+        }
+    }
+
+    /// The schema of a destination that asks for `wanted`.
+    #[must_use]
+    pub fn schema_for(&self, wanted: Option<&SchemaSettings>) -> SchemaSettings {
+        match wanted {
+            Some(wanted) if *wanted != SchemaSettings::of(self.schema) => wanted.clone(),
+            _ => self.schema_settings(),
+        }
+    }
+
     /// What can be checked before there is a log.
     ///
     /// # Errors
@@ -85,6 +139,15 @@ pub enum ExportError {
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
+    /// A schema that cannot be used as it is configured.
+    #[error("prepare the schema of the exporter `{name}`")]
+    Schema {
+        /// The destination.
+        name: String,
+        /// Why.
+        #[source]
+        source: SchemaError,
+    },
     /// A destination's file.
     #[error("open `{path}`", path = path.display())]
     Open {
@@ -116,9 +179,11 @@ impl Exporter {
             let name = exporter.name();
             let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
             let destination = exporter.build(data_dir)?;
-            let schema = exporter.schema().unwrap_or(config.schema);
-            let pipeline =
-                pipeline::Pipeline { destination, schema, cursor, feed: Arc::clone(&feed), clock: Arc::clone(&clock) };
+            let schema = config.schema_for(exporter.schema());
+            let formatter =
+                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
+            let (formatter, feed, clock) = (Arc::new(formatter), Arc::clone(&feed), Arc::clone(&clock));
+            let pipeline = pipeline::Pipeline { destination, formatter, cursor, feed, clock };
             tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
         }
         Ok(Self { stop, tasks })

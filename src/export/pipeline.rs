@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::destination::{Batch, Destination, SendError};
 use super::feed::Feed;
-use super::{Cursor, Event, Schema, events_of, format};
+use super::{Cursor, Event, Formatter, events_of};
 use crate::metrics::{Counter, add, count};
 use crate::model::{Clock, Digest, with_causes};
 use crate::net::Backoff;
@@ -31,7 +31,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Durati
 
 pub(super) struct Pipeline {
     pub(super) destination: Box<dyn Destination>,
-    pub(super) schema: Schema,
+    pub(super) formatter: Arc<Formatter>,
     pub(super) cursor: Cursor,
     pub(super) feed: Arc<Feed>,
     pub(super) clock: Arc<dyn Clock>,
@@ -93,8 +93,8 @@ impl Pipeline {
 
     /// Opening and formatting take milliseconds for a full batch: not on the threads that move bytes.
     async fn read(&self) -> Result<Option<Ready>, String> {
-        let (feed, from, schema) = (Arc::clone(&self.feed), self.cursor.next(), self.schema);
-        let work = tokio::task::spawn_blocking(move || prepare(&feed, from, schema));
+        let (feed, from, formatter) = (Arc::clone(&self.feed), self.cursor.next(), Arc::clone(&self.formatter));
+        let work = tokio::task::spawn_blocking(move || prepare(&feed, from, &formatter));
         work.await.map_err(|error| error.to_string())?
     }
 
@@ -120,12 +120,13 @@ impl Pipeline {
     }
 }
 
-fn prepare(feed: &Feed, from: u64, schema: Schema) -> Result<Option<Ready>, String> {
+fn prepare(feed: &Feed, from: u64, formatter: &Formatter) -> Result<Option<Ready>, String> {
     let entries = feed.read(from, ENTRIES_MAX, BYTES_MAX)?;
     let Some(last) = entries.last() else { return Ok(None) };
     let (next, last) = (last.index + 1, last.leaf_hash);
     let events: Vec<Event> = entries.iter().flat_map(events_of).collect();
     let origin = &feed.log.instance().origin;
-    let rendered = events.iter().map(|event| format(schema, event, origin)).collect();
+    let rendered: Result<_, _> = events.iter().map(|event| formatter.render(event, origin)).collect();
+    let rendered = rendered.map_err(|error| error.to_string())?;
     Ok(Some(Ready { batch: Batch { events, rendered }, next, last }))
 }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::answer::ResponseVerdict;
-use crate::model::{OutcomeStatus, ResultSummary};
+use crate::model::{OutcomeStatus, ResultSummary, ResultText};
 
 /// What is known so far about an answer.
 #[derive(Clone, Debug)]
@@ -20,8 +18,8 @@ pub struct Finding {
     pub error: Option<Arc<str>>,
     /// Sizes and digest.
     pub result: ResultSummary,
-    /// The answer's text, when it was held.
-    pub text: Bytes,
+    /// The answer's text, as far as it was held.
+    pub text: ResultText,
 }
 
 impl Finding {
@@ -38,7 +36,7 @@ impl Finding {
             error_code: None,
             error: None,
             result: ResultSummary::default(),
-            text: Bytes::new(),
+            text: ResultText::nothing(),
         }
     }
 

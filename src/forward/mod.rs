@@ -25,7 +25,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::metrics::{Counter, count};
-use crate::model::{Outcome, ReceiptId, Refusal, RefusalKind, with_causes};
+use crate::model::{Outcome, ReceiptId, Refusal, RefusalKind, ResultText, with_causes};
 use crate::net::Body;
 
 pub use answer::{Message, ResponseVerdict, read_message};
@@ -94,7 +94,7 @@ pub trait Upstream: Send + Sync {
 /// Told once how a forwarded call ended, with the answer's text as far as it was held. Returns something to wait for
 /// when the end of the answer must not leave before the outcome is durable (`outcome: wait`). Dropped untold, the
 /// outcome is unknown.
-pub type Completion = Box<dyn FnOnce(Outcome, Bytes) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> + Send>;
+pub type Completion = Box<dyn FnOnce(Outcome, ResultText) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> + Send>;
 
 /// Something a server asks of the client: sampling, elicitation, roots.
 #[derive(Clone, Debug)]

@@ -10,7 +10,9 @@ use super::{
     AnswerLimits, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
-use crate::model::{Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary};
+use crate::model::{
+    Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary, ResultText,
+};
 use crate::net::Body;
 use crate::record::Decided;
 
@@ -77,8 +79,8 @@ impl Upstreams {
         server.tools.tool(&action.native.operation)
     }
 
-    /// Forwards a permitted action whose decision is durable. `then` is told how it ended, exactly once, before the
-    /// client sees the end; the outcome is on its way to the log by then.
+    /// Forwards a permitted action whose decision is durable. `then` is told how it ended, at most once, before the
+    /// client sees the end: it has to put the outcome on its way to the log.
     ///
     /// # Errors
     /// [`ForwardError`]: the server gave no answer; the outcome has been recorded.
@@ -87,12 +89,11 @@ impl Upstreams {
         permit: Permit,
         decided: Decided,
         origin: Origin,
-        then: impl FnOnce(&Outcome) + Send + 'static,
+        then: impl FnOnce(Decided, Outcome, ResultText) + Send + 'static,
     ) -> Result<Response<Body>, ForwardError> {
         let action = decided.action().clone();
-        let completion: Completion = Box::new(move |outcome, _text| {
-            then(&outcome);
-            decided.complete(outcome);
+        let completion: Completion = Box::new(move |outcome, text| {
+            then(decided, outcome, text);
             None
         });
         let outbound = permit.into_outbound();
@@ -168,7 +169,7 @@ impl Upstreams {
         let Some(server) = self.servers.get(&alias) else {
             let error = ForwardError::Unknown(alias.to_string());
             if let Some(completion) = completion {
-                let _durable_later = completion(unreachable(&alias, &error), Bytes::new());
+                let _durable_later = completion(unreachable(&alias, &error), ResultText::nothing());
             }
             return Err(error);
         };
@@ -188,7 +189,8 @@ impl Upstreams {
             }
             Err(error) => {
                 if let Some(completion) = completion {
-                    let _durable_later = completion(unreachable(server.upstream.address(), &error), Bytes::new());
+                    let _durable_later =
+                        completion(unreachable(server.upstream.address(), &error), ResultText::nothing());
                 }
                 Err(error)
             }

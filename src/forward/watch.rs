@@ -15,7 +15,7 @@ use super::pending::Pending;
 use super::streamed::Streamed;
 use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
 use crate::intercept::refusal_line;
-use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, Timestamp};
+use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, ResultText, Timestamp};
 use crate::net::{Body, BodyError, Events, full};
 
 /// Limits on an answer.
@@ -106,7 +106,7 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Respo
         finding.status = OutcomeStatus::ProtocolError;
         finding.error = Some(problem.into());
     }
-    finding.text = whole.clone();
+    finding.text = ResultText::whole(whole.clone());
     watch.complete(finding).await;
     match problem {
         Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
@@ -172,6 +172,7 @@ impl Watch {
         let mut finding = Finding::new(status);
         finding.status = OutcomeStatus::Unknown;
         finding.error = Some(format!("the answer broke off: {error}").into());
+        // Nothing of it was passed on.
         finding.result.bytes = bytes;
         self.complete(finding).await;
         ForwardError::Exchange { server: self.origin.server.to_string(), source: error.into() }
@@ -180,6 +181,7 @@ impl Watch {
     /// Too large to be held: streams, is hashed, and is judged by its HTTP status alone.
     fn pass_large(mut self, head: http::response::Parts, parts: Vec<Bytes>, mut body: Body) -> Response<Body> {
         let mut finding = Finding::new(head.status.as_u16());
+        finding.text.whole = false;
         let silence_max = self.limits.silence_max;
         let (sender, streamed) = Streamed::channel();
         tokio::spawn(async move {
@@ -328,7 +330,7 @@ impl Stream {
             let mut finding = self.finding.clone();
             finding.judge(verdict);
             finding.result.digest = Some(Digest::of(data));
-            finding.text = data.clone();
+            finding.text = ResultText::whole(data.clone());
             self.watch.complete(finding).await;
         } else if let Some(mut other) =
             self.watch.pending.take(self.watch.origin.client.protocol_session.as_deref(), id)
@@ -336,7 +338,7 @@ impl Stream {
             let mut finding = other.finding;
             finding.judge(verdict);
             finding.result.digest = Some(Digest::of(data));
-            finding.text = data.clone();
+            finding.text = ResultText::whole(data.clone());
             other.watch.complete(finding).await;
         }
     }

@@ -7,7 +7,7 @@ use http::header;
 use http::{HeaderMap, Method};
 
 use super::Malformed;
-use crate::model::{Credentials, ProxyHeaders};
+use crate::model::{Credentials, ProxyHeaders, SessionCredential};
 
 /// The parts of a request's head that matter to a call.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ const ONCE: &[&str] = &[
     "origin",
     "transfer-encoding",
     "mcp-method",
+    "countersign-session",
     "mcp-name",
     "mcp-protocol-version",
     "mcp-session-id",
@@ -59,6 +60,7 @@ const NOT_FORWARDED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "countersign-action",
+    "countersign-session",
     "keep-alive",
     "proxy-connection",
     "x-agent-id",
@@ -132,6 +134,7 @@ impl Head {
             certificate: self.certificate.clone(),
             operating_system_user: None,
             proxy_headers,
+            session: shared("countersign-session").map_or(SessionCredential::None, SessionCredential::Shown),
         }
     }
 }

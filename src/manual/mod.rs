@@ -14,3 +14,6 @@ pub mod policies {}
 
 #[doc = include_str!("receipts.md")]
 pub mod receipts {}
+
+#[doc = include_str!("sessions.md")]
+pub mod sessions {}

@@ -31,10 +31,12 @@ pub enum Counter {
     ExportFailures,
     /// Reloads that were refused.
     ReloadFailures,
+    /// Tokens of the admin API that were refused.
+    AdminLoginsRefused,
 }
 
 /// All counters, with the name and the help that Prometheus shows.
-pub const COUNTERS: [(Counter, &str, &str); 13] = [
+pub const COUNTERS: [(Counter, &str, &str); 14] = [
     (Counter::Actions, "aarm_actions_total", "Actions decided"),
     (Counter::Denied, "aarm_actions_denied_total", "Actions refused"),
     (Counter::Modified, "aarm_actions_modified_total", "Actions forwarded with changed parameters"),
@@ -48,6 +50,7 @@ pub const COUNTERS: [(Counter, &str, &str); 13] = [
     (Counter::EventsExported, "countersign_export_events_total", "Events delivered to destinations"),
     (Counter::ExportFailures, "countersign_export_failures_total", "Failed attempts to deliver"),
     (Counter::ReloadFailures, "countersign_reload_failures_total", "Reloads that were refused"),
+    (Counter::AdminLoginsRefused, "countersign_admin_logins_refused_total", "Refused tokens of the admin API"),
 ];
 
 static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use super::Action;
+use super::{Action, SessionId};
 
 /// One intercepted request: what was asked, who says they ask, and the bytes to forward.
 #[derive(Clone, Debug)]
@@ -116,6 +116,42 @@ pub struct Credentials {
     pub operating_system_user: Option<Arc<str>>,
     /// `X-User-Id` and its kin, heeded only from a trusted proxy.
     pub proxy_headers: ProxyHeaders,
+    /// What says which session the call belongs to.
+    pub session: SessionCredential,
+}
+
+/// A session token on its way from what was shown to what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionCredential {
+    /// There is none.
+    #[default]
+    None,
+    /// The value of `Countersign-Session`, not looked at yet.
+    Shown(Arc<str>),
+    /// A token of this instance for this caller.
+    Verified(Arc<SessionToken>),
+}
+
+impl SessionCredential {
+    /// What the token says, once it was verified.
+    #[must_use]
+    pub fn verified(&self) -> Option<&SessionToken> {
+        match self {
+            Self::Verified(token) => Some(token),
+            Self::None | Self::Shown(_) => None,
+        }
+    }
+}
+
+/// What a session token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionToken {
+    /// The session.
+    pub session: SessionId,
+    /// What the user wants, in the user's words.
+    pub intent: Option<Arc<str>>,
+    /// When it was signed, microseconds: a newer one for the same session is one more turn.
+    pub issued_us: u64,
 }
 
 impl std::fmt::Debug for Credentials {

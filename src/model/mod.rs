@@ -15,22 +15,26 @@ mod identity;
 mod outcome;
 mod refusal;
 mod session;
+mod signals;
 mod time;
 mod tool;
 
 pub use action::{Action, Arguments, Destination, NativeName};
 pub use approval::{Approval, ApprovalResult, Deferral};
-pub use call::{Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, Transport};
+pub use call::{
+    Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
+};
 pub use decision::{
     Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
 };
 pub use event::{EventType, Severity};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
-pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary};
+pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
-    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext, Signals,
+    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext,
 };
+pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use tool::{ToolDefinition, ToolHints};

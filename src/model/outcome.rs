@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Timestamp};
@@ -92,6 +93,29 @@ pub struct ResultSummary {
     pub digest: Option<Digest>,
     /// Messages passed on before the answer: progress, logs.
     pub notifications: u32,
+}
+
+/// The text of an answer, as far as it was held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResultText {
+    /// The answer: a JSON-RPC message, or the body of a plain HTTP answer. Empty when nothing came, or nothing was held.
+    pub bytes: Bytes,
+    /// Whether this is all that the client was given. Otherwise more of it went by than was looked at.
+    pub whole: bool,
+}
+
+impl ResultText {
+    /// All of an answer.
+    #[must_use]
+    pub const fn whole(bytes: Bytes) -> Self {
+        Self { bytes, whole: true }
+    }
+
+    /// No answer.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self { bytes: Bytes::new(), whole: true }
+    }
 }
 
 /// Whether what happened is what was decided (receipts §7.4 `agreement`).

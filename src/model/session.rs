@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActionId, Digest, SessionId, Timestamp, Verdict};
+use super::{ActionId, Digest, SessionId, Signals, Timestamp, Verdict};
 
 /// An immutable snapshot of a session: the second half of what a decision is made from (AARM ).
 #[derive(Clone, Debug)]
@@ -134,26 +134,20 @@ pub enum LevelSource {
     Policy,
 }
 
+impl LevelSource {
+    /// The word that policies, entries and events use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Detector => "detector",
+            Self::Label => "label",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 /// A fraction in millionths: signed bytes hold integers only (resolution G-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PartsPerMillion(pub u32);
-
-/// What was computed about one action in its session (AARM ). `None` is unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signals {
-    /// Distance between intent and action, 0 to 1,000,000 (AARM ).
-    pub semantic_distance: Option<PartsPerMillion>,
-    /// Drift over the session, 0 to 1,000,000 (AARM ).
-    pub cumulative_drift: Option<PartsPerMillion>,
-    /// The action reaches beyond what the intent asked for.
-    pub scope_expansion: Option<bool>,
-    /// Data of a higher level than the session began with was read.
-    pub classification_escalation: Option<bool>,
-    /// More actions in the last minute than this agent usually makes.
-    pub velocity_anomaly: Option<bool>,
-    /// An order of actions that is unusual.
-    pub unusual_sequence: Option<bool>,
-    /// The session is longer than its limit.
-    pub chain_length_exceeded: Option<bool>,
-}

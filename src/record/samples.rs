@@ -126,6 +126,7 @@ pub(crate) fn context(session: &str) -> SessionContext {
             velocity_anomaly: None,
             unusual_sequence: None,
             chain_length_exceeded: Some(false),
+            ..Signals::default()
         },
         context_hash: Digest::of(b"context"),
     }

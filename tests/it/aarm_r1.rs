@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign::context::Sessions;
+use countersign::context::{Classifier, Secrets, Sessions, ToolTable};
 use countersign::decide::{PolicySet, PolicySource, Settings};
 use countersign::forward::{AnswerLimits, HttpSettings, HttpUpstream, Server as Known, Upstreams};
 use countersign::intercept::{Arrival, Head, Mediate, Reply, read_mcp};
@@ -121,7 +121,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     let identity = countersign::identify::Config::default();
     Arc::new(Mediator {
         authenticator: countersign::identify::build(&identity, None, Arc::clone(&clock)).unwrap(),
-        sessions: Sessions::new(countersign::context::Config::default()),
+        sessions: Sessions::new(countersign::context::Config::default(), unlabelled(), &Secrets::new(&[1; 32])),
         policies: arc_swap::ArcSwap::from_pointee(PolicySet::compile(&sources, &settings).unwrap()),
         recorder,
         upstreams: Upstreams::new(servers, Arc::clone(&clock), AnswerLimits::default()),
@@ -129,6 +129,10 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
         parameters_mode: ParametersMode::Redacted,
         observer: Arc::new(Nobody),
     })
+}
+
+fn unlabelled() -> Classifier {
+    Classifier::new(&countersign::context::classification::Config::default(), ToolTable::default()).unwrap()
 }
 
 fn read(body: &str) -> Call {

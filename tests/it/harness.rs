@@ -268,6 +268,17 @@ identity:
         self.post_with(&all, body).await
     }
 
+    /// Posts one message of the older era to another server and returns the answer.
+    pub(crate) async fn post_to(&self, path: &str, body: impl Into<Bytes>) -> Value {
+        let request = Request::post(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.key));
+        let (_, _, body) = self.send(request.body(Full::new(body.into())).unwrap()).await;
+        serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
     /// Writes bytes to a connection of its own and returns all that comes back until it is closed.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();

@@ -10,6 +10,7 @@
 )]
 
 mod aarm_r1;
+mod aarm_r2;
 mod aarm_r5;
 mod architecture;
 mod attacks;

@@ -8,6 +8,7 @@ use crate::decide::condition::{Condition, Reading};
 use crate::decide::field::{self, Field, Kind};
 use crate::decide::names::{Names, Scope};
 use crate::decide::path::Path;
+use crate::model::Origin;
 
 const KEYS: &[&str] = &[
     "server",
@@ -18,6 +19,7 @@ const KEYS: &[&str] = &[
     "context",
     "identity",
     "risk_signals",
+    "provenance",
     "any",
     "all",
     "not",
@@ -40,6 +42,7 @@ pub(super) enum Namespace {
     Context,
     Identity,
     Parameters,
+    Provenance,
     Signals,
 }
 
@@ -49,6 +52,7 @@ impl Namespace {
             "context" => Self::Context,
             "identity" => Self::Identity,
             "parameters" | "params" | "arguments" => Self::Parameters,
+            "provenance" => Self::Provenance,
             "risk_signals" | "signals" => Self::Signals,
             _ => return None,
         })
@@ -59,6 +63,7 @@ impl Namespace {
             Self::Context => "context",
             Self::Identity => "identity",
             Self::Parameters => "parameters",
+            Self::Provenance => "provenance",
             Self::Signals => "risk_signals",
         }
     }
@@ -141,7 +146,10 @@ fn one(
     problems: &mut Problems<'_>,
 ) -> Option<Condition> {
     let found: Result<(Field, Kind), String> = match namespace {
-        Namespace::Parameters => match Path::parse(name) {
+        Namespace::Parameters | Namespace::Provenance => match Path::parse(name) {
+            Ok(path) if namespace == Namespace::Provenance => {
+                return origin(key, name, Field::Provenance(path), node, reading, problems);
+            }
             Ok(path) => Ok((Field::Parameter(path), Kind::Any)),
             Err(problem) => {
                 problems.add(key.line, problem, "write `name`, `outer.inner`, `list[*].name` or `/json/pointer`");
@@ -163,6 +171,28 @@ fn one(
             None
         }
     }
+}
+
+/// `to: {origin: [intent, trusted]}`
+fn origin(
+    key: &Key,
+    name: &str,
+    field: Field,
+    node: &Node,
+    reading: Reading,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    let label = format!("provenance.{name}.origin");
+    let mut section = Section::open(node, "provenance", problems)?;
+    let wanted = section.take("origin");
+    section.close(&["origin"], &[], problems);
+    let Some(wanted) = wanted else {
+        let advice = format!("write `{name}: {{origin: [intent, trusted]}}`");
+        problems.add(key.line, format!("`provenance.{name}` says no `origin`"), advice);
+        return None;
+    };
+    let kind = Kind::Word(Origin::WORDS);
+    operator::conditions(wanted, &Subject { field, kind, label: &label }, reading, problems)
 }
 
 fn known<F: Copy>(table: &'static [(&'static str, F, Kind)], name: &str) -> Result<(F, Kind), String> {

@@ -333,3 +333,25 @@ fn the_digest_is_of_everything_that_can_change_a_decision() {
     assert_ne!(compile(text, &Settings::default()), compile(text, &strict));
     assert_ne!(compile(text, &Settings::default()), compile(&format!("{text} # changed"), &Settings::default()));
 }
+
+#[test]
+fn rules_test_where_parameters_came_from() {
+    use crate::model::{Origin, Provenance};
+    let set = set("rules: [{id: known, match: {provenance: {'to[*]': {origin: [intent, trusted]}}}, action: ALLOW}]");
+    let decided = |origins: &[(&str, Origin)]| {
+        let mut case = Case::new("mail", "send", r#"{"to":["a@x.test","b@x.test"]}"#);
+        let entry = |(pointer, origin): &(&str, Origin)| Provenance {
+            pointer: (*pointer).into(),
+            origin: *origin,
+            sink: true,
+            witness: None,
+        };
+        case.context.signals.provenance = origins.iter().map(entry).collect();
+        case.decide(&set).0.verdict
+    };
+    assert_eq!(decided(&[("/to/0", Origin::Intent), ("/to/1", Origin::Trusted)]), Verdict::Allow);
+    assert_eq!(decided(&[("/to/0", Origin::Intent), ("/to/1", Origin::Prose)]), Verdict::Deny);
+    // Nobody looked it up: unknown, and a permission does not rest on what is unknown.
+    assert_eq!(decided(&[("/to/0", Origin::Intent)]), Verdict::Defer);
+    assert_eq!(decided(&[]), Verdict::Defer);
+}

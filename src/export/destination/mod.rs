@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use serde::Deserialize;
 
-use super::{Event, ExportError, Schema};
+use super::{Event, ExportError, SchemaSettings};
 
 pub(crate) use file::File;
 
@@ -69,7 +69,7 @@ pub struct FileConfig {
     /// The file, relative to the data directory. Made 0600 when it is not there; appended to.
     pub path: PathBuf,
     /// The schema; that of `telemetry` by default.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaSettings>,
 }
 
 /// Standard output.
@@ -79,7 +79,7 @@ pub struct StdoutConfig {
     /// The destination's name; its type by default.
     pub name: Option<String>,
     /// The schema; that of `telemetry` by default.
-    pub schema: Option<Schema>,
+    pub schema: Option<SchemaSettings>,
 }
 
 impl DestinationConfig {
@@ -94,10 +94,10 @@ impl DestinationConfig {
 
     /// The schema it asks for.
     #[must_use]
-    pub const fn schema(&self) -> Option<Schema> {
+    pub const fn schema(&self) -> Option<&SchemaSettings> {
         match self {
-            Self::File(config) => config.schema,
-            Self::Stdout(config) => config.schema,
+            Self::File(config) => config.schema.as_ref(),
+            Self::Stdout(config) => config.schema.as_ref(),
         }
     }
 

@@ -1,24 +1,114 @@
 //! How events look. Each schema is a pure function of an event.
+//!
+//! What stands where is data: one table a schema in `tables/` ([`table`]), made into a [`template::Template`] once, when
+//! a destination is built. Rendering then copies values from the entry's own JSON text into a buffer. A schema must
+//! never say more than the entry does: what is unknown is null or left out, never zero.
 
 mod aarm;
+mod cef;
+mod choice;
+mod expression;
+mod fact;
+mod function;
+pub(super) mod members;
+mod table;
+mod template;
+mod value;
 
-use serde::Deserialize;
+use crate::export::{DecodedEntry, Event};
 
-use super::Event;
+pub use choice::{Dialect, Mapping, Mappings, Schema, SchemaSettings};
 
-/// A schema that events can be written in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schema {
-    /// AARM's own event shapes.
-    #[default]
-    Aarm,
+/// Why a schema cannot be used as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// A schema that this version does not have.
+    #[error("the schema `{0}` is not built yet")]
+    NotBuilt(&'static str),
+    /// A mapping table cannot be read.
+    #[error("read the mapping table of `{schema}`: {problem}")]
+    Table {
+        /// The schema.
+        schema: &'static str,
+        /// Which line, and why.
+        problem: String,
+    },
 }
 
-/// One event in a schema, on one line. `origin` names the log it comes from.
-#[must_use]
-pub fn format(schema: Schema, event: &Event, origin: &str) -> String {
-    match schema {
-        Schema::Aarm => aarm::format(event, origin),
+/// Why an event cannot be written in a schema: it goes to the dead letters of its destination.
+#[derive(Debug, thiserror::Error)]
+#[error("write the event in its schema: {0}")]
+pub struct RenderError(pub String);
+
+/// Writes events in one schema.
+pub struct Formatter {
+    render: Box<dyn Render>,
+    names: Names,
+}
+
+/// The names that a schema tells about this product.
+#[derive(Clone, Debug)]
+struct Names {
+    product: String,
+    product_version: String,
+    schema_version: String,
+    vendor: String,
+}
+
+/// An event, and what is known beside it.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    event: &'a Event,
+    entry: &'a DecodedEntry,
+    /// The log it comes from.
+    origin: &'a str,
+    names: &'a Names,
+}
+
+/// What a schema is.
+trait Render: Send + Sync {
+    /// Appends one event, on one line.
+    fn render(&self, scene: &Scene<'_>, out: &mut String) -> Result<(), RenderError>;
+}
+
+/// Room for an ordinary event: most have 2 to 4 KiB.
+const EVENT_BYTES: usize = 4_096;
+
+impl Formatter {
+    /// Makes a schema's templates.
+    ///
+    /// # Errors
+    /// [`SchemaError`] names what is wrong with the settings.
+    pub fn new(settings: &SchemaSettings) -> Result<Self, SchemaError> {
+        let render: Box<dyn Render> = match settings.schema {
+            Schema::Aarm => Box::new(aarm::Aarm::new()?),
+            Schema::Cef => Box::new(cef::Cef::new(settings)?),
+            other => return Err(SchemaError::NotBuilt(other.as_str())),
+        };
+        let schema_version = match settings.schema {
+            Schema::Aarm | Schema::Custom => aarm::SCHEMA_VERSION.to_owned(),
+            _ => settings.version.clone().unwrap_or_default(),
+        };
+        let names = Names {
+            product: settings.product.clone().unwrap_or_else(|| "Countersign".into()),
+            product_version: env!("CARGO_PKG_VERSION").into(),
+            schema_version,
+            vendor: settings.vendor.clone().unwrap_or_else(|| "Countersign".into()),
+        };
+        Ok(Self { render, names })
+    }
+
+    /// One event, on one line. `origin` names the log it comes from.
+    ///
+    /// # Errors
+    /// [`RenderError`]: the event does not fit the schema, which the schema `custom` alone can say.
+    pub fn render(&self, event: &Event, origin: &str) -> Result<String, RenderError> {
+        let mut out = String::with_capacity(EVENT_BYTES);
+        let scene = Scene { event, entry: &event.entry, origin, names: &self.names };
+        self.render.render(&scene, &mut out)?;
+        Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,12 @@ impl Document {
         View::new(text, &self.nodes, 0)
     }
 
+    /// The value at a [`View::place`] of `text`, which must be the text that was scanned. Null when there is none.
+    #[must_use]
+    pub fn at<'a>(&'a self, text: &'a str, place: usize) -> View<'a> {
+        View::new(text, &self.nodes, place)
+    }
+
     /// How many values the document holds, itself included.
     #[must_use]
     pub fn len(&self) -> usize {

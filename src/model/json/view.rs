@@ -35,6 +35,12 @@ impl<'a> View<'a> {
         Self { text, nodes, index }
     }
 
+    /// Where the value stands among the values of its document: what [`super::Document::at`] takes.
+    #[must_use]
+    pub const fn place(&self) -> usize {
+        self.index
+    }
+
     /// What the value is.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -207,6 +213,8 @@ mod tests {
         assert_eq!(root.pointer("").unwrap().span(), root.span());
         assert!(root.pointer("/a/9").is_none() && root.pointer("/z").is_none());
         assert_eq!(root.descendants().count(), document.len());
+        assert!(root.descendants().all(|value| document.at(text, value.place()).span() == value.span()));
+        assert_eq!(document.at(text, document.len()).kind(), Kind::Null);
     }
 
     #[test]

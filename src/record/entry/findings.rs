@@ -3,23 +3,41 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LevelBlock, SignalsBlock, Text, TraceBlock};
-use crate::model::{Digest, PartsPerMillion, Severity, Timestamp};
+use crate::model::{Correlation, Digest, IntentSource, PartsPerMillion, Severity, Timestamp};
 
 /// What a result brought into the session, in parts when it is much.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the manual documents each member")]
 pub struct FactsBlock<'a> {
     pub context_hash: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<SessionEnd<'a>>,
     pub entities: Vec<Text<'a>>,
     pub instructions: u64,
     pub labels: Vec<Text<'a>>,
     pub level: Option<LevelBlock>,
     pub part: u64,
     pub parts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_hash: Option<Digest>,
     pub result_hash: Option<Digest>,
     pub trust: Text<'a>,
     pub values: Vec<ValueBlock<'a>>,
     pub values_total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole: Option<bool>,
+}
+
+/// The last entry of a session: what there was, before it is forgotten (AARM ).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the manual documents each member")]
+pub struct SessionEnd<'a> {
+    pub actions: u64,
+    pub correlation: Correlation,
+    pub intent_source: Option<IntentSource>,
+    pub last_action: Option<Timestamp>,
+    pub reason: Text<'a>,
+    pub started: Timestamp,
 }
 
 /// One value of a result that later arguments may repeat.

@@ -35,7 +35,7 @@ pub use commitment::{Domain, SALT_BYTES, Salt, SaltKey, commit_field};
 pub use context::{ContextBlock, IntentBlock, LevelBlock, PriorActionBlock};
 pub use decision::{DecisionBlock, EditBlock, PolicyBlock, ProvenanceBlock, RuleBlock, SignalsBlock};
 pub use export::{DestinationCount, ExportCheckpointBlock, ExportGapBlock};
-pub use findings::{DriftBlock, FactsBlock, ObservedBlock, ValueBlock};
+pub use findings::{DriftBlock, FactsBlock, ObservedBlock, SessionEnd, ValueBlock};
 pub use identity::{AgentBlock, ClaimBlock, DelegationBlock, IdentityBlock, ProviderBlock};
 pub use kind::Kind;
 pub use life::{

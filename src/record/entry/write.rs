@@ -26,6 +26,10 @@ pub enum Member {
     Decision,
     /// `deferral`
     Deferral,
+    /// `drift`: in entries of that kind alone
+    Drift,
+    /// `facts`: in entries of the kind `context` alone
+    Facts,
     /// `identity`
     Identity,
     /// `outcome`
@@ -60,6 +64,10 @@ impl Blocks {
     /// Leaves a block out of the next entry.
     pub fn remove(&mut self, member: Member) {
         self.ranges.retain(|(other, _)| *other != member);
+    }
+
+    fn has(&self, member: Member) -> bool {
+        self.ranges.iter().any(|(other, _)| *other == member)
     }
 
     fn get(&self, member: Member) -> &[u8] {
@@ -102,10 +110,15 @@ pub fn write_blocks(header: &EntryHeader<'_>, blocks: &Blocks) -> Result<Vec<u8>
         (b",\"context\":", Member::Context),
         (b",\"decision\":", Member::Decision),
         (b",\"deferral\":", Member::Deferral),
+        (b",\"drift\":", Member::Drift),
+        (b",\"facts\":", Member::Facts),
         (b",\"identity\":", Member::Identity),
     ] {
-        out.extend_from_slice(name);
-        out.extend_from_slice(blocks.get(member));
+        let of_one_kind = matches!(member, Member::Drift | Member::Facts);
+        if !of_one_kind || blocks.has(member) {
+            out.extend_from_slice(name);
+            out.extend_from_slice(blocks.get(member));
+        }
     }
     out.extend_from_slice(b",\"kind\":");
     serde_json::to_writer(&mut out, header.kind)?;

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::chain::DaySalts;
+use super::facts::{self, FactsEntry};
 use super::write::{ActionEntry, Enqueued};
 use super::{Chain, DecisionFacts, Inner, Reservation};
 use crate::model::{ActionId, Digest, Outcome, OutcomeStatus, ReceiptId, ResultSummary, Timestamp, Verdict};
 use crate::record::entry::{
-    ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, IdentityBlock, Kind, Member, OutcomeBlock,
-    is_permitted, standing,
+    ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, FactsBlock, IdentityBlock, Kind, Member,
+    OutcomeBlock, is_permitted, standing,
 };
 use crate::record::vault::Place;
 use crate::record::{Appended, RecordError, Slot};
@@ -146,9 +147,14 @@ impl Decided {
 
     /// Builds, signs and enqueues the outcome. Does not wait; the returned handle does. The outcome of a refusal is
     /// itself refused, with [`RecordError::NotForwarded`].
-    pub fn complete(mut self, outcome: Outcome) -> Appended {
+    pub fn complete(self, outcome: Outcome) -> Appended {
+        self.complete_with(outcome, None)
+    }
+
+    /// As [`Self::complete`], and behind it what the result brought into the session.
+    pub fn complete_with(mut self, outcome: Outcome, facts: Option<FactsBlock<'static>>) -> Appended {
         match self.open.take() {
-            Some(open) => self.enqueue(open, &outcome),
+            Some(open) => self.enqueue(open, &outcome, facts),
             None => Appended::refused(RecordError::NotForwarded),
         }
     }
@@ -159,7 +165,7 @@ impl Decided {
         self.open = None;
     }
 
-    fn enqueue(&self, mut open: Open, outcome: &Outcome) -> Appended {
+    fn enqueue(&self, mut open: Open, outcome: &Outcome, facts: Option<FactsBlock<'static>>) -> Appended {
         let block = OutcomeBlock::of(outcome, open.standing, open.decision_leaf, &self.action, &open.salts.key);
         if let Err(error) = open.blocks.add(Member::Outcome, &block) {
             return Appended::refused(RecordError::Build(Arc::new(error)));
@@ -171,11 +177,28 @@ impl Decided {
             subject_hex: open.subject_hex,
             vault_day: &open.salts.day,
         };
+        let result_hash = block.result.hash;
         let state = self.chain.lock(&self.inner.chains);
-        match self.inner.enqueue(state, &self.chain, open.slot, &entry, &open.blocks) {
+        let appended = match self.inner.enqueue(state, &self.chain, open.slot, &entry, &open.blocks) {
             Ok(enqueued) => enqueued.appended,
-            Err(error) => Appended::refused(error),
+            Err(error) => return Appended::refused(error),
+        };
+        if let Some(facts) = facts {
+            let facts = FactsBlock { result_hash, ..facts };
+            let blocks = open.blocks;
+            facts::enqueue(
+                &self.inner,
+                &self.chain,
+                FactsEntry {
+                    action: self.action.clone(),
+                    subject_hex: open.subject_hex,
+                    vault_day: open.salts.day,
+                    blocks,
+                    facts,
+                },
+            );
         }
+        appended
     }
 }
 
@@ -195,7 +218,7 @@ impl Drop for Decided {
             server_version: None,
         };
         // Nobody is left to wait for it; it is written all the same.
-        drop(self.enqueue(open, &outcome));
+        drop(self.enqueue(open, &outcome, None));
     }
 }
 

@@ -7,6 +7,7 @@
 mod chain;
 mod control;
 mod decided;
+mod facts;
 mod recover;
 mod unsettled;
 mod write;

@@ -56,5 +56,12 @@ pub fn text(text: &str) -> Redacted<'_> {
     Redacted { count: found.len() as u64, text: scan::replace(text, &found), members: None }
 }
 
+/// The kinds of the secrets in running text, in order: what [`text`] would write in their places.
+pub fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
+    let mut found = Vec::new();
+    scan::find(text, &mut found);
+    found.into_iter().map(|secret| secret.kind)
+}
+
 #[cfg(test)]
 mod tests;

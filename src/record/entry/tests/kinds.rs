@@ -289,16 +289,26 @@ fn about_the_session(predicate: &mut Predicate<'static>, kind: Kind) {
         Kind::Context => {
             predicate.facts = Some(Box::new(FactsBlock {
                 context_hash: digest(),
+                end: Some(SessionEnd {
+                    actions: 1,
+                    correlation: Correlation::Transport,
+                    intent_source: Some(IntentSource::Host),
+                    last_action: Some(at()),
+                    reason: text(),
+                    started: at(),
+                }),
                 entities: vec![text()],
                 instructions: 1,
                 labels: vec![text()],
                 level: Some(LevelBlock { source: LevelSource::Detector, value: DataLevel::Restricted }),
                 part: 1,
                 parts: 1,
+                previous_hash: Some(digest()),
                 result_hash: Some(digest()),
                 trust: text(),
                 values: vec![ValueBlock { form: text(), hash: digest() }],
                 values_total: 1,
+                whole: Some(true),
             }));
         }
         Kind::Drift => {

@@ -1,0 +1,162 @@
+//! Who is let in: the site a request comes from, and whom its token stands for.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::refusals::Refusals;
+use super::tokens::Holder;
+use super::{Problem, Role, Tokens};
+use crate::metrics::{Counter, count};
+use crate::model::Clock;
+
+/// Who sent a request: what every route under `/v1` takes to know on whose behalf it acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The person.
+    pub name: Arc<str>,
+    /// What the token permits.
+    pub role: Role,
+    /// The tenant the token is confined to.
+    pub tenant: Option<Arc<str>>,
+    /// The person's groups.
+    pub groups: Arc<[Arc<str>]>,
+}
+
+impl Caller {
+    /// Goes on only with a role that includes `role`.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require(&self, role: Role) -> Result<(), Problem> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this takes the role `{}`", role.as_str())))
+    }
+
+    /// Whether what belongs to `tenant` is this caller's to see. What belongs to no tenant is everybody's who is
+    /// confined to none.
+    #[must_use]
+    pub fn sees(&self, tenant: Option<&str>) -> bool {
+        self.tenant.is_none() || self.tenant.as_deref() == tenant
+    }
+
+    fn of(holder: &Holder) -> Self {
+        Self {
+            name: Arc::clone(&holder.name),
+            role: holder.role,
+            tenant: holder.tenant.clone(),
+            groups: Arc::clone(&holder.groups),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        // Put there by `authenticate`; a route outside of it has no caller and lets nobody in.
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::unauthorized("this takes a token"))
+    }
+}
+
+/// What a request is checked against.
+pub(super) struct Guard {
+    tokens: Tokens,
+    hosts: Vec<String>,
+    refusals: Refusals,
+    clock: Arc<dyn Clock>,
+}
+
+impl Guard {
+    pub(super) fn new(tokens: Tokens, hosts: &[String], clock: Arc<dyn Clock>) -> Self {
+        let loopback = ["localhost", "127.0.0.1", "[::1]"].map(String::from);
+        let hosts = loopback.into_iter().chain(hosts.iter().map(|host| host.to_ascii_lowercase())).collect();
+        Self { tokens, hosts, refusals: Refusals::default(), clock }
+    }
+
+    fn admit(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller, Problem> {
+        let now = self.clock.now();
+        let holder = bearer(headers).and_then(|token| self.tokens.find(token, now));
+        if let Some(holder) = holder {
+            return Ok(Caller::of(holder));
+        }
+        if !headers.contains_key(AUTHORIZATION) {
+            return Err(Problem::unauthorized("send `Authorization: Bearer` and a token of this API"));
+        }
+        count(Counter::AdminLoginsRefused);
+        match self.refusals.note(peer.ip(), now) {
+            None => {
+                tracing::warn!(%peer, "refused a token of the admin API");
+                Err(Problem::unauthorized("the token is not known, or has expired"))
+            }
+            Some((wait_s, first)) => {
+                if first {
+                    tracing::warn!(%peer, "refused many tokens of the admin API; more from there are not told");
+                }
+                Err(Problem::too_many("too many refused tokens from this address", wait_s))
+            }
+        }
+    }
+
+    /// The defence against pages of other sites and DNS rebinding: the name must be ours, and a page that sends the
+    /// request must have come from us.
+    fn is_same_site(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+        let Some(host) = text(HOST).map(str::to_ascii_lowercase) else { return false };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => &host,
+        };
+        let known = self.hosts.iter().any(|known| known == name || *known == host);
+        let from_us = text(ORIGIN).is_none_or(|origin| {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&host))
+        });
+        let fetched = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+        known && from_us && fetched
+    }
+}
+
+/// The token of a request that carries exactly one.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (one, more) = (all.next()?, all.next());
+    let text = one.to_str().ok().filter(|_| more.is_none())?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets in whom a token stands for.
+pub(super) async fn authenticate(
+    State(guard): State<Arc<Guard>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = guard.admit(request.headers(), peer)?;
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Turns away what another site's page sends.
+pub(super) async fn same_site(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if !guard.is_same_site(request.headers()) {
+        return Err(Problem::forbidden("this host or origin may not call; the operator can allow hosts under `admin`"));
+    }
+    let mut response = next.run(request).await;
+    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    Ok(response)
+}

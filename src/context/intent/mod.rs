@@ -1,0 +1,130 @@
+//! What the user wants, and who says so (resolution G-11).
+//!
+//! Most trusted first: a session token that this instance signed; the agent's host, in `_meta` of the session's first
+//! call; else it is inferred from the first calls, before any result came, and marked so. Once set it stays: only the
+//! channel it came from can add to it, and where that is the first call's `_meta`, nothing can. Nothing that a tool
+//! returned ever becomes part of it.
+
+mod token;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::{Action, Call, Digest, Intent, IntentSource};
+use crate::record::redact;
+
+pub(super) use token::TOKEN_PREFIX;
+pub use token::{Grant, SessionTokens, TokenError};
+
+/// Longest intent, characters: all turns together. More is cut.
+const INTENT_CHARACTERS_MAX: usize = 8_192;
+
+/// Calls that an intent is inferred from.
+const INFERRED_CALLS_MAX: u8 = 3;
+
+/// Characters of the arguments of each of them.
+const INFERRED_ARGUMENTS_MAX: usize = 256;
+
+/// The member of `_meta` in which a host says what the user wants.
+const META_INTENT: &str = "countersign/intent";
+
+/// Whether `_meta` may say what the user wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostIntent {
+    /// `countersign/intent` in `_meta` of a session's first call is the intent, with source `host`.
+    #[default]
+    FirstCall,
+    /// The same in every call: each one that differs is one more turn. Only where agents cannot write `_meta`.
+    EveryCall,
+    /// It is ignored.
+    Ignore,
+}
+
+/// The intent of one session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SessionIntent {
+    current: Option<Intent>,
+    /// When the newest turn of a token was signed, microseconds.
+    signed_us: u64,
+    /// The newest turn of `_meta`.
+    host_turn: Option<Digest>,
+    inferred_calls: u8,
+}
+
+impl SessionIntent {
+    pub(super) fn current(&self) -> Option<Intent> {
+        self.current.clone()
+    }
+
+    /// Takes what a call brings about the intent, before it is decided. `first`: no action of this session came before.
+    pub(super) fn observe(&mut self, call: &Call, first: bool, host: HostIntent) {
+        if let Some(token) = call.credentials.session.verified() {
+            // A token for a session that began without one has its say; what was inferred or asserted before goes.
+            if self.source() != Some(IntentSource::SignedToken) {
+                self.current = None;
+            }
+            if token.issued_us > self.signed_us
+                && let Some(text) = &token.intent
+            {
+                self.signed_us = token.issued_us;
+                self.add(text, IntentSource::SignedToken);
+            }
+            return;
+        }
+        let listens = match host {
+            HostIntent::EveryCall => first || self.source() == Some(IntentSource::Host),
+            HostIntent::FirstCall => first,
+            HostIntent::Ignore => false,
+        };
+        if listens && let Some(text) = stated(call) {
+            let turn = Digest::of(text.as_bytes());
+            if self.host_turn != Some(turn) {
+                self.host_turn = Some(turn);
+                self.add(&text, IntentSource::Host);
+            }
+        }
+    }
+
+    /// Infers from one of the first calls. `results`: something that a tool returned is in the session, and the agent
+    /// may be acting on that.
+    pub(super) fn infer(&mut self, action: &Action, results: bool) {
+        let stated = self.source().is_some_and(|source| source != IntentSource::Inferred);
+        if stated || results || self.inferred_calls >= INFERRED_CALLS_MAX {
+            return;
+        }
+        self.inferred_calls += 1;
+        let arguments = redact::json_or_text(&action.arguments.text);
+        let arguments: String = arguments.text.chars().take(INFERRED_ARGUMENTS_MAX).collect();
+        self.add(&format!("{}.{} {arguments}", action.tool, action.operation), IntentSource::Inferred);
+    }
+
+    fn source(&self) -> Option<IntentSource> {
+        self.current.as_ref().map(|intent| intent.source)
+    }
+
+    fn add(&mut self, text: &str, source: IntentSource) {
+        let before = self.current.as_ref().map(|intent| Arc::clone(&intent.text));
+        let all = match &before {
+            Some(before) => format!("{before}\n{text}"),
+            None => text.to_owned(),
+        };
+        // Redacted here, so that no secret of a prompt stays in memory or reaches a policy's explanation.
+        let text = redact::text(&all).text.chars().take(INTENT_CHARACTERS_MAX).collect::<String>();
+        self.current = Some(Intent { text: text.into(), source });
+    }
+}
+
+/// What the host says in `_meta`.
+fn stated(call: &Call) -> Option<String> {
+    let meta = call.client.meta.as_ref()?;
+    // Most calls say nothing: looking for the name is cheaper than reading the JSON.
+    let mentioned = meta.windows(META_INTENT.len()).any(|window| window == META_INTENT.as_bytes());
+    let meta: Value = if mentioned { serde_json::from_slice(meta).ok()? } else { return None };
+    meta.get(META_INTENT)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

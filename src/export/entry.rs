@@ -1,0 +1,88 @@
+//! An entry of the log, opened once for all destinations.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::boundary;
+use super::schema::members::{Member, Members};
+use crate::model::json::{Document, Kind, Limits, View, scan};
+use crate::model::{Digest, Timestamp};
+use crate::record::StoredEntry;
+
+/// An entry of the log, opened once for all destinations, without secrets.
+#[derive(Debug)]
+pub struct DecodedEntry {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its leaf hash: with it, a SIEM is a witness of the log.
+    pub leaf_hash: Digest,
+    text: String,
+    document: Document,
+    /// Where the members that mapping tables name stand, by [`Member`]; 0 where there is none.
+    places: Box<[u32]>,
+}
+
+impl DecodedEntry {
+    /// Opens an entry of our own log. Its signature was made here; whoever doubts the log asks the verifier, not the
+    /// exporter.
+    ///
+    /// # Errors
+    /// A sentence, when it is not an entry.
+    pub fn open(entry: &StoredEntry) -> Result<Self, String> {
+        let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
+        let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
+        let payload =
+            BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
+        let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
+        Self::of(payload, entry.index, entry.leaf_hash)
+    }
+
+    pub(super) fn of(payload: String, index: u64, leaf_hash: Digest) -> Result<Self, String> {
+        let read = |text: &str| scan(text.as_bytes(), Limits::default()).map(|(_, document)| document);
+        let mut text = payload;
+        let mut document = read(&text).map_err(|error| error.to_string())?;
+        if let Some(clean) = boundary::redact(&text, &document) {
+            text = clean;
+            document = read(&text).map_err(|error| error.to_string())?;
+        }
+        let places = document.root(&text).get("predicate").map(|predicate| Members::all().places(predicate));
+        Ok(Self { index, leaf_hash, text, document, places: places.unwrap_or_default() })
+    }
+
+    /// What the entry states; `None` for an entry without a predicate.
+    #[must_use]
+    pub fn predicate(&self) -> Option<View<'_>> {
+        self.document.root(&self.text).get("predicate")
+    }
+
+    /// A member that mapping tables name. `None` when the entry has none, or null.
+    #[must_use]
+    pub(crate) fn member(&self, member: Member) -> Option<View<'_>> {
+        let place = self.places.get(member.number()).copied().filter(|place| *place > 0)?;
+        let view = self.document.at(&self.text, usize::try_from(place).ok()?);
+        (view.kind() != Kind::Null).then_some(view)
+    }
+
+    /// The member at a dotted path of the predicate. `None` when the entry has none, or null.
+    #[must_use]
+    pub(crate) fn at(&self, path: &str) -> Option<View<'_>> {
+        if let Some(member) = Members::all().find(path) {
+            return self.member(member);
+        }
+        let view = path.split('.').try_fold(self.predicate()?, |view, name| view.get(name))?;
+        (view.kind() != Kind::Null).then_some(view)
+    }
+
+    /// The text at a dotted path of the predicate; empty when there is none.
+    #[must_use]
+    pub(crate) fn text(&self, path: &str) -> std::borrow::Cow<'_, str> {
+        self.at(path).and_then(|view| view.as_str()).unwrap_or_default()
+    }
+
+    /// When it happened: when the outcome was complete, else when the entry was made.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        let time = |path| Timestamp::parse(&self.text(path));
+        time("outcome.completed").or_else(|| time("time.wall")).unwrap_or_else(|| Timestamp::from_micros(0))
+    }
+}

@@ -1,0 +1,186 @@
+//! Which schema a destination gets, as configured. The seed's keys.
+
+use serde::{Deserialize, Deserializer};
+
+/// A schema that events can be written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schema {
+    /// AARM's own event shapes.
+    #[default]
+    Aarm,
+    /// Common Event Format, for syslog.
+    Cef,
+    /// Splunk's Common Information Model.
+    Cim,
+    /// The shapes of `aarm`, checked against a JSON Schema of yours.
+    Custom,
+    /// Elastic Common Schema.
+    Ecs,
+    /// Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// OpenTelemetry log records, in OTLP's JSON.
+    Otel,
+}
+
+impl Schema {
+    /// The word in configurations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aarm => "aarm",
+            Self::Cef => "cef",
+            Self::Cim => "cim",
+            Self::Custom => "custom",
+            Self::Ecs => "ecs",
+            Self::Ocsf => "ocsf",
+            Self::Otel => "otel",
+        }
+    }
+}
+
+/// A variant of a schema, for consumers that were built for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OCSF: Agent Control Standard, the successor of AOS: `unmapped.acs`.
+    Acs,
+    /// OCSF: AI Telemetry Framework, on OCSF's own classes.
+    #[serde(alias = "reuse")]
+    Aitf,
+    /// OCSF: AI Telemetry Framework before its version 0.2, with classes 7001 to 7008 that OCSF does not have.
+    #[serde(alias = "legacy_cat7")]
+    AitfLegacy,
+    /// OCSF: Agent Observability Standard: `unmapped.aos`, the agent as actor.
+    Aos,
+    /// ECS: the values of the streaming guide word for word, though Elastic does not allow all of them.
+    Literal,
+}
+
+impl Dialect {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acs => "acs",
+            Self::Aitf => "aitf",
+            Self::AitfLegacy => "aitf_legacy",
+            Self::Aos => "aos",
+            Self::Literal => "literal",
+        }
+    }
+}
+
+/// The class of OCSF that events of a kind become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mapping {
+    /// 6003.
+    ApiActivity,
+    /// 3003 Authorize Session.
+    #[serde(alias = "authorize_session")]
+    Authorization,
+    /// 2004 Detection Finding. `security_finding` is accepted for it, since OCSF has deprecated that class in 1.1.0.
+    #[serde(alias = "security_finding")]
+    DetectionFinding,
+    /// 2001 Security Finding, for consumers that know no other.
+    #[serde(rename = "security_finding_2001")]
+    SecurityFinding2001,
+}
+
+/// Which class of OCSF each kind of event becomes: the seed's `mappings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mappings {
+    /// `aarm.action`.
+    pub action_event: Mapping,
+    /// `aarm.approval`.
+    pub approval_event: Mapping,
+    /// `aarm.decision`.
+    pub decision_event: Mapping,
+    /// `aarm.drift`.
+    pub drift_event: Mapping,
+}
+
+impl Default for Mappings {
+    fn default() -> Self {
+        Self {
+            action_event: Mapping::ApiActivity,
+            approval_event: Mapping::Authorization,
+            decision_event: Mapping::DetectionFinding,
+            drift_event: Mapping::DetectionFinding,
+        }
+    }
+}
+
+/// A schema and its settings: `schema: cef`, or `schema: {name: ocsf, version: "1.8"}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SchemaSettings {
+    /// The schema.
+    pub schema: Schema,
+    /// The version of the schema; of `cef` the device version in the header.
+    pub version: Option<String>,
+    /// A variant of the schema.
+    pub dialect: Option<Dialect>,
+    /// OCSF: the class of each kind of event.
+    pub mappings: Mappings,
+    /// The vendor in headers and metadata.
+    pub vendor: Option<String>,
+    /// The product in headers and metadata.
+    pub product: Option<String>,
+    /// `custom`: the JSON Schema, `https://...` or a file.
+    pub schema_url: Option<String>,
+    /// `custom`: SHA-256 of the JSON Schema, `sha256:` and 64 hexadecimal digits. Required for `https`.
+    pub schema_digest: Option<String>,
+}
+
+impl SchemaSettings {
+    /// The settings of a schema without any.
+    #[must_use]
+    pub fn of(schema: Schema) -> Self {
+        Self { schema, ..Self::default() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Full {
+    name: Schema,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    dialect: Option<Dialect>,
+    #[serde(default)]
+    mappings: Mappings,
+    #[serde(default)]
+    vendor: Option<String>,
+    #[serde(default)]
+    product: Option<String>,
+    #[serde(default)]
+    schema_url: Option<String>,
+    #[serde(default)]
+    schema_digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WordOrFull {
+    Word(Schema),
+    Full(Full),
+}
+
+impl<'de> Deserialize<'de> for SchemaSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match WordOrFull::deserialize(deserializer)? {
+            WordOrFull::Word(schema) => Self::of(schema),
+            WordOrFull::Full(full) => Self {
+                schema: full.name,
+                version: full.version,
+                dialect: full.dialect,
+                mappings: full.mappings,
+                vendor: full.vendor,
+                product: full.product,
+                schema_url: full.schema_url,
+                schema_digest: full.schema_digest,
+            },
+        })
+    }
+}

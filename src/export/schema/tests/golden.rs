@@ -1,0 +1,57 @@
+//! What each schema writes of each sample stands in `tests/it/golden/events/<schema>/<event type>`.
+//!
+//! A change of a mapping shows there, for everybody to read. `COUNTERSIGN_BLESS=1` writes the files anew.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{ALL, ORIGIN, formatter};
+use crate::export::samples;
+use crate::model::EventType;
+
+#[test]
+fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
+    let blessing = std::env::var_os("COUNTERSIGN_BLESS").is_some();
+    let events = samples::events();
+    for event_type in EventType::ALL {
+        assert!(events.iter().any(|(_, event)| event.event_type == event_type), "no sample of {event_type:?}");
+    }
+    let mut wrong = Vec::new();
+    for (name, yaml) in ALL {
+        let formatter = formatter(yaml);
+        let mut files: BTreeMap<String, Value> = BTreeMap::new();
+        for (sample, event) in &events {
+            let line = formatter.render(event, ORIGIN).unwrap();
+            assert!(!line.contains('\n'), "{name}: an event has one line");
+            let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            let file = files.entry(format!("{}.json", event.event_type.as_str())).or_default();
+            file[sample] = value;
+        }
+        let folder = samples::golden().join(name);
+        if blessing {
+            std::fs::create_dir_all(&folder).unwrap();
+        }
+        for (file, events) in files {
+            let text = format!("{events:#}\n");
+            let path = folder.join(file);
+            if blessing {
+                std::fs::write(&path, &text).unwrap();
+            }
+            if std::fs::read_to_string(&path).unwrap_or_default() != text {
+                wrong.push(path);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "differ from what is written now: {wrong:#?}");
+}
+
+#[test]
+fn rendering_is_a_pure_function() {
+    for (_, yaml) in ALL {
+        let (first, second) = (formatter(yaml), formatter(yaml));
+        for (_, event) in samples::events() {
+            assert_eq!(first.render(&event, ORIGIN).unwrap(), second.render(&event.clone(), ORIGIN).unwrap());
+        }
+    }
+}
