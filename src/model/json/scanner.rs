@@ -70,7 +70,8 @@ pub(super) struct Node {
     pub(super) next: u32,
 }
 
-/// Objects up to this size are checked for duplicates by comparing all pairs, larger ones with a set.
+/// Objects up to this size are checked for duplicates by comparing all pairs, larger ones by short keys, and with a set
+/// when two keys are the same.
 const PAIRWISE_MAX: usize = 8;
 
 /// Checks `text` and notes where its values stand.
@@ -82,7 +83,13 @@ pub fn scan(text: &[u8], limits: Limits) -> Result<(&str, Document), JsonError> 
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError::TooMany(limits.values_max));
     }
-    let mut scanner = Scanner { text, at: 0, nodes: Vec::with_capacity(32), open: Vec::new(), limits };
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        nodes: Vec::with_capacity((text.len() / 32).clamp(16, 1_024)),
+        open: Vec::new(),
+        limits,
+    };
     scanner.run()?;
     Ok((text, Document { nodes: scanner.nodes }))
 }
@@ -205,6 +212,12 @@ impl Scanner<'_> {
             }
             return Ok(());
         }
+        // Names with keys of their own are names of their own.
+        let mut keys: Vec<u64> = object.members().map(|(name, _)| name_key(name.as_bytes())).collect();
+        keys.sort_unstable();
+        if keys.windows(2).all(|pair| pair.first() != pair.last()) {
+            return Ok(());
+        }
         let mut seen = HashSet::new();
         for (name, value) in object.members() {
             if !seen.insert(name.clone()) {
@@ -304,6 +317,14 @@ impl Scanner<'_> {
     }
 }
 
+/// Length, first and last bytes of a name in one number: the same for the same name, rarely for two.
+fn name_key(name: &[u8]) -> u64 {
+    let word =
+        |bytes: &mut dyn Iterator<Item = &u8>| bytes.take(8).fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+    let (first, last) = (word(&mut name.iter()), word(&mut name.iter().rev()));
+    first ^ last.rotate_left(29) ^ (name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// How many bytes at the start of `text` are no quote, no backslash and no control character, in steps of eight: most
 /// bytes of a call and of its answer stand in strings.
 fn plain(text: &[u8]) -> usize {
@@ -332,6 +353,23 @@ fn offset(at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn duplicates_are_found_however_many_names_there_are() {
+        // The first two differ in the middle alone, so that their keys are the same.
+        let long = ["aaaaaaaa1zzzzzzzz", "aaaaaaaa2zzzzzzzz"];
+        for count in 2..40 {
+            let names = long.into_iter().map(str::to_owned).chain((2..count).map(|number| format!("name{number}")));
+            let members: Vec<String> = names.map(|name| format!("\"{name}\":0")).collect();
+            let scanned =
+                |members: &[String]| scan(format!("{{{}}}", members.join(",")).as_bytes(), Limits::default()).map(drop);
+            assert_eq!(scanned(&members), Ok(()), "{count}");
+            for twice in 0..count {
+                let again = [members.clone(), vec![members[twice].clone()]].concat();
+                assert!(matches!(scanned(&again), Err(JsonError::Duplicate { .. })), "{count} {twice}");
+            }
+        }
+    }
 
     #[test]
     fn plain_bytes_are_skipped_and_no_others() {
