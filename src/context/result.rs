@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
 use super::session::{Fresh, Session};
-use crate::model::{Action, Digest, Outcome, OutcomeStatus, ResultText};
+use crate::model::{Action, DataLevel, Digest, LevelSource, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
 
 /// What one result brings into its session.
@@ -40,6 +40,19 @@ impl Facts {
     /// Whether it brings anything that a later decision could depend on.
     pub(super) const fn is_empty(&self) -> bool {
         self.classified.level.is_none()
+    }
+
+    /// Whether it tells a session something that the session does not know: what nobody labelled, where that much was
+    /// assumed already, does not. Each thing told is an entry of its own, and a busy session repeats itself.
+    pub(super) fn are_news(&self, level: Option<(DataLevel, LevelSource)>, labels: &[Arc<str>]) -> bool {
+        let assumed = |(found, source)| {
+            source == LevelSource::Default && level.is_some_and(|(level, _): (DataLevel, _)| level >= found)
+        };
+        let known = self.whole
+            && self.trust == OutputTrust::default()
+            && self.classified.level.is_some_and(assumed)
+            && self.classified.labels.iter().all(|label| labels.contains(label));
+        !self.is_empty() && !known
     }
 
     /// What the session's context chain takes of it: exactly what its entry says (AARM ).
@@ -125,5 +138,5 @@ impl Drop for Awaited {
 
 fn take_in(fresh: &mut Fresh<'_>, action: &Action, facts: &Facts) -> Option<FactsBlock<'static>> {
     let (previous, context_hash) = fresh.take_in(action, facts);
-    (!facts.is_empty()).then(|| facts.block(previous, context_hash))
+    (previous != context_hash).then(|| facts.block(previous, context_hash))
 }

@@ -125,7 +125,7 @@ impl Session {
 
 impl Fresh<'_> {
     /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after;
-    /// they are the same when the result brought nothing.
+    /// they are the same when the result brought nothing new.
     pub(super) fn take_in(&mut self, action: &Action, facts: &Facts) -> (Digest, Digest) {
         let state = &mut *self.state;
         // Almost always one of the last.
@@ -138,8 +138,8 @@ impl Fresh<'_> {
             state.snapshot = None;
         }
         let previous = state.context_hash;
-        if !facts.is_empty() {
-            state.results = true;
+        state.results |= !facts.is_empty();
+        if facts.are_news(state.level, &state.labels) {
             raise(&mut state.level, facts.classified.level);
             state.add_labels(&facts.classified.labels);
             state.context_hash = facts.extend(previous, action);
