@@ -1,16 +1,17 @@
 //! One call in the middle of a session, with everything that a decision about it is made from.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::context::{self, Sessions};
-use countersign::decide::{CompiledTool, PolicySet, PolicySource, Settings};
+use countersign::context::{Awaited, Classifier, Secrets, Sessions, ToolTable, classification};
+use countersign::decide::{CompiledTool, Input, PolicySet, PolicySource, Settings};
 use countersign::intercept::{Arrival, read_line};
 use countersign::model::json::{Limits, scan};
 use countersign::model::{
-    ActionId, AgentIdentity, Call, Claim, Credentials, Decision, Digest, Identity, Peer, SessionContext, Timestamp,
-    ToolDefinition, ToolHints, Verdict, Verification,
+    ActionId, AgentIdentity, Call, Claim, Credentials, Decision, Digest, Enforcement, Identity, Outcome, OutcomeStatus,
+    Peer, ResultSummary, ResultText, SessionContext, Timestamp, ToolDefinition, ToolHints, Verdict, Verification,
 };
 use countersign::record::entry::{
     ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, EntryHeader, IdentityBlock, LogBlock, Member,
@@ -23,8 +24,10 @@ use super::Fallible;
 use super::micro::call_text;
 use super::subject::policy;
 
-/// Earlier actions of the session: more than an entry repeats.
+/// Earlier actions of the session, each with a result.
 const EARLIER: u64 = 50;
+/// The size of each of these results.
+const RESULT_BYTES: usize = 8 << 10;
 /// When the call arrives.
 const NOW: Timestamp = Timestamp::from_secs(1_795_209_298);
 
@@ -62,19 +65,28 @@ impl Scene {
             identity: identity(),
             policies,
             tool: CompiledTool::new(definition),
-            sessions: Sessions::new(context::Config::default()),
+            sessions: Sessions::new(
+                countersign::context::Config::default(),
+                Classifier::new(&classification::Config::default(), ToolTable::default())?,
+                &Secrets::new(&[1; 32]),
+            ),
             key: SigningKey::generate()?,
             salts: SaltKey::new(&countersign::net::random_bytes()?),
         };
-        let session = scene.sessions.find(&scene.call, &scene.identity);
-        for number in 0..EARLIER {
-            let mut action = scene.call.action.clone();
-            action.id = ActionId::mint(NOW, countersign::net::random_bytes()?);
-            action.received = NOW.plus_micros(number);
-            session.observe(&action).decided(&action, Verdict::Allow, true);
-            session.complete(&action.id, true);
+        for _ in 0..EARLIER {
+            scene.take_in(&ResultText::whole(result_text(RESULT_BYTES)));
         }
         Ok(scene)
+    }
+
+    /// An action whose result has come, with everything that a session does with both.
+    pub(crate) fn take_in(&self, text: &ResultText) {
+        let session = self.sessions.find(&self.call, &self.identity);
+        let mut call = self.call.clone();
+        call.action.id = ActionId::mint(NOW, countersign::net::random_bytes().unwrap_or([0; 10]));
+        session.observe(&call).decided(&call.action, Verdict::Allow, true);
+        Awaited::new(session, call.action)
+            .complete(outcome(), text, |outcome, facts| drop(black_box((outcome, facts))));
     }
 
     /// The call as the interceptor reads it.
@@ -94,7 +106,18 @@ impl Scene {
 
     /// What is known about the session before the call.
     pub(crate) fn context(&self) -> SessionContext {
-        self.sessions.find(&self.call, &self.identity).observe(&self.call.action).context().clone()
+        self.sessions.find(&self.call, &self.identity).observe(&self.call).context().clone()
+    }
+
+    /// What the decision is made from.
+    pub(crate) const fn input<'a>(&'a self, context: &'a SessionContext) -> Input<'a> {
+        Input {
+            call: &self.call,
+            identity: &self.identity,
+            context,
+            tool: Some(&self.tool),
+            enforcement: Enforcement::Enforce,
+        }
     }
 
     /// The entry of the decision, signed.
@@ -112,7 +135,7 @@ impl Scene {
         let (action, _) = ActionBlock::of(&facts, &self.salts);
         let mut blocks = Blocks::new();
         blocks.add(Member::Action, &action)?;
-        blocks.add(Member::Context, &ContextBlock::of(context, id, &self.salts))?;
+        blocks.add(Member::Context, &ContextBlock::of(context, decision.verdict, id, &self.salts))?;
         blocks.add(Member::Decision, &DecisionBlock::of(decision, &context.signals, None))?;
         blocks.add(Member::Identity, &IdentityBlock::of(&self.identity))?;
         let header = EntryHeader {
@@ -133,6 +156,39 @@ impl Scene {
             time: &TimeBlock { boot_id: "boot".into(), mono_ns: "1".into(), run_id: "run".into(), wall: NOW },
         };
         Ok(seal(&write_blocks(&header, &blocks)?, &[&self.key]))
+    }
+}
+
+/// An answer of about `bytes` with what results hold: records with names, mail addresses, amounts and prose.
+pub(crate) fn result_text(bytes: usize) -> Bytes {
+    let mut rows = String::new();
+    for number in 0.. {
+        let row = format!(
+            "Customer {number}: Ada Example {number} <ada.{number}@customer.example>, invoice INV-2026-{number:05}, 1,{:03}.50 EUR due. \
+             Please see https://portal.example/orders/{number} before calling back.\\n",
+            number % 1_000
+        );
+        if rows.len() + row.len() > bytes {
+            break;
+        }
+        rows.push_str(&row);
+    }
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[{{"type":"text","text":"{rows}"}}],"isError":false}}}}"#
+    ))
+}
+
+fn outcome() -> Outcome {
+    Outcome {
+        status: OutcomeStatus::Success,
+        started: NOW,
+        completed: NOW,
+        upstream: "127.0.0.1:1".into(),
+        http_status: Some(200),
+        error_code: None,
+        error: None,
+        result: ResultSummary::default(),
+        server_version: None,
     }
 }
 

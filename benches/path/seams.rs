@@ -8,15 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::decide::Input;
-use countersign::model::{Clock, Enforcement};
+use countersign::model::{Clock, ResultText};
 use countersign::net::SystemClock;
 use countersign::record::disk::RealDisk;
-use countersign::record::{Config, Log, redact};
+use countersign::record::{Config, Log, Sealed, redact};
 
 use super::Fallible;
 use super::micro::{ENTRY_BYTES, INSPECTION, call_text};
-use super::scene::{Scene, argument_text};
+use super::scene::{Scene, argument_text, result_text};
+
+/// The result that is looked at.
+const INSPECTED_BYTES: usize = 10 << 10;
 
 /// One operation, ready to be done any number of times.
 pub(crate) type Operation = Box<dyn FnMut()>;
@@ -34,7 +36,8 @@ pub(crate) fn operations(directory: &Path) -> Vec<Named> {
         ("build, canonicalise and sign a decision entry", told(entry())),
         ("append to the log until durable, one at a time", told(append(directory))),
         ("redact the arguments of a call of 1 KiB", told(redact())),
-        (INSPECTION, inspect()),
+        (INSPECTION, told(inspect())),
+        ("decide in a session with 50 results of 8 KiB and 100 rules, entry included", told(decision())),
     ]
 }
 
@@ -49,44 +52,18 @@ fn read() -> Fallible<Operation> {
 fn evaluate(rules: usize) -> Fallible<Operation> {
     let scene = Scene::set_up(rules)?;
     let context = scene.context();
-    let input = |scene: &Scene| {
-        scene.policies.decide(&Input {
-            call: &scene.call,
-            identity: &scene.identity,
-            context: &context,
-            tool: Some(&scene.tool),
-            enforcement: Enforcement::Enforce,
-        })
-    };
-    let decision = input(&scene).0;
+    let decision = scene.policies.decide(&scene.input(&context)).0;
     if decision.matched.len() != 1 {
         return Err(format!("the call is not what the rules are about: {decision:?}").into());
     }
-    let context = scene.context();
-    Ok(Box::new(move || {
-        let input = Input {
-            call: &scene.call,
-            identity: &scene.identity,
-            context: &context,
-            tool: Some(&scene.tool),
-            enforcement: Enforcement::Enforce,
-        };
-        drop(black_box(scene.policies.decide(black_box(&input))));
-    }))
+    Ok(Box::new(move || drop(black_box(scene.policies.decide(black_box(&scene.input(&context)))))))
 }
 
 /// `record`: statement, envelope, hash, signature; no disk.
 fn entry() -> Fallible<Operation> {
     let scene = Scene::set_up(100)?;
     let context = scene.context();
-    let input = Input {
-        call: &scene.call,
-        identity: &scene.identity,
-        context: &context,
-        tool: Some(&scene.tool),
-        enforcement: Enforcement::Enforce,
-    };
-    let decision = scene.policies.decide(&input).0;
+    let decision = scene.policies.decide(&scene.input(&context)).0;
     scene.entry(&context, &decision)?;
     Ok(Box::new(move || drop(black_box(scene.entry(black_box(&context), black_box(&decision))))))
 }
@@ -112,6 +89,20 @@ fn redact() -> Fallible<Operation> {
 }
 
 /// Classification, provenance and secrets of a text of 10 KiB.
-fn inspect() -> Result<Operation, String> {
-    Err("no result inspection in this build".into())
+fn inspect() -> Fallible<Operation> {
+    let scene = Scene::set_up(1)?;
+    let text = ResultText::whole(result_text(INSPECTED_BYTES));
+    Ok(Box::new(move || scene.take_in(black_box(&text))))
+}
+
+/// Everything between a call that was read and an entry that is ready to be written.
+fn decision() -> Fallible<Operation> {
+    let scene = Scene::set_up(100)?;
+    let decide = move || -> Fallible<Sealed> {
+        let context = scene.context();
+        let decision = scene.policies.decide(&scene.input(&context)).0;
+        scene.entry(&context, &decision)
+    };
+    decide()?;
+    Ok(Box::new(move || drop(black_box(decide()))))
 }
