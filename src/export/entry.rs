@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::boundary;
+use super::event::is_silent;
 use super::schema::members::{Member, Members};
 use crate::model::json::{Document, Kind, Limits, View, scan};
 use crate::model::{Digest, Timestamp};
@@ -23,12 +24,23 @@ pub struct DecodedEntry {
 }
 
 impl DecodedEntry {
-    /// Opens an entry of our own log. Its signature was made here; whoever doubts the log asks the verifier, not the
+    /// Opens an entry of our own log. One that no event comes of is not read: of the entries of an action in a busy log,
+    /// that is the decision that allows it, and what its result brought into the session. Its signature was made here; whoever doubts the log asks the verifier, not the
     /// exporter.
     ///
     /// # Errors
     /// A sentence, when it is not an entry.
     pub fn open(entry: &StoredEntry) -> Result<Self, String> {
+        if entry.gist.is_some_and(is_silent) {
+            let (index, leaf_hash) = (entry.index, entry.leaf_hash);
+            return Ok(Self {
+                index,
+                leaf_hash,
+                text: String::new(),
+                document: Document::default(),
+                places: Box::default(),
+            });
+        }
         let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
         let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
         let payload =
@@ -49,7 +61,7 @@ impl DecodedEntry {
         Ok(Self { index, leaf_hash, text, document, places: places.unwrap_or_default() })
     }
 
-    /// What the entry states; `None` for an entry without a predicate.
+    /// What the entry states; `None` for an entry without a predicate, and for one that was not read.
     #[must_use]
     pub fn predicate(&self) -> Option<View<'_>> {
         self.document.root(&self.text).get("predicate")

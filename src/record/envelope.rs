@@ -6,16 +6,17 @@
 //! ```
 //!
 //! The bytes that were signed are stored, so that no verifier has to make them again; one document has one text, and
-//! every other text is refused. Pure. It does not know what a payload means, nor whose keys are good.
+//! every other text is refused. Pure. It does not read what a payload means, nor know whose keys are good.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 
+use super::entry::Kind;
 use super::keys::{PublicKey, SigningKey};
 use super::merkle;
 use super::tiles::ENTRY_BYTES_MAX;
-use crate::model::Digest;
 use crate::model::json;
+use crate::model::{Digest, Verdict};
 
 /// The payload type of every entry (in-toto attestation framework).
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -61,6 +62,17 @@ pub struct Sealed {
     pub bytes: Bytes,
     /// Its leaf hash, which the next entry of the session names.
     pub leaf_hash: Digest,
+    /// What it is, where this process made it.
+    pub gist: Option<Gist>,
+}
+
+/// What an entry is, as its maker says: enough to know whether anybody has to open it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gist {
+    /// Its kind.
+    pub kind: Kind,
+    /// The verdict, in entries of an action.
+    pub verdict: Option<Verdict>,
 }
 
 /// An entry, taken apart. Its signatures are not verified yet.
@@ -138,7 +150,7 @@ pub fn open_envelope(entry: &[u8]) -> Result<Envelope, EnvelopeError> {
 
 impl From<Bytes> for Sealed {
     fn from(bytes: Bytes) -> Self {
-        Self { leaf_hash: leaf_hash(&bytes), bytes }
+        Self { leaf_hash: leaf_hash(&bytes), bytes, gist: None }
     }
 }
 

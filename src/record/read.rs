@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::shared::Shared;
 use super::tiles::{TILE_WIDTH, TileReader};
-use super::{RecordError, Sealed};
+use super::{Gist, RecordError, Sealed};
 use crate::model::Digest;
 
 /// Bundles that readers of old entries keep in memory, in bytes of entries: several exporters may be behind at once.
@@ -25,6 +25,8 @@ pub struct StoredEntry {
     pub bytes: Bytes,
     /// Its leaf hash.
     pub leaf_hash: Digest,
+    /// What it is, while it is still in memory as this process made it.
+    pub gist: Option<Gist>,
 }
 
 /// The newest entries.
@@ -144,7 +146,7 @@ impl Shared {
             count >= entries_max || bytes >= bytes_max
         };
         let entries = self.find(from, end, enough)?;
-        let stored = |(index, Sealed { bytes, leaf_hash })| StoredEntry { index, bytes, leaf_hash };
+        let stored = |(index, Sealed { bytes, leaf_hash, gist })| StoredEntry { index, bytes, leaf_hash, gist };
         Ok((from..end).zip(entries).map(stored).collect())
     }
 

@@ -65,6 +65,7 @@ impl Decided {
         let built = build(inner, chain, facts, &salts).and_then(|(blocks, subject_hex)| {
             let entry = ActionEntry {
                 kind: Kind::Decision,
+                verdict: Some(facts.decision.verdict),
                 random: random.decision,
                 subject: id.as_str(),
                 subject_hex,
@@ -172,6 +173,7 @@ impl Decided {
         }
         let entry = ActionEntry {
             kind: Kind::Outcome,
+            verdict: Some(open.standing.0),
             random: open.random,
             subject: self.action.as_str(),
             subject_hex: open.subject_hex,
@@ -245,7 +247,7 @@ fn build(
     let mut blocks = Blocks::new();
     let add = |blocks: &mut Blocks| {
         blocks.add(Member::Action, &action)?;
-        blocks.add(Member::Context, &ContextBlock::of(facts.context, id, &salts.key))?;
+        blocks.add(Member::Context, &ContextBlock::of(facts.context, facts.decision.verdict, id, &salts.key))?;
         blocks.add(Member::Decision, &DecisionBlock::of(facts.decision, &facts.context.signals, None))?;
         blocks.add(Member::Identity, &IdentityBlock::of(facts.identity))
     };

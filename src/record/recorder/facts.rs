@@ -71,6 +71,7 @@ fn write(
     let [a, b, c, d, e, f, g, h, i, j, ..] = random()?;
     let written = ActionEntry {
         kind: Kind::Context,
+        verdict: None,
         random: [a, b, c, d, e, f, g, h, i, j],
         subject: entry.action.as_str(),
         subject_hex: entry.subject_hex,

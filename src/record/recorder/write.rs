@@ -4,13 +4,13 @@ use std::sync::{Arc, MutexGuard};
 
 use super::chain::State;
 use super::{Chain, Inner, random};
-use crate::model::{Digest, ReceiptId, Timestamp};
+use crate::model::{Digest, ReceiptId, Timestamp, Verdict};
 use crate::record::entry::{
     Blocks, Domain, EntryHeader, Kind, PAYLOAD_BYTES_MAX, Predicate, Statement, TimeBlock, write_blocks,
     write_statement,
 };
 use crate::record::keys::SigningKey;
-use crate::record::{Appended, RecordError, Sealed, Slot, seal};
+use crate::record::{Appended, Gist, RecordError, Sealed, Slot, seal};
 
 /// Random bytes for the entries of one action, taken before it is decided, so that nothing after can fail for want of
 /// them.
@@ -48,6 +48,7 @@ pub(super) struct Enqueued {
 /// What an entry of an action is made from, besides its blocks.
 pub(super) struct ActionEntry<'a> {
     pub(super) kind: Kind,
+    pub(super) verdict: Option<Verdict>,
     pub(super) random: [u8; 10],
     pub(super) subject: &'a str,
     pub(super) subject_hex: [u8; 64],
@@ -78,10 +79,12 @@ impl Inner {
             time: &time,
         };
         let payload = write_blocks(&header, blocks).map_err(build_failed)?;
-        let sealed = sealed(&payload, &[&self.log.signing_key().receipt])?;
-        let appended = self.log.append(slot, sealed.clone());
-        state.advance(sealed.leaf_hash);
-        Ok(Enqueued { appended, leaf_hash: sealed.leaf_hash, receipt })
+        let gist = Some(Gist { kind: entry.kind, verdict: entry.verdict });
+        let sealed = Sealed { gist, ..sealed(&payload, &[&self.log.signing_key().receipt])? };
+        let leaf_hash = sealed.leaf_hash;
+        let appended = self.log.append(slot, sealed);
+        state.advance(leaf_hash);
+        Ok(Enqueued { appended, leaf_hash, receipt })
     }
 
     /// Builds, signs and enqueues any other entry: of the session of `chain`, or of none.
@@ -113,11 +116,12 @@ impl Inner {
         };
         let payload = write_statement(&Statement::new(predicate, name.into(), sha256)).map_err(build_failed)?;
         let sealed = sealed(&payload, keys)?;
-        let appended = self.log.append(slot, sealed.clone());
+        let leaf_hash = sealed.leaf_hash;
+        let appended = self.log.append(slot, sealed);
         if let Some((_, state)) = &mut state {
-            state.advance(sealed.leaf_hash);
+            state.advance(leaf_hash);
         }
-        Ok(Enqueued { appended, leaf_hash: sealed.leaf_hash, receipt })
+        Ok(Enqueued { appended, leaf_hash, receipt })
     }
 
     fn time(&self, now: Timestamp) -> TimeBlock<'_> {
