@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::server::ServerKind;
 use super::{BuildError, Core, Plan};
 use crate::console;
+use crate::export::Monitor;
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
@@ -73,7 +74,11 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
-        let health = Arc::new(Health { log: self.core.log.clone(), mediator: Arc::clone(&self.core.mediator) });
+        let health = Arc::new(Health {
+            log: self.core.log.clone(),
+            mediator: Arc::clone(&self.core.mediator),
+            destinations: self.core.monitor(),
+        });
         let clock = Arc::clone(&self.core.clock);
         let admin = console::Admin { health, tokens: self.tokens, hosts: self.hosts, clock };
         let mut admin_stop = stopped.clone();
@@ -144,6 +149,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 struct Health {
     log: Log,
     mediator: Arc<Mediator>,
+    destinations: Monitor,
 }
 
 impl console::Health for Health {
@@ -157,5 +163,9 @@ impl console::Health for Health {
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
         ]
+    }
+
+    fn metrics(&self) -> String {
+        self.destinations.render()
     }
 }

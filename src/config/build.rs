@@ -13,7 +13,7 @@ use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
-use crate::export::{ExportError, Exporter};
+use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
@@ -139,7 +139,7 @@ impl Core {
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let secrets = Secrets::open(&plan.data_dir)?;
-        let exporter = Exporter::start(&plan.config.telemetry, &log, &plan.data_dir, Arc::clone(&clock))?;
+        let exporter = Exporter::start(&plan.config.telemetry, &recorder, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
@@ -168,6 +168,12 @@ impl Core {
         let fact = ControlFact::policies_loaded(policies.hash(), loaded);
         let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
         self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
+    }
+
+    /// How the destinations are.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.exporter.monitor()
     }
 
     /// The log's origin.

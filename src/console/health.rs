@@ -32,5 +32,6 @@ async fn metrics_text(State(health): State<Arc<dyn Health>>) -> impl IntoRespons
     for (name, help, value) in health.gauges() {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
     }
+    text.push_str(&health.metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -73,6 +73,9 @@ pub trait Health: Send + Sync {
 
     /// Gauges of this moment: name, help, value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
+
+    /// More metrics, in the text format of Prometheus.
+    fn metrics(&self) -> String;
 }
 
 /// Everything the admin API needs.

@@ -18,6 +18,10 @@ impl Health for Fine {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         Vec::new()
     }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
 }
 
 fn api() -> (Router, String) {

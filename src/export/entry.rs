@@ -7,8 +7,8 @@ use super::boundary;
 use super::event::is_silent;
 use super::schema::members::{Member, Members};
 use crate::model::json::{Document, Kind, Limits, View, scan};
-use crate::model::{Digest, Timestamp};
-use crate::record::StoredEntry;
+use crate::model::{Digest, Severity, Timestamp};
+use crate::record::{Gist, StoredEntry};
 
 /// An entry of the log, opened once for all destinations, without secrets.
 #[derive(Debug)]
@@ -41,12 +41,21 @@ impl DecodedEntry {
                 places: Box::default(),
             });
         }
-        let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
-        let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
-        let payload =
-            BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
-        let payload = String::from_utf8(payload).map_err(|error| error.to_string())?;
-        Self::of(payload, entry.index, entry.leaf_hash)
+        Self::of(payload(entry)?, entry.index, entry.leaf_hash)
+    }
+
+    /// Whether an entry could yield an event of HIGH or above: a cheap look that never says no wrongly. Actions state their
+    /// severity as a word; what is not about an action is rare enough to be opened.
+    #[must_use]
+    pub fn may_be_urgent(entry: &StoredEntry) -> bool {
+        const ORDINARY: [&str; 3] = [r#""kind":"outcome""#, r#""kind":"decision""#, r#""kind":"context""#];
+        if let Some(Gist { severity: Some(severity), .. }) = entry.gist {
+            return severity >= Severity::High;
+        }
+        payload(entry).is_ok_and(|payload| {
+            [r#""HIGH""#, r#""CRITICAL""#].iter().any(|word| payload.contains(word))
+                || !ORDINARY.iter().any(|kind| payload.contains(kind))
+        })
     }
 
     pub(super) fn of(payload: String, index: u64, leaf_hash: Digest) -> Result<Self, String> {
@@ -97,4 +106,11 @@ impl DecodedEntry {
         let time = |path| Timestamp::parse(&self.text(path));
         time("outcome.completed").or_else(|| time("time.wall")).unwrap_or_else(|| Timestamp::from_micros(0))
     }
+}
+
+fn payload(entry: &StoredEntry) -> Result<String, String> {
+    let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
+    let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
+    let payload = BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
+    String::from_utf8(payload).map_err(|error| error.to_string())
 }

@@ -5,11 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::DecodedEntry;
 use crate::model::with_causes;
-use crate::record::Log;
+use crate::record::{Log, StoredEntry};
 
 /// The newest entries that are kept opened: what destinations that keep up read within a batch of each other. About
 /// 10 KiB each.
 const KEPT_MAX: usize = 2_048;
+
+/// Entries read at once: enough to be worth a thread, few enough that a destination never waits long for them.
+pub(super) const READ_ENTRIES_MAX: usize = 512;
+
+/// Bytes of entries read at once.
+pub(super) const READ_BYTES_MAX: usize = 4 << 20;
 
 /// The log, as destinations read it.
 pub(super) struct Feed {
@@ -40,21 +46,44 @@ impl Feed {
             let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
             return Ok(kept.iter().skip(skip).take(entries_max).cloned().collect());
         }
-        let stored = self.log.read(from, entries_max, bytes_max).map_err(|error| with_causes(&error))?;
-        let mut opened = Vec::with_capacity(stored.len());
-        for entry in &stored {
-            let decoded = DecodedEntry::open(entry).map_err(|problem| format!("entry {}: {problem}", entry.index))?;
-            opened.push(Arc::new(decoded));
+        if from < first {
+            // A destination that catches up must not hold up the others while it reads the disk.
+            drop(kept);
+            return self.stored(from, entries_max, bytes_max)?.iter().map(open).collect();
         }
-        // Only the head of the log is worth keeping: a destination that catches up would push it out.
-        if from >= end {
-            if from > end {
-                kept.clear();
-            }
-            kept.extend(opened.iter().cloned());
-            let excess = kept.len().saturating_sub(KEPT_MAX);
-            kept.drain(..excess);
+        // At the head of the log the others wait, and find it opened.
+        let opened: Vec<_> = self.stored(from, entries_max, bytes_max)?.iter().map(open).collect::<Result<_, _>>()?;
+        if from > end {
+            kept.clear();
         }
+        kept.extend(opened.iter().cloned());
+        let excess = kept.len().saturating_sub(KEPT_MAX);
+        kept.drain(..excess);
         Ok(opened)
     }
+
+    /// Durable entries as they are stored.
+    ///
+    /// # Errors
+    /// A sentence: the log cannot be read.
+    pub(super) fn stored(&self, from: u64, entries_max: usize, bytes_max: usize) -> Result<Vec<StoredEntry>, String> {
+        self.log.read(from, entries_max, bytes_max).map_err(|error| with_causes(&error))
+    }
+
+    /// One entry opened, from what is kept if it is there.
+    ///
+    /// # Errors
+    /// A sentence that names the entry.
+    pub(super) fn open(&self, entry: &StoredEntry) -> Result<Arc<DecodedEntry>, String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = kept.front().map_or(0, |entry| entry.index);
+        let place = entry.index.checked_sub(first).and_then(|offset| usize::try_from(offset).ok());
+        let found = place.and_then(|place| kept.get(place)).cloned();
+        drop(kept);
+        found.map_or_else(|| open(entry), Ok)
+    }
+}
+
+fn open(entry: &StoredEntry) -> Result<Arc<DecodedEntry>, String> {
+    DecodedEntry::open(entry).map(Arc::new).map_err(|problem| format!("entry {}: {problem}", entry.index))
 }

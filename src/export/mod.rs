@@ -5,33 +5,56 @@
 //! destination never slows another, nor a decision. Must never invent a fact that no entry holds, and never drop one
 //! silently.
 
+mod attempt;
 mod boundary;
+mod checkpoint;
 mod cursor;
+mod dead_letter;
 mod destination;
 mod entry;
 mod event;
 mod feed;
+mod gap;
+mod health;
+mod item;
+mod monitor;
 mod pipeline;
+mod prepare;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod settings;
+mod window;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::model::Clock;
-use crate::record::Log;
+use crate::model::{Clock, Digest};
+use crate::record::Recorder;
 
-pub use cursor::Cursor;
-pub use destination::{Batch, Destination, DestinationConfig, FileConfig, SendError, StdoutConfig};
+pub use cursor::{Counts, Cursor, Place};
+pub use dead_letter::{DeadLetter, dead_letters};
+pub use destination::{
+    Batch, Common, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
+    FileConfig, Limits, LookingUp, SendError, Sending, StdoutConfig,
+};
 pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
-pub use schema::{Dialect, Formatter, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings};
+pub use item::Item;
+pub use monitor::{Monitor, State};
+pub use schema::{
+    Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
+};
+pub use settings::DeliveryConfig;
+
+/// Seconds from one signed statement of how far destinations have come to the next, while events move.
+const CHECKPOINT_INTERVAL_S: u64 = 60;
 
 /// The `telemetry:` section: the seed's keys.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +80,10 @@ pub struct Config {
     pub schema_digest: Option<String>,
     /// Where events go.
     pub exporters: Vec<DestinationConfig>,
+    /// Seconds between signed statements of how far destinations have come; 0: none.
+    pub checkpoint_interval_s: u64,
+    /// Whether metrics appear under the names of the AARM telemetry page too.
+    pub seed_metric_names: bool,
 }
 
 impl Default for Config {
@@ -72,6 +99,8 @@ impl Default for Config {
             schema_url: None,
             schema_digest: None,
             exporters: Vec::new(),
+            checkpoint_interval_s: CHECKPOINT_INTERVAL_S,
+            seed_metric_names: false,
         }
     }
 }
@@ -136,6 +165,14 @@ pub enum ExportError {
         /// The size of the log.
         size: u64,
     },
+    /// The cursor belongs to another log, or the entry before it is not the one that was there.
+    #[error("the cursor `{path}` does not belong to this log at entry {sequence}; move it away to start again", path = path.display())]
+    CursorElsewhere {
+        /// Its file.
+        path: PathBuf,
+        /// Where it stands.
+        sequence: u64,
+    },
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
@@ -163,6 +200,7 @@ pub enum ExportError {
 pub struct Exporter {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    monitor: Monitor,
 }
 
 impl Exporter {
@@ -170,23 +208,74 @@ impl Exporter {
     ///
     /// # Errors
     /// [`ExportError`] names the destination that cannot start.
-    pub fn start(config: &Config, log: &Log, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
-        let (stop, stopped) = watch::channel(false);
+    pub fn start(
+        config: &Config,
+        recorder: &Recorder,
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ExportError> {
         config.check()?;
-        let mut tasks = Vec::new();
-        let feed = Arc::new(feed::Feed::new(log.clone()));
+        let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
-            let name = exporter.name();
-            let cursor = Cursor::open(&data_dir.join("export"), name, log.durable_size())?;
-            let destination = exporter.build(data_dir)?;
-            let schema = config.schema_for(exporter.schema());
-            let formatter =
-                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
-            let (formatter, feed, clock) = (Arc::new(formatter), Arc::clone(&feed), Arc::clone(&clock));
-            let pipeline = pipeline::Pipeline { destination, formatter, cursor, feed, clock };
-            tasks.push(tokio::spawn(pipeline.run(stopped.clone())));
+            opened.push((exporter, exporter.build(data_dir)?));
         }
-        Ok(Self { stop, tasks })
+        Self::deliver(config, opened, recorder, data_dir, clock)
+    }
+
+    /// As [`Self::start`], to destinations that are there already: tests bring their own.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn deliver(
+        config: &Config,
+        destinations: Vec<(&DestinationConfig, Box<dyn Destination>)>,
+        recorder: &Recorder,
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ExportError> {
+        let (stop, stopped) = watch::channel(false);
+        let (folder, log) = (data_dir.join("export"), recorder.log());
+        let feed = Arc::new(feed::Feed::new(log.clone()));
+        let (mut tasks, mut meters) = (Vec::new(), Vec::new());
+        let mut pipelines = Vec::new();
+        for (exporter, destination) in destinations {
+            let (name, common) = (destination.name().to_owned(), exporter.common());
+            let configuration = Digest::of(format!("{exporter:?}").as_bytes());
+            let schema = config.schema_for(common.schema);
+            let formatter =
+                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.clone(), source })?;
+            let limits = destination.limits();
+            let meter = Arc::new(monitor::Meter::new(&name));
+            meters.push(Arc::clone(&meter));
+            pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
+                settings: common.delivery.settle(limits),
+                route: prepare::Route {
+                    formatter,
+                    event_bytes_max: limits.event_bytes_max,
+                    origin: log.instance().origin.to_string().into(),
+                },
+                feed: Arc::clone(&feed),
+                dead: dead_letter::DeadLetters::new(&folder, &name),
+                recorder: recorder.clone(),
+                clock: Arc::clone(&clock),
+                meter,
+                cursor: Cursor::open(&folder, &name, log, configuration)?,
+                destination: destination.into(),
+            }));
+        }
+        let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
+        if config.checkpoint_interval_s > 0 && !pipelines.is_empty() {
+            let interval = Duration::from_secs(config.checkpoint_interval_s);
+            tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));
+        }
+        tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
+        Ok(Self { stop, tasks, monitor })
+    }
+
+    /// How the destinations are.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
     }
 
     /// Delivers what is durable by now, within a bound, and stops.

@@ -1,132 +1,353 @@
-//! One destination's task: read from the cursor, format, deliver, move the cursor.
+//! One destination's task: read the log into a window, send batches, settle what arrived, keep the cursor.
+//!
+//! ```text
+//! log ─► prepare ─► window ─► batch ─► Destination::send ─► settle ─► cursor
+//!          ▲ (threads that may block)       │ failed: back into the window, and a pause
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
-use super::destination::{Batch, Destination, SendError};
-use super::feed::Feed;
-use super::{Cursor, Event, Formatter, events_of};
-use crate::metrics::{Counter, add, count};
-use crate::model::{Clock, Digest, with_causes};
-use crate::net::Backoff;
+use super::cursor::Cursor;
+use super::dead_letter::DeadLetters;
+use super::destination::{Batch, Confirmation, Delivery, Destination, SendError};
+use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
+use super::health::Health;
+use super::item::Item;
+use super::monitor::{Meter, State};
+use super::prepare::{Route, prepare, scout};
+use super::settings::DeliverySettings;
+use super::window::Window;
+use crate::model::{Clock, with_causes};
+use crate::record::Recorder;
 
-/// Entries read at once: a batch, and the most that a crash repeats.
-const ENTRIES_MAX: usize = 2_000;
-
-/// How long entries gather before a batch leaves. Well within the 200 ms in which HIGH must have left, and long enough
-/// that a busy log costs twenty deliveries a second and not thousands.
+/// How long entries gather before the log is read. Well within the 200 ms in which HIGH must have left, and long enough
+/// that a busy log costs twenty reads a second and not thousands.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Bytes of entries read at once.
-const BYTES_MAX: usize = 4 << 20;
+/// How often the cursor is written while events move: what a crash repeats is at most this, or half a window.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time that events may still take to leave when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Waits between attempts: soon at first, and at least once in half a minute, so that a destination that returns is
-/// noticed.
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
+/// Longest time without a look at timers: none of them is that long.
+const IDLE: Duration = Duration::from_hours(1);
 
 pub(super) struct Pipeline {
-    pub(super) destination: Box<dyn Destination>,
-    pub(super) formatter: Arc<Formatter>,
-    pub(super) cursor: Cursor,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) settings: DeliverySettings,
+    pub(super) route: Arc<Route>,
     pub(super) feed: Arc<Feed>,
+    pub(super) dead: Arc<DeadLetters>,
+    pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) meter: Arc<Meter>,
+    pub(super) cursor: Cursor,
+    pub(super) window: Window,
+    pub(super) health: Health,
+    /// Batches that the receiver took and has yet to confirm.
+    pub(super) unconfirmed: Vec<Unconfirmed>,
+    work: JoinSet<Done>,
+    sending: usize,
+    confirming: bool,
+    confirm_at: Instant,
+    /// When the log is to be looked at; `None`: when it grows.
+    look_at: Option<Instant>,
+    /// Since when something waits for company.
+    waiting_since: Option<Instant>,
+    saved_at: Instant,
+    /// Set while the process stops: when the last attempt must have ended.
+    deadline: Option<Instant>,
 }
 
-/// What is ready to leave.
-struct Ready {
-    batch: Batch,
-    next: u64,
-    last: Digest,
+/// A batch that was taken, and what the receiver calls it.
+pub(super) struct Unconfirmed {
+    pub(super) ticket: u64,
+    pub(super) items: Vec<Arc<Item>>,
+    pub(super) since: Instant,
+}
+
+/// An attempt that came to its end.
+pub(super) struct Attempt {
+    pub(super) batch: Batch,
+    /// Whether the batch is part of one that was refused.
+    pub(super) is_part: bool,
+    pub(super) took: Duration,
+    pub(super) result: Result<Delivery, SendError>,
+}
+
+enum Done {
+    Attempt(Attempt),
+    Answers(Vec<u64>, Result<Vec<Confirmation>, SendError>),
+}
+
+/// What a pipeline is made of.
+pub(super) struct Parts {
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) settings: DeliverySettings,
+    pub(super) route: Route,
+    pub(super) feed: Arc<Feed>,
+    pub(super) dead: DeadLetters,
+    pub(super) recorder: Recorder,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) meter: Arc<Meter>,
+    pub(super) cursor: Cursor,
 }
 
 impl Pipeline {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { destination, settings, route, feed, dead, recorder, clock, meter, cursor } = parts;
+        let window = Window::new(cursor.place.clone(), settings.window_events, settings.window_bytes);
+        let health = Health::new(&settings);
+        let now = Instant::now();
+        Self {
+            destination,
+            settings,
+            route: Arc::new(route),
+            feed,
+            dead: Arc::new(dead),
+            recorder,
+            clock,
+            meter,
+            cursor,
+            window,
+            health,
+            unconfirmed: Vec::new(),
+            work: JoinSet::new(),
+            sending: 0,
+            confirming: false,
+            confirm_at: now,
+            look_at: Some(now),
+            waiting_since: None,
+            saved_at: now,
+            deadline: None,
+        }
+    }
+
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut size = self.feed.log.watch_size();
-        let mut failures = 0;
         loop {
-            let stopping = *stop.borrow();
-            match self.read().await {
-                Err(problem) => {
-                    tracing::error!(destination = self.destination.name(), problem, "exporting stopped at an entry");
-                    return;
-                }
-                Ok(None) if stopping => return,
-                Ok(None) => {
-                    tokio::select! {
-                        changed = size.changed() => if changed.is_err() { return },
-                        _ = stop.changed() => continue,
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(GATHER) => {}
-                        _ = stop.changed() => {}
-                    }
-                }
-                Ok(Some(ready)) => {
-                    let sending = self.destination.send(&ready.batch);
-                    let sent = if stopping {
-                        tokio::time::timeout(LAST_WORDS, sending)
-                            .await
-                            .unwrap_or(Err(SendError::Later("stopping".into())))
-                    } else {
-                        sending.await
-                    };
-                    match sent {
-                        Ok(()) => {
-                            failures = 0;
-                            self.delivered(&ready);
-                        }
-                        Err(_) if stopping => return,
-                        Err(error) => {
-                            failures += 1;
-                            self.wait(failures, &error, &mut stop).await;
-                        }
-                    }
-                }
+            if *stop.borrow_and_update() && self.deadline.is_none() {
+                self.deadline = Some(Instant::now() + LAST_WORDS);
+            }
+            if let Err(problem) = self.fill().await {
+                self.stopped(&problem);
+                let _stop_or_gone = stop.wait_for(|stop| *stop).await;
+                break;
+            }
+            self.bury_unfit().await;
+            self.move_on().await;
+            self.start_sending();
+            self.start_confirming();
+            self.save().await;
+            if self.deadline.is_some_and(|deadline| self.has_nothing_left() || deadline <= Instant::now()) {
+                break;
+            }
+            let wake_at = self.wake_at();
+            tokio::select! {
+                Some(done) = self.work.join_next(), if !self.work.is_empty() => self.ended(done).await,
+                changed = size.changed(), if self.look_at.is_none() && self.deadline.is_none() => match changed {
+                    Ok(()) => self.look_at = Some(Instant::now() + GATHER.min(self.settings.limits.linger)),
+                    Err(_) => break,
+                },
+                changed = stop.changed(), if self.deadline.is_none() => if changed.is_err() { break },
+                () = tokio::time::sleep_until(wake_at) => {}
             }
         }
+        self.saved_at = Instant::now() - SAVE_INTERVAL;
+        self.save().await;
     }
 
-    /// Opening and formatting take milliseconds for a full batch: not on the threads that move bytes.
-    async fn read(&self) -> Result<Option<Ready>, String> {
-        let (feed, from, formatter) = (Arc::clone(&self.feed), self.cursor.next(), Arc::clone(&self.formatter));
-        let work = tokio::task::spawn_blocking(move || prepare(&feed, from, &formatter));
-        work.await.map_err(|error| error.to_string())?
+    fn stopped(&mut self, problem: &str) {
+        tracing::error!(destination = self.destination.name(), problem, "exporting stopped at an entry");
+        self.health.state = State::Stopped;
+        self.tell();
     }
 
-    fn delivered(&mut self, ready: &Ready) {
-        add(Counter::EventsExported, u64::try_from(ready.batch.events.len()).unwrap_or(u64::MAX));
-        if let Err(error) = self.cursor.advance(ready.next, ready.last) {
+    /// Whether a stopping process need not wait: everything arrived, or the destination does not take it now.
+    fn has_nothing_left(&self) -> bool {
+        let caught_up = self.window.read_next() >= self.feed.log.durable_size() && self.window.held() == 0;
+        caught_up || (self.sending == 0 && !self.health.allows(Instant::now()))
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending > 0
+    }
+
+    fn is_behind(&self) -> bool {
+        self.window.read_next() < self.feed.log.durable_size()
+    }
+
+    /// Reads the log as far as there is room, and beyond that looks for what is urgent.
+    async fn fill(&mut self) -> Result<(), String> {
+        let due = self.deadline.is_some() || self.look_at.is_some_and(|at| at <= Instant::now());
+        if due {
+            self.look_at = None;
+        } else if self.look_at.is_some() {
+            return Ok(());
+        }
+        while self.window.has_room() && self.is_behind() {
+            let (feed, route, from) = (Arc::clone(&self.feed), Arc::clone(&self.route), self.window.read_next());
+            let work = move || prepare(&feed, &route, from, READ_ENTRIES_MAX, READ_BYTES_MAX);
+            let prepared = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())??;
+            if prepared.is_empty() {
+                break;
+            }
+            prepared.into_iter().for_each(|prepared| self.window.fill(prepared));
+            self.tell();
+            // Delivery goes on while a backlog is read.
+            if self.window.is_full_batch(self.settings.limits.events_max, self.settings.limits.bytes_max) {
+                self.start_sending();
+            }
+        }
+        while !self.window.has_room()
+            && self.window.has_express_room()
+            && self.window.scout_next() < self.feed.log.durable_size()
+        {
+            let (feed, route, from) = (Arc::clone(&self.feed), Arc::clone(&self.route), self.window.scout_next());
+            let work = move || scout(&feed, &route, from);
+            let scouted = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
+            let (searched, found) = scouted?;
+            if searched == from {
+                break;
+            }
+            self.window.overtake(searched, found);
+        }
+        if self.window.waiting() > 0 {
+            self.waiting_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let limits = &self.settings.limits;
+        self.window.waiting() > 0
+            && (self.deadline.is_some()
+                || self.window.is_urgent()
+                || self.window.is_full_batch(limits.events_max, limits.bytes_max)
+                || !self.window.has_room()
+                || self.waiting_since.is_some_and(|since| since + limits.linger <= Instant::now()))
+    }
+
+    fn start_sending(&mut self) {
+        while self.sending < self.settings.concurrency && self.health.allows(Instant::now()) && self.is_ready() {
+            let limits = self.settings.limits;
+            let (items, is_part) = self.window.take(limits.events_max, limits.bytes_max, limits.overhead);
+            if self.window.waiting() == 0 {
+                self.waiting_since = None;
+            }
+            let (destination, batch, deadline) = (Arc::clone(&self.destination), Batch { items }, self.deadline);
+            self.sending += 1;
+            self.work.spawn(async move {
+                let begun = Instant::now();
+                let sending = destination.send(&batch);
+                let result = match deadline {
+                    None => sending.await,
+                    Some(deadline) => tokio::time::timeout_at(deadline, sending)
+                        .await
+                        .unwrap_or_else(|_| Err(SendError::later("the process stops"))),
+                };
+                Done::Attempt(Attempt { batch, is_part, took: begun.elapsed(), result })
+            });
+        }
+    }
+
+    fn start_confirming(&mut self) {
+        if self.confirming || self.unconfirmed.is_empty() || self.confirm_at > Instant::now() {
+            return;
+        }
+        let tickets: Vec<u64> = self.unconfirmed.iter().map(|batch| batch.ticket).collect();
+        let destination = Arc::clone(&self.destination);
+        self.confirming = true;
+        self.work.spawn(async move {
+            let answers = destination.confirm(&tickets).await;
+            Done::Answers(tickets, answers)
+        });
+    }
+
+    async fn ended(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(Done::Attempt(attempt)) => {
+                self.sending -= 1;
+                self.concluded(attempt).await;
+            }
+            Ok(Done::Answers(tickets, answers)) => {
+                self.confirming = false;
+                self.confirm_at = Instant::now() + self.settings.confirm_interval;
+                self.confirmed(&tickets, answers);
+            }
+            // What the task held is lost to this run: the cursor has not moved, so start over from it.
+            Err(error) => self.start_over(&error),
+        }
+        if self.window.waiting() > 0 {
+            self.waiting_since.get_or_insert_with(Instant::now);
+        }
+        self.tell();
+    }
+
+    /// A destination's own code failed. Everything unsettled is read again.
+    fn start_over(&mut self, error: &JoinError) {
+        tracing::error!(destination = self.destination.name(), %error, "an attempt to deliver ended badly");
+        self.work.abort_all();
+        self.work = JoinSet::new();
+        (self.sending, self.confirming) = (0, false);
+        self.unconfirmed.clear();
+        self.window = Window::new(self.window.place(), self.settings.window_events, self.settings.window_bytes);
+        let change = self.health.failed(Instant::now(), None);
+        self.announce(change, "an attempt to deliver ended badly");
+    }
+
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let waiting = self.window.waiting() > 0 && self.sending < self.settings.concurrency;
+        let blocked = self.health.not_before().filter(|at| *at > now);
+        let linger = self.waiting_since.map(|since| since + self.settings.limits.linger);
+        let timers = [
+            self.look_at,
+            blocked.or(linger).filter(|_| waiting || self.window.has_unfit()),
+            (!self.confirming && !self.unconfirmed.is_empty()).then_some(self.confirm_at),
+            (self.cursor.place.next != self.window.next()).then(|| self.saved_at + SAVE_INTERVAL),
+            self.deadline,
+        ];
+        timers.into_iter().flatten().min().unwrap_or(now + IDLE)
+    }
+
+    /// Writes the cursor when it is time.
+    async fn save(&mut self) {
+        let moved = self.window.next().saturating_sub(self.cursor.place.next);
+        let much = moved.saturating_mul(2) >= self.settings.window_events as u64;
+        if !much && self.saved_at.elapsed() < SAVE_INTERVAL {
+            return;
+        }
+        let place = self.window.place();
+        if place == self.cursor.place {
+            return;
+        }
+        self.saved_at = Instant::now();
+        let mut cursor = self.cursor.clone();
+        let saved = tokio::task::spawn_blocking(move || cursor.save(place).map(|()| cursor)).await;
+        match saved {
+            Ok(Ok(cursor)) => self.cursor = cursor,
             // The events have arrived; without the cursor they will arrive again, which ids make harmless.
-            tracing::error!(destination = self.destination.name(), error = with_causes(&error), "keep the cursor");
+            Ok(Err(error)) => {
+                tracing::error!(destination = self.destination.name(), error = with_causes(&error), "keep the cursor");
+            }
+            Err(error) => tracing::error!(destination = self.destination.name(), %error, "keep the cursor"),
         }
     }
 
-    async fn wait(&self, failures: u32, error: &SendError, stop: &mut watch::Receiver<bool>) {
-        count(Counter::ExportFailures);
-        let pause = BACKOFF.wait(failures);
-        tracing::warn!(
-            destination = self.destination.name(), error = with_causes(error), failures, ?pause,
-            now = %self.clock.now(), "delivery failed; the log keeps the events"
-        );
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => {}
-        }
+    /// Tells whoever watches how things are.
+    pub(super) fn tell(&self) {
+        self.meter.change(|numbers| {
+            numbers.state = self.health.state;
+            numbers.next = self.window.next();
+            numbers.counts = self.window.counts();
+            numbers.oldest = self.window.oldest();
+        });
     }
-}
-
-fn prepare(feed: &Feed, from: u64, formatter: &Formatter) -> Result<Option<Ready>, String> {
-    let entries = feed.read(from, ENTRIES_MAX, BYTES_MAX)?;
-    let Some(last) = entries.last() else { return Ok(None) };
-    let (next, last) = (last.index + 1, last.leaf_hash);
-    let events: Vec<Event> = entries.iter().flat_map(events_of).collect();
-    let origin = &feed.log.instance().origin;
-    let rendered: Result<_, _> = events.iter().map(|event| formatter.render(event, origin)).collect();
-    let rendered = rendered.map_err(|error| error.to_string())?;
-    Ok(Some(Ready { batch: Batch { events, rendered }, next, last }))
 }

@@ -16,7 +16,7 @@ use super::keys::{PublicKey, SigningKey};
 use super::merkle;
 use super::tiles::ENTRY_BYTES_MAX;
 use crate::model::json;
-use crate::model::{Digest, Verdict};
+use crate::model::{Digest, Severity, Verdict};
 
 /// The payload type of every entry (in-toto attestation framework).
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -71,8 +71,10 @@ pub struct Sealed {
 pub struct Gist {
     /// Its kind.
     pub kind: Kind,
-    /// The verdict, in entries of an action.
+    /// The verdict, in decisions and outcomes.
     pub verdict: Option<Verdict>,
+    /// How much the decision matters, in decisions and outcomes.
+    pub severity: Option<Severity>,
 }
 
 /// An entry, taken apart. Its signatures are not verified yet.

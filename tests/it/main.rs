@@ -18,6 +18,7 @@ mod audit;
 mod config;
 mod demo;
 mod examples;
+mod export;
 mod faults;
 mod harness;
 mod identity;

@@ -4,36 +4,83 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Batch, Destination, SendError};
-use crate::export::ExportError;
+use serde::Deserialize;
+
+use super::{Batch, Common, Delivery, Destination, Limits, SendError, Sending, Settings};
+use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
+
+/// A file is near: lines need not gather for long. A busy log still costs only twenty writes a second.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// A file of JSON lines.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// The destination's name; its type by default.
+    pub name: Option<String>,
+    /// The file, relative to the data directory. Made 0600 when it is not there; appended to.
+    pub path: PathBuf,
+    /// The schema; that of `telemetry` by default.
+    pub schema: Option<SchemaSettings>,
+    /// How events are delivered.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
+}
+
+/// Standard output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StdoutConfig {
+    /// The destination's name; its type by default.
+    pub name: Option<String>,
+    /// The schema; that of `telemetry` by default.
+    pub schema: Option<SchemaSettings>,
+    /// How events are delivered.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
+}
+
+impl Settings for FileConfig {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        let path = data_dir.join(&self.path);
+        // Readable by its owner alone.
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let file = file.map_err(|source| ExportError::Open { path: path.clone(), source })?;
+        Ok(Box::new(File { name: name.into(), path, file: Some(Arc::new(Mutex::new(file))) }))
+    }
+}
+
+impl Settings for StdoutConfig {
+    fn kind(&self) -> &'static str {
+        "stdout"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        Ok(Box::new(File { name: name.into(), path: "standard output".into(), file: None }))
+    }
+}
 
 /// Appends events to a file, or writes them to standard output.
-pub(crate) struct File {
+struct File {
     name: String,
     path: PathBuf,
     /// `None` is standard output.
     file: Option<Arc<Mutex<std::fs::File>>>,
-}
-
-impl File {
-    /// Opens `path` for appending, readable by its owner alone.
-    ///
-    /// # Errors
-    /// [`ExportError::Open`].
-    pub(crate) fn open(name: &str, path: &Path) -> Result<Self, ExportError> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let file = file.map_err(|source| ExportError::Open { path: path.to_owned(), source })?;
-        Ok(Self { name: name.into(), path: path.to_owned(), file: Some(Arc::new(Mutex::new(file))) })
-    }
-
-    /// Standard output.
-    #[must_use]
-    pub(crate) fn stdout(name: &str) -> Self {
-        Self { name: name.into(), path: "standard output".into(), file: None }
-    }
 }
 
 /// Writes whole lines; `None` is standard output.
@@ -57,18 +104,18 @@ impl Destination for File {
         &self.name
     }
 
-    fn send<'a>(&'a self, batch: &'a Batch) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>> {
-        let file = self.file.clone();
-        let mut text = String::with_capacity(batch.rendered.iter().map(|line| line.len() + 1).sum());
-        for line in &batch.rendered {
-            text.push_str(line);
-            text.push('\n');
-        }
+    fn limits(&self) -> Limits {
+        Limits { events_max: 2_000, bytes_max: 8 << 20, event_bytes_max: 4 << 20, overhead: 1, linger: LINGER }
+    }
+
+    fn send<'a>(&'a self, batch: &'a Batch) -> Sending<'a> {
+        let (file, batch) = (self.file.clone(), batch.clone());
         Box::pin(async move {
             // A disk write can take long: not on the threads that move bytes.
-            let written = tokio::task::spawn_blocking(move || write(file.as_deref(), &text)).await;
+            let written = tokio::task::spawn_blocking(move || write(file.as_deref(), &batch.lines())).await;
             let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-            written.map_err(|source| SendError::Write { path: self.path.clone(), source })
+            let failed = |source| SendError::later(format!("write to `{}`: {source}", self.path.display()));
+            written.map(|()| Delivery::default()).map_err(failed)
         })
     }
 }

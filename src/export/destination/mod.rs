@@ -1,114 +1,188 @@
 //! Where events go. One file a destination, all of one anatomy.
+//!
+//! A destination says what it takes ([`Limits`]), sends a batch, and reports what became of it: [`Delivery`] when the
+//! receiver answered for the batch, [`SendError`] when it did not. It never retries, never splits, never drops, and
+//! keeps no queue: the pipeline does all of that, the same way for all of them.
 
+mod config;
 mod file;
 
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use serde::Deserialize;
+use super::Item;
 
-use super::{Event, ExportError, SchemaSettings};
+pub(crate) use config::Settings;
+pub use config::{Common, DestinationConfig};
+pub use file::{FileConfig, StdoutConfig};
 
-pub(crate) use file::File;
-
-/// Events ready to leave, in the order of the log.
-#[derive(Debug)]
+/// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// What happened.
-    pub events: Vec<Event>,
-    /// The same, rendered in the destination's schema, one text each.
-    pub rendered: Vec<String>,
+    /// What leaves.
+    pub items: Vec<Arc<Item>>,
 }
+
+impl Batch {
+    /// Bytes of all rendered events.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.rendered.len()).sum()
+    }
+
+    /// All rendered events, each followed by a newline: what files, NDJSON bodies and stored objects consist of.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let mut text = String::with_capacity(self.bytes() + self.items.len());
+        for item in &self.items {
+            text.push_str(&item.rendered);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// What a destination takes at once. Sizes are those of rendered events before compression, as receivers count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events of a batch.
+    pub events_max: usize,
+    /// Bytes of a batch.
+    pub bytes_max: usize,
+    /// Bytes of one event. A larger one becomes a dead letter unsent: receivers cut such events silently.
+    pub event_bytes_max: usize,
+    /// Bytes that the destination puts around each event, at most.
+    pub overhead: usize,
+    /// How long events below HIGH may gather.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    /// 1,000 events, 1 MB, one second: what most collectors take, and half of the two seconds in which an event must
+    /// have arrived.
+    fn default() -> Self {
+        Self {
+            events_max: 1_000,
+            bytes_max: 1_000_000,
+            event_bytes_max: 900_000,
+            overhead: 256,
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a receiver answered about a batch that it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The events that it did not take. All others arrived, or will once [`Self::ticket`] is confirmed.
+    pub failed: Vec<FailedEvent>,
+    /// Present when the receiver says only later whether the events are safe: ask [`Destination::confirm`].
+    pub ticket: Option<u64>,
+    /// Events that the receiver refused for good without saying which of the batch they were, and why.
+    pub unnamed: Option<(u64, String)>,
+}
+
+/// An event that a receiver did not take although it took the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedEvent {
+    /// Its position in the batch.
+    pub position: usize,
+    /// What to do with it.
+    pub failure: EventFailure,
+}
+
+/// Why one event was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventFailure {
+    /// It may be taken later: it is sent again.
+    Later(String),
+    /// It never will be: it becomes a dead letter.
+    Rejected(String),
+}
+
+/// What became of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The events are safe.
+    Arrived,
+    /// They were lost on the way: they are sent again.
+    Lost(String),
+    /// Nobody knows yet.
+    Pending,
+}
+
+/// Why a batch did not arrive. No text may hold a credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It may arrive later: sent again, without end, with growing pauses.
+    #[error("{problem}")]
+    Later {
+        /// What happened.
+        problem: String,
+        /// How long the receiver asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The receiver does not take us: a credential, an address, a table that is not there. The destination is parked and
+    /// tried once a minute; nothing is dropped.
+    #[error("{0}")]
+    Refused(String),
+    /// The receiver finds something in the batch that it will never take. It is halved until the event is found.
+    #[error("{problem}")]
+    Rejected {
+        /// What happened.
+        problem: String,
+        /// The position of the event, when the receiver names it.
+        position: Option<usize>,
+    },
+    /// The batch is too large: sent again in halves.
+    #[error("{0}")]
+    TooLarge(String),
+}
+
+impl SendError {
+    /// A failure that time may heal.
+    #[must_use]
+    pub fn later(problem: impl Into<String>) -> Self {
+        Self::Later { problem: problem.into(), retry_after: None }
+    }
+}
+
+/// A delivery on its way.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Delivery, SendError>> + Send + 'a>>;
+
+/// A question about tickets on its way. One answer for each ticket, in their order.
+pub type Confirming<'a> = Pin<Box<dyn Future<Output = Result<Vec<Confirmation>, SendError>> + Send + 'a>>;
+
+/// A look at the receiver for one event: `None` when it has no way to be asked.
+pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Option<bool>, SendError>> + Send + 'a>>;
 
 /// A place events go to.
 ///
-/// When `send` returns without an error every event of the batch has arrived as safely as the destination can promise.
-/// Called by one task at a time. The caller repeats a batch that failed, so receivers may see an event twice, never not
-/// at all.
+/// When `send` returns without an error and without a ticket, every event of the batch that is not named as failed has
+/// arrived as safely as the destination can promise. `send` must end by itself: it has a time limit inside. It may be
+/// called by several tasks at once when the configuration asks for it. The caller repeats what failed, so receivers may
+/// see an event twice (same id), never not at all.
 pub trait Destination: Send + Sync {
     /// Its name: the key of its cursor.
     fn name(&self) -> &str;
 
-    /// Delivers a batch.
-    fn send<'a>(&'a self, batch: &'a Batch) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
-}
-
-/// Why a batch did not arrive.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// It may arrive later.
-    #[error("{0}")]
-    Later(String),
-    /// The file cannot be written now.
-    #[error("write to `{path}`", path = path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// One entry under `telemetry.exporters`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum DestinationConfig {
-    /// A file of JSON lines.
-    File(FileConfig),
-    /// Standard output, one event a line.
-    Stdout(StdoutConfig),
-}
-
-/// A file of JSON lines.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
-    /// The file, relative to the data directory. Made 0600 when it is not there; appended to.
-    pub path: PathBuf,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-}
-
-/// Standard output.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StdoutConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-}
-
-impl DestinationConfig {
-    /// The destination's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::File(config) => config.name.as_deref().unwrap_or("file"),
-            Self::Stdout(config) => config.name.as_deref().unwrap_or("stdout"),
-        }
+    /// What it takes at once.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
-    /// The schema it asks for.
-    #[must_use]
-    pub const fn schema(&self) -> Option<&SchemaSettings> {
-        match self {
-            Self::File(config) => config.schema.as_ref(),
-            Self::Stdout(config) => config.schema.as_ref(),
-        }
+    /// Delivers a batch that is not empty and keeps the limits.
+    fn send<'a>(&'a self, batch: &'a Batch) -> Sending<'a>;
+
+    /// Asks what became of earlier tickets. Only called for tickets that `send` gave out in this run of the process.
+    fn confirm<'a>(&'a self, tickets: &'a [u64]) -> Confirming<'a> {
+        let arrived = vec![Confirmation::Arrived; tickets.len()];
+        Box::pin(async move { Ok(arrived) })
     }
 
-    /// Opens it.
-    ///
-    /// # Errors
-    /// [`ExportError::Open`] names the file.
-    pub fn build(&self, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        match self {
-            Self::File(config) => Ok(Box::new(File::open(self.name(), &data_dir.join(&config.path))?)),
-            Self::Stdout(_) => Ok(Box::new(File::stdout(self.name()))),
-        }
+    /// Whether the receiver has the event with this id, where its interface can be asked.
+    fn look_up<'a>(&'a self, _event_id: &'a str) -> LookingUp<'a> {
+        Box::pin(async { Ok(None) })
     }
 }

@@ -19,6 +19,10 @@ use crate::export::{DecodedEntry, Event};
 
 pub use choice::{Dialect, Mapping, Mappings, Schema, SchemaSettings};
 
+/// The version of all mappings together: raised whenever an entry renders differently than before, so that a cursor says
+/// which mappings its events were rendered with.
+pub const MAPPING_VERSION: u32 = 1;
+
 /// Why a schema cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {

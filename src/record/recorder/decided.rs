@@ -7,13 +7,13 @@ use super::chain::DaySalts;
 use super::facts::{self, FactsEntry};
 use super::write::{ActionEntry, Enqueued};
 use super::{Chain, DecisionFacts, Inner, Reservation};
-use crate::model::{ActionId, Digest, Outcome, OutcomeStatus, ReceiptId, ResultSummary, Timestamp, Verdict};
+use crate::model::{ActionId, Decision, Digest, Outcome, OutcomeStatus, ReceiptId, ResultSummary, Timestamp, Verdict};
 use crate::record::entry::{
     ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, FactsBlock, IdentityBlock, Kind, Member,
     OutcomeBlock, is_permitted, standing,
 };
 use crate::record::vault::Place;
-use crate::record::{Appended, RecordError, Slot};
+use crate::record::{Appended, Gist, RecordError, Slot};
 
 type Durable = Pin<Box<dyn Future<Output = Result<u64, RecordError>> + Send + Sync>>;
 
@@ -46,6 +46,7 @@ struct Open {
     decision_leaf: Digest,
     subject_hex: [u8; 64],
     standing: (Verdict, bool),
+    gist: Gist,
     server: Arc<str>,
     at: Timestamp,
 }
@@ -64,8 +65,7 @@ impl Decided {
         let salts = chain.lock(&inner.chains).salts(chain.session(), at, &random.salts, &inner.vault, run_id);
         let built = build(inner, chain, facts, &salts).and_then(|(blocks, subject_hex)| {
             let entry = ActionEntry {
-                kind: Kind::Decision,
-                verdict: Some(facts.decision.verdict),
+                gist: gist(Kind::Decision, facts.decision),
                 random: random.decision,
                 subject: id.as_str(),
                 subject_hex,
@@ -99,6 +99,7 @@ impl Decided {
                     decision_leaf: leaf_hash,
                     subject_hex,
                     standing,
+                    gist: gist(Kind::Outcome, facts.decision),
                     server,
                     at,
                 });
@@ -172,8 +173,7 @@ impl Decided {
             return Appended::refused(RecordError::Build(Arc::new(error)));
         }
         let entry = ActionEntry {
-            kind: Kind::Outcome,
-            verdict: Some(open.standing.0),
+            gist: open.gist,
             random: open.random,
             subject: self.action.as_str(),
             subject_hex: open.subject_hex,
@@ -228,6 +228,10 @@ impl std::fmt::Debug for Decided {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decided").field("action", &self.action).field("receipt", &self.receipt).finish_non_exhaustive()
     }
+}
+
+fn gist(kind: Kind, decision: &Decision) -> Gist {
+    Gist { kind, verdict: Some(decision.verdict), severity: Some(decision.severity) }
 }
 
 fn build(

@@ -6,7 +6,7 @@ use super::write::ActionEntry;
 use super::{Chain, Inner, random};
 use crate::model::ActionId;
 use crate::record::entry::{Blocks, FactsBlock, Kind, Member};
-use crate::record::{RecordError, Slot};
+use crate::record::{Gist, RecordError, Slot};
 
 /// Most values in one entry; more make several entries.
 const VALUES_MAX: usize = 256;
@@ -70,8 +70,7 @@ fn write(
     blocks.add(Member::Facts, facts).map_err(|error| RecordError::Build(Arc::new(error)))?;
     let [a, b, c, d, e, f, g, h, i, j, ..] = random()?;
     let written = ActionEntry {
-        kind: Kind::Context,
-        verdict: None,
+        gist: Gist { kind: Kind::Context, verdict: None, severity: None },
         random: [a, b, c, d, e, f, g, h, i, j],
         subject: entry.action.as_str(),
         subject_hex: entry.subject_hex,

@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard};
 
 use super::chain::State;
 use super::{Chain, Inner, random};
-use crate::model::{Digest, ReceiptId, Timestamp, Verdict};
+use crate::model::{Digest, ReceiptId, Timestamp};
 use crate::record::entry::{
     Blocks, Domain, EntryHeader, Kind, PAYLOAD_BYTES_MAX, Predicate, Statement, TimeBlock, write_blocks,
     write_statement,
@@ -47,8 +47,7 @@ pub(super) struct Enqueued {
 
 /// What an entry of an action is made from, besides its blocks.
 pub(super) struct ActionEntry<'a> {
-    pub(super) kind: Kind,
-    pub(super) verdict: Option<Verdict>,
+    pub(super) gist: Gist,
     pub(super) random: [u8; 10],
     pub(super) subject: &'a str,
     pub(super) subject_hex: [u8; 64],
@@ -70,7 +69,7 @@ impl Inner {
         let session = state.next(chain.session(), Some(entry.vault_day));
         let time = self.time(now);
         let header = EntryHeader {
-            kind: entry.kind.as_str(),
+            kind: entry.gist.kind.as_str(),
             log: &self.about,
             receipt_id: receipt.as_str(),
             session: &session,
@@ -79,8 +78,7 @@ impl Inner {
             time: &time,
         };
         let payload = write_blocks(&header, blocks).map_err(build_failed)?;
-        let gist = Some(Gist { kind: entry.kind, verdict: entry.verdict });
-        let sealed = Sealed { gist, ..sealed(&payload, &[&self.log.signing_key().receipt])? };
+        let sealed = Sealed { gist: Some(entry.gist), ..sealed(&payload, &[&self.log.signing_key().receipt])? };
         let leaf_hash = sealed.leaf_hash;
         let appended = self.log.append(slot, sealed);
         state.advance(leaf_hash);

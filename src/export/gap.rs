@@ -1,0 +1,62 @@
+//! Destinations that may fall behind no further: a required one raises an alarm, another is moved on, and a signed entry
+//! says over what.
+
+use std::sync::Arc;
+
+use super::pipeline::Pipeline;
+use super::prepare::tally;
+use crate::model::with_causes;
+use crate::record::ControlFact;
+use crate::record::entry::ExportGapBlock;
+
+impl Pipeline {
+    /// Moves the cursor on when the destination lags too far behind. The gap is in the log before anything is left out.
+    pub(super) async fn move_on(&mut self) {
+        let Some((to, cause)) = self.lags() else { return };
+        let (from, name) = (self.window.next(), self.destination.name().to_owned());
+        if self.settings.required {
+            return;
+        }
+        let settled = self.window.place().ahead.iter().flat_map(|(first, last)| *first..=*last).collect();
+        let (feed, route) = (Arc::clone(&self.feed), Arc::clone(&self.route));
+        let counted = tokio::task::spawn_blocking(move || tally(&feed, &route, from, to, &settled)).await;
+        let (counts, last) = match counted {
+            Ok(Ok((counts, Some(last)))) => (counts, last),
+            Ok(Ok((_, None))) => return,
+            Ok(Err(problem)) => return tracing::error!(destination = name, problem, "count what is left out"),
+            Err(error) => return tracing::error!(destination = name, %error, "count what is left out"),
+        };
+        let fact = ControlFact::export_gap(ExportGapBlock {
+            actor: None,
+            cause: cause.into(),
+            count: Some(counts.skipped),
+            destination: name.clone().into(),
+            from,
+            to: to - 1,
+        });
+        // COMMIT POINT of a gap. Without it nothing is left out.
+        if let Err(error) = self.recorder.control(fact).await {
+            return tracing::error!(destination = name, error = with_causes(&error), "record a gap");
+        }
+        tracing::error!(destination = name, from, to, events = counts.skipped, cause, "events are left out for good");
+        self.unconfirmed.clear();
+        self.window.skip(to, last, &counts);
+        self.meter.change(|numbers| numbers.skipped += counts.skipped);
+        self.tell();
+    }
+
+    /// Where a destination that lags too far goes on, and which limit it broke.
+    fn lags(&self) -> Option<(u64, &'static str)> {
+        let (next, size) = (self.window.next(), self.feed.log.durable_size());
+        if self.is_sending() || next >= size {
+            return None;
+        }
+        if let Some(max) = self.settings.lag_entries_max.filter(|max| size - next > *max) {
+            // Half of what it may lag: not a gap for every entry from now on.
+            return Some((size - max / 2, "lag_entries_max"));
+        }
+        let age = self.window.oldest().map(|oldest| self.clock.now().micros_since(oldest));
+        let max = self.settings.lag_max.filter(|max| age.is_some_and(|age| u128::from(age) > max.as_micros()));
+        max.map(|_| (size, "lag_s_max"))
+    }
+}

@@ -1,0 +1,101 @@
+//! From entries to what one destination gets of them. Runs on threads that may block: opening and rendering take
+//! milliseconds for a full batch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::cursor::Counts;
+use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
+use super::item::{Item, Prepared};
+use super::{DecodedEntry, Formatter, events_of};
+use crate::model::{Digest, EventType, Severity};
+
+/// What a destination wants, and how.
+pub(super) struct Route {
+    pub(super) formatter: Formatter,
+    pub(super) event_bytes_max: usize,
+    pub(super) origin: Arc<str>,
+}
+
+impl Route {
+    /// What an entry means for the destination.
+    pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
+        let events = events_of(entry);
+        let items = events.iter().zip(0..).map(|(event, ordinal)| {
+            Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
+        });
+        let items: Vec<_> = items.collect();
+        let filtered = (events.len() - items.len()) as u64;
+        // Events about the counts of the others are not among them.
+        let counted = events.iter().all(|event| event.event_type != EventType::Checkpoint);
+        Prepared { index: entry.index, leaf: entry.leaf_hash, items, filtered, counted }
+    }
+}
+
+/// The next entries from `from` on, at most so many, or fewer once they have so many bytes.
+///
+/// # Errors
+/// A sentence that names the entry that cannot be read.
+pub(super) fn prepare(
+    feed: &Feed,
+    route: &Route,
+    from: u64,
+    entries_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<Prepared>, String> {
+    let entries = feed.read(from, entries_max, bytes_max)?;
+    let (mut prepared, mut bytes) = (Vec::with_capacity(entries.len()), 0);
+    for entry in &entries {
+        let next = route.prepare(entry);
+        bytes += next.items.iter().map(|item| item.rendered.len()).sum::<usize>();
+        prepared.push(next);
+        if bytes >= bytes_max {
+            break;
+        }
+    }
+    Ok(prepared)
+}
+
+/// Urgent entries from `from` on, and up to where the log was searched for them.
+///
+/// # Errors
+/// A sentence that names the entry that cannot be read.
+pub(super) fn scout(feed: &Feed, route: &Route, from: u64) -> Result<(u64, Vec<Prepared>), String> {
+    let (mut searched, mut found) = (from, Vec::new());
+    for entry in feed.stored(from, READ_ENTRIES_MAX, READ_BYTES_MAX)? {
+        searched = entry.index + 1;
+        if DecodedEntry::may_be_urgent(&entry) {
+            let entry = feed.open(&entry)?;
+            let urgent = events_of(&entry).iter().any(|event| event.severity >= Severity::High);
+            let prepared = urgent.then(|| route.prepare(&entry));
+            found.extend(prepared.filter(Prepared::is_urgent));
+        }
+    }
+    Ok((searched, found))
+}
+
+/// What becomes of the events of entries `from..to` when they are passed over, those of `settled` entries excepted.
+///
+/// # Errors
+/// A sentence that names the entry that cannot be read.
+pub(super) fn tally(
+    feed: &Feed,
+    route: &Route,
+    from: u64,
+    to: u64,
+    settled: &BTreeSet<u64>,
+) -> Result<(Counts, Option<Digest>), String> {
+    let (mut at, mut counts, mut last) = (from, Counts::default(), None);
+    while at < to {
+        let room = usize::try_from(to - at).unwrap_or(usize::MAX).min(READ_ENTRIES_MAX);
+        let entries = feed.read(at, room, READ_BYTES_MAX)?;
+        let Some(end) = entries.last() else { break };
+        (at, last) = (end.index + 1, Some(end.leaf_hash));
+        for prepared in entries.iter().map(|entry| route.prepare(entry)).filter(|prepared| prepared.counted) {
+            let events = prepared.items.len() as u64;
+            counts.filtered += prepared.filtered;
+            if settled.contains(&prepared.index) { counts.delivered += events } else { counts.skipped += events }
+        }
+    }
+    Ok((counts, last))
+}
