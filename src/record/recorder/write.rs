@@ -6,8 +6,7 @@ use super::chain::State;
 use super::{Chain, Inner, random};
 use crate::model::{Digest, ReceiptId, Timestamp};
 use crate::record::entry::{
-    Blocks, Domain, EntryHeader, Kind, PAYLOAD_BYTES_MAX, Predicate, Statement, TimeBlock, write_blocks,
-    write_statement,
+    Blocks, Domain, EntryHeader, PAYLOAD_BYTES_MAX, Predicate, Statement, TimeBlock, write_blocks, write_statement,
 };
 use crate::record::keys::SigningKey;
 use crate::record::{Appended, Gist, RecordError, Sealed, Slot, seal};
