@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::context::{Awaited, Session, Sessions, caller};
+use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
 use crate::identify::Authenticator;
@@ -21,8 +21,8 @@ use crate::intercept::{Arrival, Mediate, REFUSED, Reply, error_line, read_line};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
 use crate::model::{
-    ActionId, Call, Clock, Credentials, Decision, Enforcement, FrameKind, Identity, Outcome, Refusal, RefusalKind,
-    ResultText, Verdict,
+    ActionId, Call, Clock, Credentials, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal,
+    RefusalKind, ResultText, Verdict,
 };
 use crate::net::random_bytes;
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
@@ -33,6 +33,8 @@ pub struct Mediator {
     pub authenticator: Arc<dyn Authenticator>,
     /// What is known about sessions.
     pub sessions: Sessions,
+    /// What agents have used of the limits that rules count with.
+    pub meters: Meters,
     /// The active policies; swapped whole at a reload.
     pub policies: ArcSwap<PolicySet>,
     /// The evidence.
@@ -89,7 +91,7 @@ impl Mediator {
     }
 
     async fn take(&self, call: &mut Call, identity: &Identity) -> Result<Taken, RecordError> {
-        let tool = self.upstreams.tool(&call.action).await;
+        let tool = self.upstreams.tool(call, caller(call, identity)).await;
         let reservation = self.recorder.reserve().await?;
         // One policy set for the whole action, whatever is loaded meanwhile.
         let policies = self.policies.load_full();
@@ -114,10 +116,17 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let observed = session.observe(call);
-        let input = Input { call, identity, context: observed.context(), tool: tool.as_deref(), enforcement };
+        let mut observed = session.observe(call);
+        let (tool_known, context) = (tool.as_deref(), observed.context());
         let begun = self.clock.monotonic_ns();
-        let (mut decision, gate) = policies.decide(&input);
+        let meters = policies.meters(&call.action);
+        let (mut decision, gate) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
+            let facts = Facts::NONE;
+            let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
+            let decided = policies.decide(&input);
+            let metered = decided.0.meters.clone();
+            (decided, metered)
+        });
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let facts = DecisionFacts {
             call,
@@ -129,12 +138,18 @@ impl Mediator {
             parameters_mode: self.parameters_mode,
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
+        if decision.verdict != Verdict::Deny || matches!(gate, Gate::Open(_)) {
+            observed.label(&decision.effect);
+        }
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
         Taken { session, decided, decision, gate }
     }
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
     async fn pass(self: &Arc<Self>, call: Call, identity: Arc<Identity>) -> Reply {
+        if call.outbound.method == http::Method::DELETE {
+            self.sessions.end(&call, &identity);
+        }
         let origin = self.origin(&call, Arc::clone(&identity));
         let permit = match FramePermit::pass(call) {
             Ok(permit) => permit,

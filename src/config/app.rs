@@ -154,7 +154,14 @@ struct Health {
 
 impl console::Health for Health {
     fn problems(&self) -> Vec<String> {
-        if self.log.is_healthy() { Vec::new() } else { vec!["the log cannot be written".into()] }
+        let mut problems = Vec::new();
+        if !self.log.is_healthy() {
+            problems.push("the log cannot be written".into());
+        }
+        if !self.mediator.sessions.is_healthy() {
+            problems.push("the context store cannot be written: nothing is let through".into());
+        }
+        problems
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {

@@ -11,10 +11,10 @@ use super::server::ServerKind;
 use super::{ConfigError, Plan};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
-use crate::context::{Classifier, Secrets, SecretsError, Sessions, ToolTable};
+use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
 use crate::export::{ExportError, Exporter, Monitor};
-use crate::forward::{ForwardError, HttpSettings, HttpUpstream, Server, Upstream, Upstreams};
+use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, Server, Upstream, Upstreams};
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
 use crate::intercept::{Drained, ServeError};
@@ -43,7 +43,10 @@ pub enum BuildError {
     Classification(#[from] ClassificationError),
     /// The secret of the context store.
     #[error("open the context store")]
-    Context(#[from] SecretsError),
+    Secrets(#[from] SecretsError),
+    /// What is kept of sessions.
+    #[error("open the context store")]
+    Sessions(#[from] StoreError),
     /// The exporter.
     #[error("start the exporter")]
     Export(#[from] ExportError),
@@ -134,18 +137,22 @@ impl Core {
         let policies = compile_policies(plan)?;
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
-        let upstreams = build_upstreams(plan, &clock)?;
         let classifier = build_classifier(plan)?;
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
+        let pins = Arc::new(Pins::new(&plan.data_dir, recorder.clone()));
+        let upstreams = build_upstreams(plan, &clock, &pins)?;
         let secrets = Secrets::open(&plan.data_dir)?;
+        let (settings, data_dir) = (plan.config.sessions.clone(), &plan.data_dir);
+        let sessions = Sessions::open(settings, classifier, &secrets, data_dir, &recorder)?;
         let exporter = Exporter::start(&plan.config.telemetry, &recorder, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
         }
         let mediator = Arc::new(Mediator {
             authenticator,
-            sessions: Sessions::new(plan.config.sessions.clone(), classifier, &secrets),
+            sessions,
+            meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
             recorder,
             upstreams,
@@ -198,9 +205,11 @@ impl Core {
             self.mediator.upstreams.close().await;
             if drained == Drained::Some {
                 // Not closed in order: the next start looks for actions without an outcome.
+                self.mediator.sessions.close();
                 self.exporter.stop().await;
                 return self.log.checkpoint_now().await.map(drop);
             }
+            self.mediator.sessions.close();
             self.mediator.recorder.control(ControlFact::stop()).await?;
             self.exporter.stop().await;
             self.log.close().await
@@ -267,7 +276,7 @@ fn open_log(
     Ok((log, recorder))
 }
 
-fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, BuildError> {
+fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Result<Upstreams, BuildError> {
     let mut servers = HashMap::new();
     for (alias, kind) in &plan.servers {
         let Some(config) = plan.config.servers.get(alias) else { continue };
@@ -291,7 +300,13 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Upstreams, Bui
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
         };
-        let server = Server { upstream, tools: Arc::default(), pending: Arc::default(), enforcement, speaks_mcp };
+        let server = Server {
+            upstream,
+            tools: Arc::new(Catalogue::new(Arc::clone(&name), Some(Arc::clone(pins)))),
+            pending: Arc::default(),
+            enforcement,
+            speaks_mcp,
+        };
         servers.insert(name, server);
     }
     Ok(Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits()))

@@ -9,21 +9,26 @@
 pub mod classification;
 
 mod correlation;
+mod ending;
 mod intent;
+mod meters;
 mod result;
 mod secrets;
 mod session;
 mod sessions;
+mod store;
 
 use serde::Deserialize;
 
 pub use classification::{Classifier, OutputTrust, ToolLabels, ToolTable};
 pub use correlation::{SessionKey, caller};
 pub use intent::{Grant, HostIntent, SessionTokens, TokenError};
+pub use meters::{Meters, metered_as};
 pub use result::Awaited;
 pub use secrets::{Secrets, SecretsError};
 pub use session::{Observed, Session};
 pub use sessions::Sessions;
+pub use store::StoreError;
 
 /// Bounds on what is remembered.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +42,8 @@ pub struct Config {
     pub idle_gap_s: u64,
     /// Actions kept word by word for each session (AARM ).
     pub actions_max: usize,
+    /// Seconds that what was kept of a session outlives it (AARM ).
+    pub retention_s: u64,
     /// Whether `countersign/intent` in `_meta` may say what the user wants.
     pub host_intent: HostIntent,
 }
@@ -48,6 +55,7 @@ impl Default for Config {
             session_ttl_s: 3_600,
             idle_gap_s: 900,
             actions_max: 100,
+            retention_s: 0,
             host_intent: HostIntent::default(),
         }
     }

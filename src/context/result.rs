@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
-use super::session::{Fresh, Session};
-use crate::model::{Action, DataLevel, Digest, LevelSource, Outcome, OutcomeStatus, ResultText};
+use super::session::Session;
+use crate::model::{Action, ActionId, DataLevel, Digest, LevelSource, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
 
 /// What one result brings into its session.
@@ -56,13 +56,13 @@ impl Facts {
     }
 
     /// What the session's context chain takes of it: exactly what its entry says (AARM ).
-    pub(super) fn extend(&self, previous: Digest, action: &Action) -> Digest {
+    pub(super) fn extend(&self, previous: Digest, action: &ActionId) -> Digest {
         let (level, source) =
             self.classified.level.map_or(("", ""), |(level, source)| (level.as_str(), source.as_str()));
         Digest::of_parts(&[
             b"countersign/context/result/v1\0",
             &previous.0,
-            action.id.as_str().as_bytes(),
+            action.as_str().as_bytes(),
             b"\0",
             level.as_bytes(),
             b"\0",
@@ -120,10 +120,13 @@ impl Awaited {
         record: impl FnOnce(Outcome, Option<FactsBlock<'static>>),
     ) {
         let Some(action) = self.action.take() else { return };
+        // Looked at before the session is taken: that needs no order.
         let facts = Facts::of(self.session.classifier(), &action, outcome.status, text);
-        let mut fresh = self.session.fresh();
-        let block = take_in(&mut fresh, &action, &facts);
-        record(outcome, block);
+        let mut state = self.session.lock();
+        let (previous, context_hash) = state.take_in(&action, &facts, true);
+        record(outcome, (previous != context_hash).then(|| facts.block(previous, context_hash)));
+        drop(state);
+        self.session.changed();
     }
 }
 
@@ -131,12 +134,8 @@ impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(action) = self.action.take() {
             let facts = Facts::unknown(self.session.classifier(), &action);
-            take_in(&mut self.session.fresh(), &action, &facts);
+            self.session.lock().take_in(&action, &facts, false);
+            self.session.changed();
         }
     }
-}
-
-fn take_in(fresh: &mut Fresh<'_>, action: &Action, facts: &Facts) -> Option<FactsBlock<'static>> {
-    let (previous, context_hash) = fresh.take_in(action, facts);
-    (previous != context_hash).then(|| facts.block(previous, context_hash))
 }

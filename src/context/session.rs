@@ -1,60 +1,69 @@
 //! One session.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::classification::{Classifier, raise};
+use super::correlation::SessionKey;
 use super::intent::SessionIntent;
 use super::result::Facts;
 use super::sessions::Shared;
+use super::store::Snapshot;
 use crate::model::{
-    Action, Call, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId, Signals,
-    Timestamp, Verdict,
+    Action, Call, ContextEffect, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId,
+    Signals, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
 pub struct Session {
-    id: SessionId,
-    correlation: Correlation,
-    started: Timestamp,
+    pub(super) id: SessionId,
+    pub(super) correlation: Correlation,
+    pub(super) started: Timestamp,
+    key: Option<SessionKey>,
     shared: Arc<Shared>,
+    intact: bool,
     state: Mutex<State>,
+    /// Its file is behind and it waits to be written.
+    marked: AtomicBool,
+    over: AtomicBool,
 }
 
-struct State {
-    history: VecDeque<Arc<PriorAction>>,
+pub(super) struct State {
+    pub(super) history: VecDeque<Arc<PriorAction>>,
     /// `history` as decisions see it; made again only when it is asked for after a change.
     snapshot: Option<Arc<[Arc<PriorAction>]>>,
-    count: u64,
-    context_hash: Digest,
-    last_seen: Timestamp,
-    intent: SessionIntent,
+    pub(super) count: u64,
+    pub(super) context_hash: Digest,
+    pub(super) last_seen: Timestamp,
+    pub(super) intent: SessionIntent,
     /// Whether anything that a tool returned came into the session.
-    results: bool,
+    pub(super) results: bool,
     /// The highest level of data that came into the session. Never lowered.
-    level: Option<(DataLevel, LevelSource)>,
+    pub(super) level: Option<(DataLevel, LevelSource)>,
     /// Labels of data that came into the session, sorted. Never taken away.
-    labels: Arc<[Arc<str>]>,
+    pub(super) labels: Arc<[Arc<str>]>,
 }
 
 /// A session while one action is observed and decided: nobody else changes it meanwhile, so that what is decided, what
 /// is recorded and the order of both agree (design §2).
 pub struct Observed<'a> {
+    session: &'a Arc<Session>,
     state: MutexGuard<'a, State>,
     context: SessionContext,
-    actions_max: usize,
-}
-
-/// A session while a result comes into it.
-pub(super) struct Fresh<'a> {
-    state: MutexGuard<'a, State>,
 }
 
 /// How much is kept of one session: labels beyond it are not remembered one by one.
 const LABELS_MAX: usize = 64;
 
 impl Session {
-    pub(super) fn new(id: SessionId, correlation: Correlation, started: Timestamp, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        id: SessionId,
+        correlation: Correlation,
+        started: Timestamp,
+        key: Option<SessionKey>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let state = State {
             history: VecDeque::new(),
             snapshot: None,
@@ -66,7 +75,62 @@ impl Session {
             level: None,
             labels: Arc::from([]),
         };
-        Self { id, correlation, started, shared, state: Mutex::new(state) }
+        Self {
+            id,
+            correlation,
+            started,
+            key,
+            shared,
+            intact: true,
+            state: Mutex::new(state),
+            marked: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// A session as it was kept.
+    pub(super) fn restore(kept: Snapshot, key: SessionKey, shared: Arc<Shared>) -> Self {
+        let state = State {
+            history: kept.history.into_iter().map(|prior| Arc::new(prior.into())).collect(),
+            snapshot: None,
+            count: kept.count,
+            context_hash: kept.context_hash,
+            last_seen: kept.last_seen,
+            intent: kept.intent,
+            results: kept.results,
+            level: kept.level,
+            labels: kept.labels.into_iter().map(Arc::from).collect(),
+        };
+        let (id, correlation, started) = (kept.id, kept.correlation, kept.started);
+        Self {
+            id,
+            correlation,
+            started,
+            key: Some(key),
+            shared,
+            intact: true,
+            state: Mutex::new(state),
+            marked: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// What is kept of it.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let state = self.lock();
+        Snapshot {
+            id: self.id.clone(),
+            correlation: self.correlation,
+            started: self.started,
+            last_seen: state.last_seen,
+            count: state.count,
+            context_hash: state.context_hash,
+            level: state.level,
+            labels: state.labels.iter().map(|label| label.to_string()).collect(),
+            intent: state.intent.clone(),
+            results: state.results,
+            history: state.history.iter().map(|prior| (&**prior).into()).collect(),
+        }
     }
 
     /// The session's id.
@@ -83,7 +147,7 @@ impl Session {
 
     /// Takes the session for one action and snapshots what is known before it.
     #[must_use]
-    pub fn observe(&self, call: &Call) -> Observed<'_> {
+    pub fn observe<'a>(self: &'a Arc<Self>, call: &Call) -> Observed<'a> {
         let (action, mut state) = (&call.action, self.lock());
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
@@ -96,6 +160,8 @@ impl Session {
         let context = SessionContext {
             session: self.id.clone(),
             correlation: self.correlation,
+            key: self.key.filter(|_| first).map(|key| key.0),
+            intact: self.intact && self.shared.is_intact(),
             started: self.started,
             now: action.received,
             intent: state.intent.current(),
@@ -106,50 +172,95 @@ impl Session {
             signals: Signals::default(),
             context_hash: state.context_hash,
         };
-        Observed { state, context, actions_max: self.shared.config.actions_max }
+        Observed { session: self, state, context }
+    }
+
+    /// What it is found by; `None` for one that is not kept.
+    pub(super) const fn key(&self) -> Option<SessionKey> {
+        self.key
+    }
+
+    /// What was kept of it cannot be read: nothing is decided on what is left (AARM ).
+    pub(super) fn damaged(mut self) -> Self {
+        self.intact = false;
+        self
+    }
+
+    /// It differs from what is kept of it.
+    pub(super) fn changed(self: &Arc<Self>) {
+        if let Some(store) = &self.shared.store {
+            store.changed(self);
+        }
     }
 
     pub(super) fn classifier(&self) -> &Classifier {
         &self.shared.classifier
     }
 
-    /// Takes the session for a result.
-    pub(super) fn fresh(&self) -> Fresh<'_> {
-        Fresh { state: self.lock() }
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// What waits to be written of it is not written any more: it is over.
+    pub(super) fn forget(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked.load(Ordering::Acquire)
+    }
+
+    /// Says that its file is behind. True when it said so already.
+    pub(super) fn mark(&self) -> bool {
+        self.marked.swap(true, Ordering::AcqRel)
+    }
+
+    /// Its file is about to be written.
+    pub(super) fn unmark(&self) {
+        self.marked.store(false, Ordering::Release);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Fresh<'_> {
-    /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after;
-    /// they are the same when the result brought nothing new.
-    pub(super) fn take_in(&mut self, action: &Action, facts: &Facts) -> (Digest, Digest) {
-        let state = &mut *self.state;
-        // Almost always one of the last.
-        let found = state.history.iter().rposition(|prior| prior.id == action.id);
-        if let Some(entry) = found.and_then(|index| state.history.get_mut(index)) {
-            let mut prior = PriorAction::clone(entry);
-            prior.success = Some(facts.success);
-            prior.level = facts.classified.level.map(|(level, _)| level);
-            *entry = Arc::new(prior);
-            state.snapshot = None;
-        }
-        let previous = state.context_hash;
-        state.results |= !facts.is_empty();
-        if facts.are_news(state.level, &state.labels) {
-            raise(&mut state.level, facts.classified.level);
-            state.add_labels(&facts.classified.labels);
-            state.context_hash = facts.extend(previous, action);
-        }
-        (previous, state.context_hash)
-    }
-}
-
 impl State {
-    fn add_labels(&mut self, labels: &[Arc<str>]) {
+    /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after:
+    /// the same when the result brought nothing new, or when no entry will tell of it.
+    pub(super) fn take_in(&mut self, action: &Action, facts: &Facts, recorded: bool) -> (Digest, Digest) {
+        self.complete(action.id.as_str(), Some(facts.success), facts.classified.level.map(|(level, _)| level));
+        let previous = self.context_hash;
+        let news = facts.are_news(self.level, &self.labels);
+        if !facts.is_empty() {
+            self.results = true;
+            raise(&mut self.level, facts.classified.level);
+            self.add_labels(&facts.classified.labels);
+            if recorded && news {
+                self.context_hash = facts.extend(previous, &action.id);
+            }
+        }
+        (previous, self.context_hash)
+    }
+
+    /// Says how an earlier action ended, as far as it is given.
+    pub(super) fn complete(&mut self, action: &str, success: Option<bool>, level: Option<DataLevel>) -> bool {
+        // Almost always one of the last.
+        let found = self.history.iter().rposition(|prior| prior.id.as_str() == action);
+        let Some(entry) = found.and_then(|index| self.history.get_mut(index)) else { return false };
+        let mut prior = PriorAction::clone(entry);
+        prior.success = success.or(prior.success);
+        prior.level = prior.level.max(level);
+        *entry = Arc::new(prior);
+        self.snapshot = None;
+        true
+    }
+
+    pub(super) fn add_labels(&mut self, labels: &[Arc<str>]) {
         let fresh = labels.iter().filter(|label| !self.labels.contains(label));
         let fresh: Vec<_> = fresh.take(LABELS_MAX.saturating_sub(self.labels.len())).map(Arc::clone).collect();
         if !fresh.is_empty() {
@@ -157,6 +268,26 @@ impl State {
             all.sort_unstable();
             self.labels = all.into();
         }
+    }
+
+    /// Adds an action; the oldest goes when there are too many (AARM ). The chain keeps all of them.
+    pub(super) fn add(&mut self, prior: PriorAction, actions_max: usize) {
+        self.count += 1;
+        self.context_hash = Digest::of_parts(&[
+            &self.context_hash.0,
+            prior.id.as_str().as_bytes(),
+            b"\0",
+            prior.tool.as_bytes(),
+            b"\0",
+            prior.operation.as_bytes(),
+            b"\0",
+            prior.verdict.as_str().as_bytes(),
+        ]);
+        while self.history.len() >= actions_max.max(1) {
+            self.history.pop_front();
+        }
+        self.history.push_back(Arc::new(prior));
+        self.snapshot = None;
     }
 }
 
@@ -167,8 +298,17 @@ impl Observed<'_> {
         &self.context
     }
 
+    /// Takes over what rules say about the data that this action brings into the session (AARM ).
+    pub fn label(&mut self, effect: &ContextEffect) {
+        let state = &mut *self.state;
+        raise(&mut state.level, effect.level.map(|level| (level, LevelSource::Policy)));
+        state.add_labels(&effect.labels);
+    }
+
     /// Adds the action with what was decided about it, and lets the session go.
     pub fn decided(mut self, action: &Action, verdict: Verdict, forwarded: bool) {
+        let state = &mut *self.state;
+        state.intent.infer(action, state.results);
         let prior = PriorAction {
             id: action.id.clone(),
             tool: Arc::clone(&action.tool),
@@ -179,23 +319,8 @@ impl Observed<'_> {
             success: None,
             level: None,
         };
-        let state = &mut *self.state;
-        state.count += 1;
-        state.intent.infer(action, state.results);
-        state.context_hash = Digest::of_parts(&[
-            &state.context_hash.0,
-            action.id.as_str().as_bytes(),
-            b"\0",
-            action.tool.as_bytes(),
-            b"\0",
-            action.operation.as_bytes(),
-            b"\0",
-            verdict.as_str().as_bytes(),
-        ]);
-        while state.history.len() >= self.actions_max.max(1) {
-            state.history.pop_front();
-        }
-        state.history.push_back(Arc::new(prior));
-        state.snapshot = None;
+        state.add(prior, self.session.shared.config.actions_max);
+        drop(self.state);
+        self.session.changed();
     }
 }

@@ -7,9 +7,11 @@ use serde_json::Value;
 use super::condition::{JsonType, Leaf, Quantifier, Scalar, Test};
 use super::datum::Datum;
 use super::domain::{DomainSet, domains};
+use super::field::Party;
+use super::input::Input;
 use super::number::{Comparison, Number};
 use super::truth::Truth;
-use crate::model::{DataLevel, Destination, PriorAction};
+use crate::model::{Claim, DataLevel, Destination, PriorAction};
 
 /// Whether the test says something about null other than that nothing is there.
 pub(super) fn takes_null(test: &Test) -> bool {
@@ -20,7 +22,14 @@ pub(super) fn takes_null(test: &Test) -> bool {
     }
 }
 
-pub(super) fn passes(leaf: &Leaf, datum: Datum<'_>, internal: &DomainSet) -> Truth {
+/// What a test may look at beside the value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) internal: &'a DomainSet,
+    pub(super) input: &'a Input<'a>,
+}
+
+pub(super) fn passes(leaf: &Leaf, datum: Datum<'_>, view: View<'_>) -> Truth {
     match datum {
         Datum::Absent => Truth::False,
         // That nobody knows a value is itself known.
@@ -31,30 +40,30 @@ pub(super) fn passes(leaf: &Leaf, datum: Datum<'_>, internal: &DomainSet) -> Tru
             Scalar::Flag(wanted) => Some(*wanted == flag),
             _ => None,
         }),
-        Datum::Json(value) => json(leaf, value, internal),
+        Datum::Json(value) => json(leaf, value, view),
         Datum::Level(level) => of_level(&leaf.test, level),
         Datum::Number(number) => numeric(&leaf.test, number),
         Datum::Prior(prior) => earlier(&leaf.test, prior),
-        Datum::Text(text) => textual(leaf, text, internal),
+        Datum::Text(text) => textual(leaf, text, view),
     }
 }
 
-fn json(leaf: &Leaf, value: &Value, internal: &DomainSet) -> Truth {
+fn json(leaf: &Leaf, value: &Value, view: View<'_>) -> Truth {
     if let Test::Type(types) = &leaf.test {
         return types.iter().any(|wanted| wanted.is(value)).into();
     }
     match value {
-        Value::Bool(_) | Value::Number(_) if leaf.test.takes_letters() => textual(leaf, &value.to_string(), internal),
+        Value::Bool(_) | Value::Number(_) if leaf.test.takes_letters() => textual(leaf, &value.to_string(), view),
         Value::Null => scalar(&leaf.test, |wanted| Some(*wanted == Scalar::Null)),
-        Value::Bool(flag) => passes(leaf, Datum::Flag(*flag), internal),
+        Value::Bool(flag) => passes(leaf, Datum::Flag(*flag), view),
         Value::Number(number) => match Number::of(number) {
             Some(number) => numeric(&leaf.test, number),
             None => Truth::Unknown,
         },
-        Value::String(text) => textual(leaf, text, internal),
+        Value::String(text) => textual(leaf, text, view),
         Value::Array(elements) if leaf.test.takes_lists() => list(&leaf.test, elements),
         Value::Array(elements) => {
-            let each = elements.iter().map(|element| json(leaf, element, internal));
+            let each = elements.iter().map(|element| json(leaf, element, view));
             quantify(leaf.quantifier, each)
         }
         Value::Object(members) => match &leaf.test {
@@ -132,7 +141,7 @@ fn numeric(test: &Test, number: Number) -> Truth {
     }
 }
 
-fn textual(leaf: &Leaf, text: &str, internal: &DomainSet) -> Truth {
+fn textual(leaf: &Leaf, text: &str, view: View<'_>) -> Truth {
     let text = if leaf.fold_case { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
     match &leaf.test {
         Test::Contains(wanted) => {
@@ -141,12 +150,47 @@ fn textual(leaf: &Leaf, text: &str, internal: &DomainSet) -> Truth {
         }
         Test::DomainIn(set) => places(&text, leaf.quantifier, |domain| set.contains(domain)),
         Test::EndsWith(ends) => ends.iter().any(|end| text.ends_with(&**end)).into(),
-        Test::External => places(&text, leaf.quantifier, |domain| !internal.contains(domain)),
+        Test::External => places(&text, leaf.quantifier, |domain| !view.internal.contains(domain)),
         Test::Glob(globs) => globs.iter().any(|glob| glob.matches(&text)).into(),
         Test::Length(comparison, bound) => size(text.chars().count(), *comparison, *bound),
         Test::Matches(patterns) => patterns.iter().any(|pattern| pattern.is_match(&text)).into(),
+        Test::Mentioned => match &view.input.context.intent {
+            Some(intent) => mentions(&intent.text, &text).into(),
+            None => Truth::Unknown,
+        },
+        Test::OwnedBy(party) => match owner(*party, view.input) {
+            Some(owner) => (owner == text).into(),
+            None => Truth::Unknown,
+        },
         Test::StartsWith(starts) => starts.iter().any(|start| text.starts_with(&**start)).into(),
         test => scalar(test, |wanted| as_text(wanted).map(|wanted| wanted == text)),
+    }
+}
+
+/// Whether a value stands in the user's words, as a word of its own and without regard to case. A value without any
+/// letter or digit is mentioned nowhere.
+fn mentions(words: &str, value: &str) -> bool {
+    let (words, value) = (words.to_lowercase(), value.trim().to_lowercase());
+    if !value.contains(char::is_alphanumeric) {
+        return false;
+    }
+    words.match_indices(&value).any(|(at, _)| {
+        let before = words.get(..at).and_then(|text| text.chars().next_back());
+        let after = words.get(at + value.len()..).and_then(|text| text.chars().next());
+        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+    })
+}
+
+/// Who acts, as far as somebody vouches for it.
+fn owner<'a>(party: Party, input: &Input<'a>) -> Option<&'a str> {
+    let claim =
+        |claim: Option<&'a Claim>| claim.filter(|claim| claim.verification.is_verified()).map(|claim| &*claim.value);
+    let identity = input.identity;
+    match party {
+        Party::Agent => claim(identity.agent.as_ref().map(|agent| &agent.id)),
+        Party::Human => claim(identity.human.as_ref()),
+        Party::Team => identity.team.as_deref(),
+        Party::Tenant => identity.tenant.as_deref(),
     }
 }
 

@@ -28,6 +28,14 @@ pub(super) fn refuse<'s>(input: &Input<'_>, settings: &Settings, set: Digest) ->
         let reason = format!("the inventory does not let this agent reach `{}`", shown(server));
         return deny(ReasonCode::AgentNotListed, reason);
     }
+    // AARM
+    if !input.context.intact {
+        return deny(ReasonCode::ContextUnavailable, "what is known about the session cannot be kept or read".into());
+    }
+    if input.tool.is_some_and(CompiledTool::is_quarantined) {
+        let reason = "the tool is not what it was when it was pinned; an operator has to accept the change";
+        return deny(ReasonCode::ToolChanged, reason.into());
+    }
     if !has_schema(input) || settings.schema == SchemaCheck::Off {
         return None;
     }

@@ -8,11 +8,12 @@
 //! DEFER (A-3.7b). A rule that is unknown defers if its match would change the outcome, and only then (A-3.7a); with
 //! `strict_defer`, always. A rule in shadow is recorded and otherwise takes no part.
 
+use super::exception::Exception;
 use super::set::SetRule;
 use super::truth::Truth;
-use crate::model::{Classification, Verdict};
+use crate::model::{Classification, PartsPerMillion, Verdict};
 
-/// The levels of AARM's precedence, lowest first. Where compositional risk will stand there is room.
+/// The levels of AARM's precedence, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     /// Rules about the action alone.
@@ -23,6 +24,8 @@ pub(super) enum Level {
     ContextDeny,
     /// Suspended because of the context.
     Uncertainty,
+    /// Refused because of what it would make of what came before.
+    Compositional,
     /// Never, whatever the context.
     Forbidden,
 }
@@ -30,8 +33,14 @@ pub(super) enum Level {
 impl Level {
     /// `classified`: whether the author wrote the class. A rule that was only given one by what it tests must not
     /// rise over a denial by it.
-    pub(super) const fn of(classification: Classification, classified: bool, by_context: bool) -> Self {
+    pub(super) const fn of(
+        classification: Classification,
+        classified: bool,
+        by_context: bool,
+        by_sequence: bool,
+    ) -> Self {
         match classification {
+            Classification::ContextDependentDeny if by_sequence => Self::Compositional,
             Classification::Forbidden => Self::Forbidden,
             Classification::ContextDependentDeny => Self::ContextDeny,
             Classification::ContextDependentDefer if classified || by_context => Self::Uncertainty,
@@ -49,6 +58,31 @@ pub(super) struct Answer<'s> {
     pub(super) truth: Truth,
     /// What was unknown in it.
     pub(super) unknown: Option<&'s str>,
+    /// Whether it matched on what is known too badly (AARM A-3.7c).
+    pub(super) doubtful: bool,
+    /// The exception that takes it out.
+    pub(super) exception: Option<&'s Exception>,
+}
+
+impl Answer<'_> {
+    /// Whether the rule takes part in the decision.
+    pub(super) const fn counts(&self) -> bool {
+        !self.rule.shadow && self.exception.is_none() && self.rule.rule.decides
+    }
+
+    /// Whether the rule matched, and nothing is wrong with that.
+    pub(super) fn holds(&self) -> bool {
+        self.truth == Truth::True && !self.doubtful
+    }
+}
+
+/// Why a rule that might change the outcome did not.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Doubt<'s> {
+    /// This field is not known (AARM A-3.7a).
+    Unknown(&'s str),
+    /// What it matched on is known too badly (AARM A-3.7c).
+    LowConfidence,
 }
 
 /// What was found.
@@ -60,24 +94,34 @@ pub(super) enum Outcome<'s> {
     Default,
     /// This rule decides.
     Rule(&'s SetRule),
-    /// This rule might change the outcome, but for this field nobody knows.
-    Uncertain(&'s SetRule, &'s str),
+    /// The risks of several rules are too much together; this one's is the largest.
+    Risk(&'s SetRule),
+    /// This rule might change the outcome, but it is not known whether it applies.
+    Uncertain(&'s SetRule, Doubt<'s>),
 }
 
 /// Puts the answers together. `default` is the verdict when no rule matches.
-pub(super) fn combine<'s>(answers: &[Answer<'s>], default: Verdict, strict: bool) -> Outcome<'s> {
-    let counting = || answers.iter().filter(|answer| !answer.rule.shadow);
-    let matched: Vec<&'s SetRule> =
-        counting().filter(|answer| answer.truth == Truth::True).map(|answer| answer.rule).collect();
+///
+/// `rho`: the most risk that rules may add up to.
+pub(super) fn combine<'s>(answers: &[Answer<'s>], default: Verdict, strict: bool, rho: PartsPerMillion) -> Outcome<'s> {
+    let counting = || answers.iter().filter(|answer| answer.counts());
+    let matched: Vec<&'s SetRule> = counting().filter(|answer| answer.holds()).map(|answer| answer.rule).collect();
     let winner = matched.iter().copied().reduce(higher);
+    if winner.is_none_or(|winner| winner.level < Level::Compositional)
+        && let Some(riskiest) = too_risky(answers, rho)
+    {
+        return Outcome::Risk(riskiest);
+    }
     let conflict = winner.and_then(|winner| Some((winner, opponent(winner, &matched)?)));
-    let settled = winner.is_some_and(|winner| winner.level == Level::Forbidden);
+    let settled = winner.is_some_and(|winner| winner.level >= Level::Compositional) && conflict.is_none();
     let uncertain = counting()
-        .filter_map(|answer| Some((answer, answer.unknown?)))
+        .filter_map(|answer| Some((answer, doubt(answer)?)))
         .filter(|(answer, _)| match strict {
             true => !settled,
             false => {
-                answer.truth == Truth::Unknown && matters(answer.rule, winner, conflict.is_some(), &matched, default)
+                !answer.holds()
+                    && answer.truth != Truth::False
+                    && matters(answer.rule, winner, conflict.is_some(), &matched, default)
             }
         })
         .reduce(
@@ -86,11 +130,37 @@ pub(super) fn combine<'s>(answers: &[Answer<'s>], default: Verdict, strict: bool
             },
         );
     match (uncertain, conflict, winner) {
-        (Some((answer, unknown)), _, _) => Outcome::Uncertain(answer.rule, unknown),
+        (Some((answer, doubt)), _, _) => Outcome::Uncertain(answer.rule, doubt),
         (None, Some((first, second)), _) => Outcome::Conflict(first, second),
         (None, None, Some(winner)) => Outcome::Rule(winner),
         (None, None, None) => Outcome::Default,
     }
+}
+
+const fn doubt<'s>(answer: &Answer<'s>) -> Option<Doubt<'s>> {
+    match answer.unknown {
+        Some(unknown) => Some(Doubt::Unknown(unknown)),
+        None if answer.doubtful => Some(Doubt::LowConfidence),
+        None => None,
+    }
+}
+
+/// The riskiest rule, when the risks of all that matched are more than `rho` together. Risks are taken as independent:
+/// what is left of the certainty that nothing is wrong is the product of what each leaves.
+fn too_risky<'s>(answers: &[Answer<'s>], rho: PartsPerMillion) -> Option<&'s SetRule> {
+    let rules = answers.iter().filter(|answer| {
+        !answer.rule.shadow && answer.exception.is_none() && answer.holds() && answer.rule.rule.risk.0 > 0
+    });
+    let (mut safe_ppm, mut riskiest): (u64, Option<&'s SetRule>) = (1_000_000, None);
+    for answer in rules {
+        let risk = answer.rule.rule.risk.0;
+        // Rounded down: together never less risky than they are.
+        safe_ppm = safe_ppm * u64::from(1_000_000_u32.saturating_sub(risk)) / 1_000_000;
+        if riskiest.is_none_or(|other| (other.rule.risk.0, &answer.rule.rule.id) < (risk, &other.rule.id)) {
+            riskiest = Some(answer.rule);
+        }
+    }
+    riskiest.filter(|_| 1_000_000 - safe_ppm > u64::from(rho.0))
 }
 
 /// Where a rule stands: the pair within which rules can conflict.
@@ -99,7 +169,7 @@ fn standing(rule: &SetRule) -> (Level, Option<i64>) {
 }
 
 /// The one of two that decides. Ties go to the first name, so that the order of files does not matter.
-fn higher<'s>(left: &'s SetRule, right: &'s SetRule) -> &'s SetRule {
+pub(super) fn higher<'s>(left: &'s SetRule, right: &'s SetRule) -> &'s SetRule {
     let rank = |rule: &SetRule| (standing(rule), rule.rule.action.restrictiveness());
     let name = |rule: &'s SetRule| (&rule.reference.policy_id, &rule.rule.id);
     match rank(left).cmp(&rank(right)).then_with(|| name(right).cmp(&name(left))) {

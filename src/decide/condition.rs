@@ -2,10 +2,12 @@
 
 use regex::Regex;
 
+use super::clock::Hours;
 use super::domain::DomainSet;
-use super::field::Field;
+use super::field::{Field, Party};
 use super::names::{Glob, Scope};
 use super::number::{Comparison, Number};
+use super::sequence::Sequence;
 use crate::model::DataLevel;
 
 /// A condition. Evaluated in three values: see [`super::truth::Truth`].
@@ -15,12 +17,16 @@ pub(super) enum Condition {
     All(Vec<Self>),
     /// Any of them.
     Any(Vec<Self>),
+    /// It is such a time.
+    Hours(Box<Hours>),
     /// A test of a field.
     Is(Box<Leaf>),
     /// Where the action goes by name, inside `any`, `all` and `not`; a rule's own names are its [`Scope`].
     Named(Box<Scope>),
     /// Not this.
     Not(Box<Self>),
+    /// These actions came before, in this order.
+    Sequence(Box<Sequence>),
 }
 
 impl Condition {
@@ -57,8 +63,29 @@ impl Condition {
         match self {
             Self::All(inner) | Self::Any(inner) => inner.iter().flat_map(Self::leaves).collect(),
             Self::Is(leaf) => vec![leaf],
-            Self::Named(_) => Vec::new(),
+            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) => Vec::new(),
             Self::Not(inner) => inner.leaves(),
+        }
+    }
+
+    /// Whether it looks at the context and not at the action alone (AARM ).
+    pub(super) fn is_by_context(&self) -> bool {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(Self::is_by_context),
+            Self::Hours(_) | Self::Sequence(_) => true,
+            Self::Is(leaf) => leaf.field.is_context(),
+            Self::Named(_) => false,
+            Self::Not(inner) => inner.is_by_context(),
+        }
+    }
+
+    /// Whether it looks at a sequence of actions.
+    pub(super) fn is_by_sequence(&self) -> bool {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(Self::is_by_sequence),
+            Self::Not(inner) => inner.is_by_sequence(),
+            Self::Sequence(_) => true,
+            Self::Hours(_) | Self::Is(_) | Self::Named(_) => false,
         }
     }
 }
@@ -134,8 +161,12 @@ pub(super) enum Test {
     Level(Comparison, DataLevel),
     /// `matches`
     Matches(Vec<Regex>),
+    /// `mentioned`: the value stands in the user's words
+    Mentioned,
     /// `eq`, `in`
     OneOf(Vec<Scalar>),
+    /// `owned_by`: the value is who acts
+    OwnedBy(Party),
     /// `starts_with`
     StartsWith(Vec<Box<str>>),
     /// `type`
@@ -151,7 +182,15 @@ impl Test {
     /// Whether the test is about letters. It then sees numbers and truth values as the text that JSON writes for
     /// them, which is what a server that expects a text would make of them.
     pub(super) const fn takes_letters(&self) -> bool {
-        matches!(self, Self::Contains(_) | Self::EndsWith(_) | Self::Glob(_) | Self::Matches(_) | Self::StartsWith(_))
+        matches!(
+            self,
+            Self::Contains(_)
+                | Self::EndsWith(_)
+                | Self::Glob(_)
+                | Self::Matches(_)
+                | Self::Mentioned
+                | Self::StartsWith(_)
+        )
     }
 }
 

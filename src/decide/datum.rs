@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::condition::Test;
-use super::field::{ContextField, IdentityField, SignalField};
+use super::field::{ContextField, IdentityField, ResultField, SignalField};
 use super::input::Input;
 use super::number::Number;
+use super::results::ResultFacts;
+use super::settings::Settings;
 use crate::model::{
-    Claim, Correlation, DataLevel, Destination, DistanceSource, Effect, Identity, IntentSource, LevelSource, Origin,
-    PartsPerMillion, PriorAction, Signals,
+    Claim, Correlation, DataLevel, Destination, DistanceSource, Effect, Identity, Intent, IntentSource, LevelSource,
+    Origin, PartsPerMillion, PriorAction, SessionContext, Signals, Verdict,
 };
 
 /// One value of a field.
@@ -37,6 +39,9 @@ pub(super) fn context<'a>(field: ContextField, test: &Test, input: &Input<'a>, v
     let context = input.context;
     let one = match field {
         ContextField::ActionCount => Datum::Number(Number::Integer(i128::from(context.action_count))),
+        ContextField::ActionsSinceConfirmation => {
+            Datum::Number(Number::Integer(i128::from(since_confirmation(context))))
+        }
         ContextField::Correlation => Datum::Text(correlation(context.correlation)),
         ContextField::DataClassification => match test {
             Test::Level(..) => Datum::Level(context.level.map(|(level, _)| level)),
@@ -53,6 +58,12 @@ pub(super) fn context<'a>(field: ContextField, test: &Test, input: &Input<'a>, v
             Datum::Number(Number::Integer(i128::from(seconds)))
         }
         ContextField::Intent => context.intent.as_ref().map_or(Datum::Unknown, |intent| Datum::Text(&intent.text)),
+        ContextField::IntentClass => {
+            // An intent that somebody stated without a class is of none; else nobody knows.
+            let stated = context.intent.as_ref().filter(|intent| intent.source != IntentSource::Inferred);
+            let class = |intent: &'a Intent| intent.class.as_deref().map_or(Datum::Absent, Datum::Text);
+            stated.map_or(Datum::Unknown, class)
+        }
         ContextField::IntentSource => {
             context.intent.as_ref().map_or(Datum::Unknown, |intent| Datum::Text(intent_source(intent.source)))
         }
@@ -65,7 +76,14 @@ pub(super) fn context<'a>(field: ContextField, test: &Test, input: &Input<'a>, v
     visit(one);
 }
 
-pub(super) fn identity<'a>(field: IdentityField, identity: &'a Identity, visit: Visit<'_, 'a>) {
+/// Actions since a person last agreed to one; since the beginning, when none did (AARM ).
+fn since_confirmation(context: &SessionContext) -> u64 {
+    let confirmed = |prior: &PriorAction| prior.verdict == Verdict::StepUp && prior.forwarded;
+    let since = context.history.iter().rev().position(|prior| confirmed(prior));
+    since.map_or(context.action_count, |since| u64::try_from(since).unwrap_or(u64::MAX))
+}
+
+pub(super) fn identity<'a>(field: IdentityField, identity: &'a Identity, settings: &Settings, visit: Visit<'_, 'a>) {
     let agent = identity.agent.as_ref();
     // What the agent says about itself is as good as the agent's id.
     let beside = |value: Option<&'a Arc<str>>| match (value, agent) {
@@ -85,6 +103,7 @@ pub(super) fn identity<'a>(field: IdentityField, identity: &'a Identity, visit: 
         IdentityField::Human => claim(identity.human.as_ref()),
         IdentityField::Issuer => inventory(&identity.issuer),
         IdentityField::Owner => inventory(&identity.owner),
+        IdentityField::Privilege => privilege(identity, settings),
         IdentityField::Role => claim(identity.role.as_ref()),
         IdentityField::Scope => return identity.scope.iter().for_each(|scope| visit(Datum::Text(scope))),
         IdentityField::Service => claim(identity.service.as_ref()),
@@ -102,6 +121,28 @@ fn claim(claim: Option<&Claim>) -> Datum<'_> {
         Some(claim) if claim.verification.is_verified() => Datum::Text(&claim.value),
         _ => Datum::Unknown,
     }
+}
+
+/// The highest rung of `privileges` that the role or a scope names (AARM, `max_privilege`).
+fn privilege<'a>(identity: &Identity, settings: &Settings) -> Datum<'a> {
+    let role = identity.role.as_ref().filter(|role| role.verification.is_verified()).map(|role| &role.value);
+    let rungs = role.into_iter().chain(&identity.scope).filter_map(|name| settings.privilege(name));
+    rungs.max().map_or(Datum::Unknown, |rung| Datum::Number(Number::Integer(rung)))
+}
+
+pub(super) fn result<'a>(field: ResultField, facts: &ResultFacts<'a>, visit: Visit<'_, 'a>) {
+    let flag = |value: Option<bool>| value.map_or(Datum::Unknown, Datum::Flag);
+    visit(match field {
+        ResultField::Bytes => Datum::Number(Number::Integer(i128::from(facts.bytes))),
+        ResultField::InstructionLike => flag(facts.instruction_like),
+        ResultField::IsError => Datum::Flag(facts.is_error),
+        ResultField::Labels => match facts.labels {
+            Some(labels) => return labels.iter().for_each(|label| visit(Datum::Text(label))),
+            None => Datum::Unknown,
+        },
+        ResultField::Level => facts.level.map_or(Datum::Unknown, |level| Datum::Level(Some(level))),
+        ResultField::Text => return facts.texts.iter().for_each(|text| visit(Datum::Text(text))),
+    });
 }
 
 pub(super) fn signal<'a>(field: SignalField, signals: &'a Signals) -> Datum<'a> {

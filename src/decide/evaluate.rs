@@ -22,8 +22,11 @@ use super::datum::{self, Datum};
 use super::domain::DomainSet;
 use super::field::Field;
 use super::input::Input;
+use super::limit::{self, Reckoning};
 use super::names::ActionNames;
 use super::path::{self, Budget, Overrun, Path, Place};
+use super::results::ResultFacts;
+use super::settings::Settings;
 use super::truth::Truth;
 
 /// Values one decision may look at: a hundred rules over a document of a thousand values, many times over.
@@ -36,6 +39,11 @@ pub(super) struct Evaluator<'a, 's> {
     /// [`ActionNames::tools`], computed once.
     pub(super) tools: &'a [&'a str],
     pub(super) internal: &'a DomainSet,
+    pub(super) settings: &'a Settings,
+    /// How the limit of the rule is looked at.
+    pub(super) reckoning: Reckoning<'s>,
+    /// What the tool returned, for rules about results.
+    pub(super) result: Option<&'a ResultFacts<'a>>,
     pub(super) budget: Budget,
     /// Whether every test is answered even where the result is settled, so that nothing unknown stays unseen.
     pub(super) exhaustive: bool,
@@ -55,8 +63,16 @@ impl<'a, 's> Evaluator<'a, 's> {
                 }
                 Ok(truth)
             }
+            Condition::Hours(hours) => Ok(hours.include(self.input.context.now).into()),
             Condition::Named(scope) => Ok(scope.matches(self.names, self.tools).into()),
             Condition::Not(inner) => self.condition(inner).map(Truth::not),
+            Condition::Sequence(sequence) => {
+                let truth = sequence.holds(self.input.context);
+                if truth == Truth::Unknown {
+                    self.unknown = Some("sequence");
+                }
+                Ok(truth)
+            }
         }
     }
 
@@ -85,10 +101,19 @@ impl<'a, 's> Evaluator<'a, 's> {
         let mut truth = start;
         let input = self.input;
         let internal = self.internal;
-        let mut visit = |datum: Datum<'a>| truth = join(truth, apply::passes(leaf, datum, internal));
+        let view = apply::View { internal, input };
+        let mut visit = |datum: Datum<'a>| truth = join(truth, apply::passes(leaf, datum, view));
         match &leaf.field {
             Field::Context(field) => datum::context(*field, &leaf.test, input, &mut visit),
-            Field::Identity(field) => datum::identity(*field, input.identity, &mut visit),
+            Field::Identity(field) => datum::identity(*field, input.identity, self.settings, &mut visit),
+            Field::Fact(name) => {
+                visit(input.facts.at(name, input.context.now).map_or(Datum::Unknown, Datum::Json));
+            }
+            Field::Meter(limit) => visit(limit::datum(limit, &self.reckoning, input)),
+            Field::Result(field) => match self.result {
+                Some(facts) => datum::result(*field, facts, &mut visit),
+                None => visit(Datum::Unknown),
+            },
             Field::Parameter(path) => {
                 let arguments: &'a Value = &input.call.action.arguments.value;
                 let budget = &mut self.budget;

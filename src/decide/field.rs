@@ -3,6 +3,7 @@
 //! The table below is the whole vocabulary. A name that is not in it does not load, so a condition on something that
 //! nobody ever fills in cannot sit in a policy and look like protection.
 
+use super::limit::Limit;
 use super::path::Path;
 use crate::model::{DistanceSource, Effect, Origin};
 
@@ -10,24 +11,60 @@ use crate::model::{DistanceSource, Effect, Origin};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     Context(ContextField),
+    /// A fact that resolvers fill in.
+    Fact(Box<str>),
     Identity(IdentityField),
+    /// The limit of the rule.
+    Meter(Box<Limit>),
     Parameter(Path),
     /// Where the values at a path came from.
     Provenance(Path),
+    /// What a tool returned; only in rules about results.
+    Result(ResultField),
     Signal(SignalField),
 }
 
 impl Field {
     /// Whether a rule with this field decides by the context and not by the action alone (AARM ).
     pub(super) const fn is_context(&self) -> bool {
-        matches!(self, Self::Context(_) | Self::Provenance(_) | Self::Signal(_))
+        matches!(self, Self::Context(_) | Self::Fact(_) | Self::Meter(_) | Self::Provenance(_) | Self::Signal(_))
     }
+}
+
+/// Who `owned_by` may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Party {
+    Agent,
+    Human,
+    Team,
+    Tenant,
+}
+
+impl Party {
+    pub(super) const WORDS: &'static [(&'static str, Self)] = &[
+        ("requesting_user", Self::Human),
+        ("requesting_agent", Self::Agent),
+        ("requesting_team", Self::Team),
+        ("requesting_tenant", Self::Tenant),
+    ];
+}
+
+/// What is known about a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResultField {
+    Bytes,
+    InstructionLike,
+    IsError,
+    Labels,
+    Level,
+    Text,
 }
 
 /// What the session knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContextField {
     ActionCount,
+    ActionsSinceConfirmation,
     Correlation,
     DataClassification,
     DataLevel,
@@ -35,6 +72,7 @@ pub(super) enum ContextField {
     Destination,
     ElapsedSeconds,
     Intent,
+    IntentClass,
     IntentSource,
     PriorActions,
     Session,
@@ -51,6 +89,7 @@ pub(super) enum IdentityField {
     Human,
     Issuer,
     Owner,
+    Privilege,
     Role,
     Scope,
     Service,
@@ -128,6 +167,7 @@ const VERIFICATIONS: &[&str] =
 /// Names in `context`: this product's first, then the aliases that AARM's pages use (resolution G-15).
 pub(super) const CONTEXT: &[Named<ContextField>] = &[
     ("action_count", ContextField::ActionCount, Kind::Number),
+    ("actions_since_confirmation", ContextField::ActionsSinceConfirmation, Kind::Number),
     ("correlation", ContextField::Correlation, Kind::Word(CORRELATIONS)),
     ("data_classification", ContextField::DataClassification, Kind::Classification),
     ("data_level", ContextField::DataLevel, Kind::Level),
@@ -135,6 +175,7 @@ pub(super) const CONTEXT: &[Named<ContextField>] = &[
     ("destination", ContextField::Destination, Kind::Destination),
     ("elapsed_s", ContextField::ElapsedSeconds, Kind::Number),
     ("intent", ContextField::Intent, Kind::Words),
+    ("intent_class", ContextField::IntentClass, Kind::Text),
     ("intent_source", ContextField::IntentSource, Kind::Word(INTENT_SOURCES)),
     ("prior_actions", ContextField::PriorActions, Kind::List),
     ("session", ContextField::Session, Kind::Text),
@@ -143,6 +184,7 @@ pub(super) const CONTEXT: &[Named<ContextField>] = &[
     ("data_accessed", ContextField::DataClassification, Kind::Classification),
     ("data_classifications", ContextField::DataClassification, Kind::Classification),
     ("data_classifications_accessed", ContextField::DataClassification, Kind::Classification),
+    ("intent_classification", ContextField::IntentClass, Kind::Text),
     ("original_request", ContextField::Intent, Kind::Words),
     ("recipient", ContextField::Destination, Kind::Destination),
     ("session_accessed_data", ContextField::DataClassification, Kind::Classification),
@@ -159,6 +201,7 @@ pub(super) const IDENTITY: &[Named<IdentityField>] = &[
     ("human", IdentityField::Human, Kind::Text),
     ("issuer", IdentityField::Issuer, Kind::Text),
     ("owner", IdentityField::Owner, Kind::Text),
+    ("privilege", IdentityField::Privilege, Kind::Number),
     ("role", IdentityField::Role, Kind::Text),
     ("scope", IdentityField::Scope, Kind::List),
     ("service", IdentityField::Service, Kind::Text),
@@ -201,6 +244,24 @@ pub(super) const SIGNALS: &[Named<SignalField>] = &[
     ("velocity", SignalField::Velocity, Kind::Number),
     ("velocity_anomaly", SignalField::VelocityAnomaly, Kind::Flag),
 ];
+
+/// Names in `result`.
+pub(super) const RESULTS: &[Named<ResultField>] = &[
+    ("bytes", ResultField::Bytes, Kind::Number),
+    ("instruction_like", ResultField::InstructionLike, Kind::Flag),
+    ("is_error", ResultField::IsError, Kind::Flag),
+    ("labels", ResultField::Labels, Kind::List),
+    ("level", ResultField::Level, Kind::Level),
+    ("text", ResultField::Text, Kind::Text),
+    ("raw_text", ResultField::Text, Kind::Text),
+];
+
+/// What AARM's pages look up in the context, and only a resolver can know: read as facts (resolution G-14).
+pub(super) const FACTS: &[&str] =
+    &["environment_state_conflict", "maintenance_window", "memory_source_trust", "request_source", "target_ownership"];
+
+/// What AARM's pages call risk signals and only a detector outside can know: read as facts too (AARM ).
+pub(super) const FACT_SIGNALS: &[&str] = &["anomaly_score", "injection_score", "instruction_anomaly", "source_trust"];
 
 /// The entry of a table.
 pub(super) fn lookup<F: Copy>(table: &'static [Named<F>], name: &str) -> Option<(F, Kind)> {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{CompiledTool, Input, PolicySet, PolicySource, Settings};
 use crate::model::{
     Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, Decision, Digest,
-    Enforcement, Era, FrameKind, Identity, NativeName, Outbound, Peer, SessionContext, SessionId, Signals, Timestamp,
-    ToolDefinition, ToolHints, Transport, Verification,
+    Enforcement, Era, Facts, FrameKind, Identity, NativeName, Outbound, Peer, SessionContext, SessionId, Signals,
+    Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verification,
 };
 
 /// A tools/call with this text as its arguments, inside a body with odd spacing.
@@ -77,6 +77,8 @@ pub(super) fn context() -> SessionContext {
     SessionContext {
         session: SessionId::parse("sess_test").unwrap(),
         correlation: Correlation::ProtocolSession,
+        key: None,
+        intact: true,
         started: Timestamp::from_secs(900),
         now: Timestamp::from_secs(1_000),
         intent: None,
@@ -120,6 +122,8 @@ pub(super) struct Case {
     pub(super) call: Call,
     pub(super) identity: Identity,
     pub(super) context: SessionContext,
+    pub(super) usage: Vec<Usage>,
+    pub(super) facts: Facts,
     pub(super) tool: Option<CompiledTool>,
     pub(super) enforcement: Enforcement,
 }
@@ -130,6 +134,8 @@ impl Case {
             call: call(server, operation, arguments),
             identity: identity(),
             context: context(),
+            usage: Vec::new(),
+            facts: Facts::default(),
             tool: Some(tool(OPEN)),
             enforcement: Enforcement::Enforce,
         }
@@ -140,6 +146,8 @@ impl Case {
             call: &self.call,
             identity: &self.identity,
             context: &self.context,
+            usage: &self.usage,
+            facts: &self.facts,
             tool: self.tool.as_ref(),
             enforcement: self.enforcement,
         }

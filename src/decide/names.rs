@@ -88,6 +88,112 @@ pub(super) struct ActionNames<'a> {
     action: &'a crate::model::Action,
 }
 
+/// What a tool or operation does, in one word (resolution G-16): names with `*` and `?` over the operation and over
+/// `tool.operation`. The operator's own, in the settings, stand before these.
+pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
+    (
+        "credentials",
+        &[
+            "*credential*",
+            "*secret*",
+            "*token*",
+            "*password*",
+            "*apikey*",
+            "*api_key*",
+            "*.grant*",
+            "*.rotate*",
+            "grant_*",
+            "grantRole",
+            "revoke_*",
+        ],
+    ),
+    (
+        "destructive",
+        &[
+            "delete*",
+            "*_delete",
+            "*_delete_*",
+            "*.delete*",
+            "drop*",
+            "*.drop*",
+            "truncate*",
+            "*.truncate*",
+            "purge*",
+            "*.purge*",
+            "erase*",
+            "wipe*",
+            "destroy*",
+            "*.destroy*",
+            "remove*",
+            "*.remove*",
+        ],
+    ),
+    ("execution", &["exec*", "*.exec*", "*_exec", "*shell*", "run_*", "*.run", "*eval*", "*command*", "*script*"]),
+    (
+        "external_communication",
+        &[
+            "send*",
+            "*_send",
+            "*_send_*",
+            "*.send*",
+            "post*",
+            "*.post*",
+            "publish*",
+            "*.publish*",
+            "forward*",
+            "*.forward*",
+            "share*",
+            "*.share*",
+            "reply*",
+            "*.reply*",
+            "invite*",
+            "*.invite*",
+            "upload*",
+            "*.upload*",
+            "notify*",
+            "tweet*",
+        ],
+    ),
+    (
+        "financial",
+        &[
+            "pay*",
+            "*.pay*",
+            "*payment*",
+            "transfer*",
+            "*.transfer*",
+            "refund*",
+            "*.refund*",
+            "purchase*",
+            "*.purchase*",
+            "wire*",
+            "withdraw*",
+        ],
+    ),
+    (
+        "read",
+        &[
+            "read*",
+            "*.read*",
+            "get*",
+            "*.get*",
+            "list*",
+            "*.list*",
+            "search*",
+            "*.search*",
+            "find*",
+            "*.find*",
+            "count*",
+            "describe*",
+            "view*",
+            "show*",
+            "fetch*",
+            "query*",
+            "*.query*",
+        ],
+    ),
+];
+
 impl<'a> ActionNames<'a> {
     pub(super) fn of(action: &'a crate::model::Action) -> Self {
         let native = &action.native;
@@ -117,6 +223,12 @@ impl<'a> ActionNames<'a> {
         names
     }
 
+    /// Everything a category looks at.
+    pub(super) fn deeds(&self) -> Vec<&str> {
+        let dotted = self.dotted.iter().map(String::as_str).filter(|name| !name.is_empty());
+        self.operations().iter().copied().chain(dotted).collect()
+    }
+
     /// Everything `operation:` may name.
     pub(super) fn operations(&self) -> &[&'a str] {
         let [mapped, native] = &self.operations;
@@ -131,6 +243,8 @@ pub(super) struct Scope {
     pub(super) tool: Names,
     pub(super) operation: Names,
     pub(super) method: Names,
+    /// Patterns of categories.
+    pub(super) category: Names,
 }
 
 impl Scope {
@@ -139,6 +253,7 @@ impl Scope {
             && self.tool.matches(tools)
             && self.operation.matches(names.operations())
             && self.method.matches(&[names.method])
+            && (!self.category.given || self.category.matches(&names.deeds()))
     }
 }
 

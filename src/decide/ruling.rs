@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::combine::{Answer, Outcome};
+use super::combine::{Answer, Doubt, Outcome};
+use super::confidence;
 use super::set::SetRule;
 use super::settings::DefaultPosture;
 use super::truth::Truth;
 use crate::model::{
-    Classification, Decision, Digest, Enforcement, MatchedRule, PolicyReference, ReasonCode, SessionContext, Severity,
-    Verdict,
+    Classification, ContextEffect, Decision, Digest, Enforcement, MatchedRule, Metered, PartsPerMillion,
+    PolicyReference, ReasonCode, SessionContext, Severity, Verdict,
 };
 
 /// What was decided, before it is known whether it can be carried out.
@@ -24,6 +25,11 @@ pub(super) struct Ruling<'s> {
     pub(super) matched: Vec<MatchedRule>,
     /// The MODIFY rules whose changes are to be made.
     pub(super) modifiers: Vec<&'s SetRule>,
+    pub(super) confidence: Option<PartsPerMillion>,
+    pub(super) exception: Option<Arc<str>>,
+    pub(super) tags: Vec<Arc<str>>,
+    pub(super) effect: ContextEffect,
+    pub(super) meters: Vec<Metered>,
 }
 
 /// The policy id of checks that are part of the product and not of a policy.
@@ -50,6 +56,11 @@ impl<'s> Ruling<'s> {
             approvers: Vec::new(),
             matched: Vec::new(),
             modifiers: Vec::new(),
+            confidence: None,
+            exception: None,
+            tags: Vec::new(),
+            effect: ContextEffect::default(),
+            meters: Vec::new(),
         }
     }
 
@@ -80,9 +91,26 @@ impl<'s> Ruling<'s> {
                 ruling.approvers = first.rule.approvers.clone();
                 ruling
             }
-            Outcome::Uncertain(rule, field) => {
-                let reason = format!("rule `{}` depends on `{field}`, which is not known", rule.rule.id);
-                let mut ruling = Self::of_rule(rule, Verdict::Defer, ReasonCode::UnpopulatedContext, reason);
+            Outcome::Risk(rule) => {
+                let reason =
+                    format!("the risks of this action add up to too much, most of it by rule `{}`", rule.rule.id);
+                let mut ruling = Self::of_rule(rule, Verdict::Deny, ReasonCode::CompositionalRisk, reason);
+                ruling.classification = Classification::ContextDependentDeny;
+                ruling
+            }
+            Outcome::Uncertain(rule, doubt) => {
+                let id = &rule.rule.id;
+                let (code, reason) = match doubt {
+                    Doubt::LowConfidence => (
+                        ReasonCode::LowConfidence,
+                        format!("rule `{id}` matches, but on what is not known well enough"),
+                    ),
+                    Doubt::Unknown(field) => (
+                        ReasonCode::UnpopulatedContext,
+                        format!("rule `{id}` depends on `{field}`, which is not known"),
+                    ),
+                };
+                let mut ruling = Self::of_rule(rule, Verdict::Defer, code, reason);
                 ruling.classification = Classification::ContextDependentDefer;
                 ruling
             }
@@ -90,9 +118,15 @@ impl<'s> Ruling<'s> {
         };
         let first = match outcome {
             Outcome::Rule(rule) | Outcome::Conflict(rule, _) => Some(rule),
+            Outcome::Risk(rule) => Some(rule),
             Outcome::Uncertain(..) | Outcome::Default => None,
         };
         ruling.matched = matched(first, answers);
+        ruling.effect = effect(answers);
+        ruling.exception = answers
+            .iter()
+            .filter(|answer| answer.truth != Truth::False && !answer.rule.shadow && answer.rule.rule.decides)
+            .find_map(|answer| answer.exception.map(|exception| Arc::clone(&exception.id)));
         ruling
     }
 
@@ -104,13 +138,14 @@ impl<'s> Ruling<'s> {
         };
         let mut ruling = Self::of_rule(rule, action, ReasonCode::PolicyRule, reason);
         ruling.classification = rule.rule.classification;
+        ruling.confidence = Some(confidence::of(&rule.rule.condition, context));
         ruling.severity = rule.rule.severity.unwrap_or_else(|| severity(action, rule.rule.classification, context));
         ruling.approvers = rule.rule.approvers.clone();
         if action == Verdict::Modify {
             // One rule decides that the action is changed; all that ask for a change are heard.
-            let modifiers = answers.iter().filter(|answer| {
-                answer.truth == Truth::True && !answer.rule.shadow && answer.rule.rule.action == Verdict::Modify
-            });
+            let modifiers = answers
+                .iter()
+                .filter(|answer| answer.holds() && answer.counts() && answer.rule.rule.action == Verdict::Modify);
             ruling.modifiers = modifiers.map(|answer| answer.rule).collect();
         }
         ruling
@@ -118,7 +153,8 @@ impl<'s> Ruling<'s> {
 
     fn of_rule(rule: &SetRule, verdict: Verdict, code: ReasonCode, reason: String) -> Self {
         let set = rule.reference.hash;
-        Self { policy: rule.reference.clone(), ..Self::built_in(verdict, code, reason, set) }
+        let tags = rule.rule.tags.clone();
+        Self { policy: rule.reference.clone(), tags, ..Self::built_in(verdict, code, reason, set) }
     }
 
     /// The same action refused, because its change could not be made as written (resolution G-30).
@@ -147,6 +183,11 @@ impl<'s> Ruling<'s> {
             edits: Vec::new(),
             severity: self.severity,
             approvers: self.approvers,
+            confidence: self.confidence,
+            exception: self.exception,
+            tags: self.tags,
+            effect: self.effect,
+            meters: self.meters,
             evaluation_us: 0,
         }
     }
@@ -170,17 +211,32 @@ fn by_default<'s>(posture: DefaultPosture, set: Digest) -> Ruling<'s> {
 
 /// Every rule that matched, the deciding one first, then in the order of the files (AARM ).
 fn matched(first: Option<&SetRule>, answers: &[Answer<'_>]) -> Vec<MatchedRule> {
-    let matched = || answers.iter().filter(|answer| answer.truth == Truth::True).map(|answer| answer.rule);
-    let is_first = |rule: &&SetRule| first.is_some_and(|first| std::ptr::eq(first, *rule));
-    let ordered = matched().filter(is_first).chain(matched().filter(|rule| !is_first(rule)));
+    // A rule that only labels or weighs asks for nothing.
+    let matched = || answers.iter().filter(|answer| answer.truth == Truth::True && answer.rule.rule.decides);
+    let is_first = |answer: &&Answer<'_>| first.is_some_and(|first| std::ptr::eq(first, answer.rule));
+    let ordered = matched().filter(is_first).chain(matched().filter(|answer| !is_first(answer)));
     ordered
-        .map(|rule| MatchedRule {
-            action: rule.rule.action,
-            policy_id: Arc::clone(&rule.reference.policy_id),
-            rule_id: Arc::clone(&rule.rule.id),
-            shadow: rule.shadow,
+        .map(|answer| MatchedRule {
+            action: answer.rule.rule.action,
+            policy_id: Arc::clone(&answer.rule.reference.policy_id),
+            rule_id: Arc::clone(&answer.rule.rule.id),
+            shadow: !answer.counts(),
         })
         .collect()
+}
+
+/// What the rules say about the data that comes in. One that might match says it as well: a label too many is safe.
+fn effect(answers: &[Answer<'_>]) -> ContextEffect {
+    let mut effect = ContextEffect::default();
+    let counts =
+        |answer: &&Answer<'_>| answer.truth != Truth::False && !answer.rule.shadow && answer.exception.is_none();
+    for rule in answers.iter().filter(counts).map(|answer| &answer.rule.rule) {
+        effect.level = effect.level.max(rule.effect.level);
+        effect.labels.extend(rule.effect.labels.iter().map(Arc::clone));
+    }
+    effect.labels.sort();
+    effect.labels.dedup();
+    effect
 }
 
 /// Resolution G-21.

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::checks;
-use super::combine::{Answer, Level, combine};
+use super::combine::Level;
 use super::destination;
 use super::domain::DomainSet;
-use super::evaluate::{Evaluator, VALUES_MAX};
+use super::exception::Exception;
 use super::index::Index;
 use super::input::Input;
 use super::modify;
 use super::names::ActionNames;
-use super::path::Budget;
 use super::permit::{Gate, Permit};
 use super::ruling::{BUILT_IN, DEFAULT, Ruling, built_in_policy};
-use super::schema::{self, Mode, Policy, PolicyError, PolicyErrors, PolicySource, Rule};
-use super::settings::{DefaultPosture, SchemaCheck, Settings};
-use super::truth::Truth;
+use super::schema::{self, Mode, Phase, Policy, PolicyError, PolicyErrors, PolicySource, Rule};
+use super::settings::{SchemaCheck, Settings};
+use super::verify;
+use super::weigh::Weighing;
 use crate::model::{
-    Action, Decision, Destination, Digest, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
+    Action, Decision, Destination, Digest, Enforcement, MatchedRule, Meter, PolicyReference, ReasonCode, Verdict,
 };
 
 /// Most rules in a set: bounds the memory, and so the time, of a load.
@@ -28,12 +28,18 @@ const RULES_MAX: u32 = 100_000;
 /// A compiled policy set.
 #[derive(Debug)]
 pub struct PolicySet {
-    settings: Settings,
-    internal: DomainSet,
+    pub(super) settings: Settings,
+    pub(super) internal: DomainSet,
     hash: Digest,
     policies: Vec<PolicySummary>,
-    rules: Vec<SetRule>,
-    index: Index,
+    pub(super) rules: Vec<SetRule>,
+    pub(super) index: Index,
+    /// Rules about what tools return.
+    pub(super) results: Vec<SetRule>,
+    /// Of all policies; rules name theirs by place.
+    pub(super) exceptions: Vec<Exception>,
+    /// Whether any rule has a limit.
+    has_limits: bool,
 }
 
 /// What is known about one policy of a set.
@@ -49,6 +55,8 @@ pub struct PolicySummary {
     pub rules: usize,
     /// How many of them are in shadow.
     pub shadow_rules: usize,
+    /// How many tests the file has.
+    pub tests: usize,
 }
 
 /// A rule in its place.
@@ -59,6 +67,10 @@ pub(super) struct SetRule {
     /// Whether the rule, or its whole policy, is only recorded.
     pub(super) shadow: bool,
     pub(super) level: Level,
+    /// The meter of the rule's limit.
+    pub(super) meter: Option<Meter>,
+    /// Places in [`PolicySet::exceptions`].
+    pub(super) exceptions: Vec<usize>,
 }
 
 impl PolicySet {
@@ -68,10 +80,22 @@ impl PolicySet {
     /// Everything that is wrong in any of them. Nothing is compiled then.
     pub fn compile(sources: &[PolicySource], settings: &Settings) -> Result<Self, PolicyErrors> {
         let mut errors = Vec::new();
+        let set = Self::build(sources, settings, &mut errors);
+        // The tests inside the files, each file by itself: what another one says must not make them pass.
+        if errors.is_empty() {
+            for source in sources {
+                errors.extend(verify::failures(source, settings));
+            }
+        }
+        if errors.is_empty() { Ok(set) } else { Err(PolicyErrors::new(errors)) }
+    }
+
+    /// As [`Self::compile`], without running the tests inside.
+    pub(super) fn build(sources: &[PolicySource], settings: &Settings, errors: &mut Vec<PolicyError>) -> Self {
         let mut sorted: Vec<&PolicySource> = sources.iter().collect();
         sorted.sort_by_key(|source| (&source.name, &source.text));
-        let policies: Vec<Policy> = sorted.iter().filter_map(|source| schema::read(source, &mut errors)).collect();
-        distinct(&policies, &mut errors);
+        let policies: Vec<Policy> = sorted.iter().filter_map(|source| schema::read(source, settings, errors)).collect();
+        distinct(&policies, errors);
         let internal = DomainSet::new(settings.internal_domains.iter().map(String::as_str)).unwrap_or_else(|text| {
             let what = format!("`{text}` in `internal_domains` is not a domain");
             errors.push(problem("configuration", 0, what, "write a domain like `corp.example`"));
@@ -84,11 +108,14 @@ impl PolicySet {
             policies: Vec::new(),
             rules: Vec::new(),
             index: Index::default(),
+            results: Vec::new(),
+            exceptions: Vec::new(),
+            has_limits: false,
         };
         for policy in policies {
-            set.add(policy, &mut errors);
+            set.add(policy, errors);
         }
-        if errors.is_empty() { Ok(set) } else { Err(PolicyErrors::new(errors)) }
+        set
     }
 
     fn add(&mut self, policy: Policy, errors: &mut Vec<PolicyError>) {
@@ -99,22 +126,67 @@ impl PolicySet {
             file: Arc::clone(&policy.file),
             description: policy.description,
             rules: policy.rules.len(),
+            tests: policy.tests,
             shadow_rules,
         });
+        let excepted = |rule: &Rule, first: usize| {
+            let theirs = policy.exceptions.iter().enumerate();
+            theirs.filter(|(_, exception)| exception.rules.contains(&rule.id)).map(|(at, _)| first + at).collect()
+        };
+        let first = self.exceptions.len();
+        let mut rules = Vec::with_capacity(policy.rules.len());
         for rule in policy.rules {
-            let number = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+            let by = (rule.condition.is_by_context(), rule.condition.is_by_sequence());
+            let reference = PolicyReference { rule_id: Some(Arc::clone(&rule.id)), ..policy.reference.clone() };
+            let level = Level::of(rule.classification, rule.classified, by.0, by.1);
+            let shadow = whole || rule.mode == Mode::Shadow;
+            let meter = rule.limit.as_ref().map(|limit| Meter {
+                name: format!("{}/{}", policy.reference.policy_id, rule.id).into(),
+                window_s: limit.window_s,
+            });
+            let exceptions = excepted(&rule, first);
+            rules.push(SetRule { rule, reference, shadow, level, meter, exceptions });
+        }
+        self.exceptions.extend(policy.exceptions);
+        for rule in rules {
+            let number = u32::try_from(self.rules.len() + self.results.len()).unwrap_or(u32::MAX);
             if number >= RULES_MAX {
                 let what = format!("more than {RULES_MAX} rules in all policies together");
-                errors.push(problem(&policy.file, rule.line, what, "take some out"));
+                errors.push(problem(&policy.file, rule.rule.line, what, "take some out"));
                 return;
             }
-            self.index.insert(&rule.scope, number);
-            let by_context = rule.condition.leaves().iter().any(|leaf| leaf.field.is_context());
-            let reference = PolicyReference { rule_id: Some(Arc::clone(&rule.id)), ..policy.reference.clone() };
-            let level = Level::of(rule.classification, rule.classified, by_context);
-            let shadow = whole || rule.mode == Mode::Shadow;
-            self.rules.push(SetRule { rule, reference, shadow, level });
+            self.has_limits |= rule.meter.is_some();
+            if rule.rule.phase == Phase::Result {
+                self.results.push(rule);
+                continue;
+            }
+            self.index.insert(&rule.rule.scope, u32::try_from(self.rules.len()).unwrap_or(u32::MAX));
+            self.rules.push(rule);
         }
+    }
+
+    /// The meters that decisions about this action count with. What stands on them belongs into the input.
+    #[must_use]
+    pub fn meters(&self, action: &Action) -> Vec<Meter> {
+        if !self.has_limits {
+            return Vec::new();
+        }
+        let names = ActionNames::of(action);
+        let tools = names.tools();
+        let numbers = self.index.find(&names, &tools).into_iter().filter_map(|number| usize::try_from(number).ok());
+        let rules = numbers.filter_map(|number| self.rules.get(number));
+        rules.filter(|rule| rule.rule.scope.matches(&names, &tools)).filter_map(|rule| rule.meter.clone()).collect()
+    }
+
+    /// Every meter that there can be: what of the log must be counted again after a restart.
+    pub fn all_meters(&self) -> impl Iterator<Item = &Meter> {
+        self.rules.iter().filter_map(|rule| rule.meter.as_ref())
+    }
+
+    /// The settings around the policies.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Digest of everything that can change a decision: all policies and the settings. In every receipt.
@@ -177,7 +249,8 @@ impl PolicySet {
         let names = ActionNames::of(&input.call.action);
         let tools = names.tools();
         let candidates = self.index.find(&names, &tools);
-        let mut ruling = self.weigh(&candidates, input, &names, &tools);
+        let weighing = Weighing { input, names: &names, tools: &tools, result: None };
+        let mut ruling = self.weigh(&candidates, weighing);
         if self.settings.schema == SchemaCheck::Record
             && checks::has_schema(input)
             && input.tool.and_then(|tool| checks::problem(tool, &input.call.action.arguments.value)).is_some()
@@ -187,59 +260,6 @@ impl PolicySet {
             ruling.matched.push(MatchedRule { action: Verdict::Deny, policy_id, rule_id, shadow: true });
         }
         ruling
-    }
-
-    /// Evaluates the candidates and combines what they say.
-    fn weigh(&self, candidates: &[u32], input: &Input<'_>, names: &ActionNames<'_>, tools: &[&str]) -> Ruling<'_> {
-        let strict = self.settings.strict_defer;
-        let mut answers = Vec::with_capacity(8);
-        // Rules in shadow have a budget of their own: nothing that they do may reach the others.
-        let (mut budget, mut shadow_budget) = (VALUES_MAX, VALUES_MAX);
-        let numbers = candidates.iter().filter_map(|number| usize::try_from(*number).ok());
-        for rule in numbers.filter_map(|number| self.rules.get(number)) {
-            if !rule.rule.scope.matches(names, tools) {
-                continue;
-            }
-            let purse = if rule.shadow { &mut shadow_budget } else { &mut budget };
-            match self.answer(rule, input, names, tools, purse) {
-                Some(answer) if answer.truth != Truth::False || (strict && answer.unknown.is_some()) => {
-                    answers.push(answer);
-                }
-                Some(_) => {}
-                None if rule.shadow => {}
-                None => return Ruling::failed(rule, &answers),
-            }
-        }
-        let (default, posture) = match self.settings.default {
-            DefaultPosture::Allow => (Verdict::Allow, DefaultPosture::Allow),
-            DefaultPosture::Deny => (Verdict::Deny, DefaultPosture::Deny),
-        };
-        let outcome = combine(&answers, default, strict);
-        Ruling::of_outcome(outcome, &answers, input.context, posture, self.hash)
-    }
-
-    /// What one rule says; `None` when the budget is spent.
-    fn answer<'s>(
-        &'s self,
-        rule: &'s SetRule,
-        input: &Input<'_>,
-        names: &ActionNames<'_>,
-        tools: &[&str],
-        budget: &mut u32,
-    ) -> Option<Answer<'s>> {
-        let mut evaluator = Evaluator {
-            input,
-            names,
-            tools,
-            internal: &self.internal,
-            budget: Budget(*budget),
-            exhaustive: self.settings.strict_defer,
-            unknown: None,
-        };
-        let truth = evaluator.condition(&rule.rule.condition);
-        *budget = evaluator.budget.0;
-        let unknown = evaluator.unknown;
-        truth.ok().map(|truth| Answer { rule, truth, unknown })
     }
 }
 

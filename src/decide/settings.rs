@@ -1,8 +1,11 @@
 //! What the operator sets around the policies.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::PartsPerMillion;
 
 /// The `policy:` section of the configuration: this stage's `Config`.
 ///
@@ -30,6 +33,39 @@ pub struct Settings {
     pub strict_defer: bool,
     /// Domains of the organisation. Each stands for itself and everything below it. `external` means: none of them.
     pub internal_domains: Vec<String>,
+    /// Words for what tools do: names with `*` and `?` over the operation and `tool.operation`. One of these takes the
+    /// place of the shipped category of the same name.
+    pub categories: BTreeMap<String, Vec<String>>,
+    /// Roles and scopes from the least to the most powerful, for `max_privilege` and `identity.privilege`.
+    pub privileges: Vec<String>,
+    /// Least confidence, 0 to 1, with which a rule must have been evaluated, where the rule has no `threshold` of its
+    /// own. Below it the action is suspended (AARM A-3.7c). 0: every evaluation is good enough.
+    #[serde(deserialize_with = "fraction")]
+    pub confidence_min: PartsPerMillion,
+    /// The most risk, 0 to 1, that rules with a `risk` may add up to: AARM's rho. Above it the action is
+    /// refused.
+    #[serde(deserialize_with = "fraction")]
+    pub rho: PartsPerMillion,
+}
+
+impl Settings {
+    /// The rung of a role or scope, from 0; `None` when it is on no rung.
+    pub(super) fn privilege(&self, name: &str) -> Option<i128> {
+        let rung = self.privileges.iter().position(|rung| rung == name)?;
+        i128::try_from(rung).ok()
+    }
+}
+
+/// Reads a number from 0 to 1.
+fn fraction<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PartsPerMillion, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    parts_per_million(value).ok_or_else(|| serde::de::Error::custom("write a number from 0 to 1"))
+}
+
+/// A fraction from 0 to 1 in millionths.
+pub(super) fn parts_per_million(value: f64) -> Option<PartsPerMillion> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1,000,000")]
+    (0.0..=1.0).contains(&value).then(|| PartsPerMillion((value * 1e6).round() as u32))
 }
 
 impl Default for Settings {
@@ -43,6 +79,10 @@ impl Default for Settings {
             unknown_schema: UnknownSchema::Deny,
             strict_defer: false,
             internal_domains: Vec::new(),
+            categories: BTreeMap::new(),
+            privileges: ["viewer", "contributor", "maintainer", "admin", "owner"].map(str::to_owned).to_vec(),
+            confidence_min: PartsPerMillion(0),
+            rho: PartsPerMillion(900_000),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::ToolDefinition;
 pub struct CompiledTool {
     definition: ToolDefinition,
     validator: Result<Validator, String>,
+    quarantined: bool,
 }
 
 /// Most values in one schema with every reference written out. A schema is written by the server, and a short one can
@@ -33,7 +34,19 @@ impl CompiledTool {
     #[must_use]
     pub fn new(definition: ToolDefinition) -> Self {
         let validator = compile(&definition.input_schema);
-        Self { definition, validator }
+        Self { definition, validator, quarantined: false }
+    }
+
+    /// The same, refused until an operator accepts that it changed.
+    #[must_use]
+    pub fn quarantined(self) -> Self {
+        Self { quarantined: true, ..self }
+    }
+
+    /// Whether it changed since it was pinned, and nobody has accepted that.
+    #[must_use]
+    pub const fn is_quarantined(&self) -> bool {
+        self.quarantined
     }
 
     /// The definition.

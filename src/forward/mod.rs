@@ -9,7 +9,11 @@ mod answer;
 mod cleared;
 mod finding;
 mod http;
+mod list;
+mod listing;
 mod pending;
+mod pins;
+mod reshape;
 mod stdio;
 mod streamed;
 mod tools;
@@ -32,9 +36,11 @@ pub use answer::{Message, ResponseVerdict, read_message};
 pub use cleared::Cleared;
 pub use finding::Finding;
 pub use http::{HttpSettings, HttpUpstream};
+pub use listing::Listed;
 pub use pending::Pending;
+pub use pins::{Change, PinError, Pins, ServerPins, ToolPin};
 pub use stdio::{StdioSettings, StdioUpstream};
-pub use tools::{Catalogue, Tools};
+pub use tools::{Asker, Catalogue, Tools};
 pub use upstreams::{Origin, Server, Upstreams};
 pub use watch::{AnswerLimits, Watch, watch};
 
@@ -84,6 +90,11 @@ pub trait Upstream: Send + Sync {
 
     /// Host and port, or the command's name: what evidence says about where a call went.
     fn address(&self) -> &str;
+
+    /// Whether what it lists belongs to the session of a client, so that it is only asked on one.
+    fn has_sessions(&self) -> bool {
+        false
+    }
 
     /// Ends what was started for this server. When it returns, nothing of it runs any more; calls after it fail.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

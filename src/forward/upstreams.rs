@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{
-    AnswerLimits, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
+    AnswerLimits, Asker, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
 use crate::model::{
-    Action, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary, ResultText,
+    Call, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary, ResultText,
 };
 use crate::net::Body;
 use crate::record::Decided;
@@ -70,12 +70,14 @@ impl Upstreams {
     }
 
     /// What is known about the tool that an action names. Lists the server first when it has not been listed.
-    pub async fn tool(&self, action: &Action) -> Option<Arc<CompiledTool>> {
+    pub async fn tool(&self, call: &Call, caller: Digest) -> Option<Arc<CompiledTool>> {
+        let action = &call.action;
         let server = self.servers.get(&action.native.server)?;
         if !server.speaks_mcp || &*action.method != "tools/call" {
             return None;
         }
-        server.tools.ensure(&action.native.server, server.upstream.as_ref(), self.clock.as_ref()).await;
+        let asker = Asker { client: &call.client, caller };
+        server.tools.ensure(server.upstream.as_ref(), self.clock.as_ref(), asker).await;
         server.tools.tool(&action.native.operation)
     }
 

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 
 use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
 use super::pending::Pending;
+use super::reshape::{last_event, message_event, resized};
 use super::streamed::Streamed;
 use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
-use crate::intercept::refusal_line;
 use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, ResultText, Timestamp};
 use crate::net::{Body, BodyError, Events, full};
 
@@ -106,11 +106,15 @@ async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Respo
         finding.status = OutcomeStatus::ProtocolError;
         finding.error = Some(problem.into());
     }
+    let shown = match watch.listing().filter(|_| problem.is_none()) {
+        Some((tools, now)) => tools.passes(&whole, now).await,
+        None => None,
+    };
     finding.text = ResultText::whole(whole.clone());
     watch.complete(finding).await;
     match problem {
         Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
-        None => Ok(Response::from_parts(head, full(whole))),
+        None => Ok(Response::from_parts(resized(head, shown.as_ref()), full(shown.unwrap_or(whole)))),
     }
 }
 
@@ -131,6 +135,11 @@ impl Watch {
         if let Some(durable) = completion(outcome, finding.text) {
             durable.await;
         }
+    }
+
+    /// What a list of tools is compared with; `None` for any other answer.
+    fn listing(&self) -> Option<(Arc<Catalogue>, Timestamp)> {
+        (&*self.origin.method == "tools/list").then(|| (Arc::clone(&self.tools), self.clock.now()))
     }
 
     fn outcome(&self, finding: &Finding) -> Outcome {
@@ -291,7 +300,11 @@ impl Stream {
             self.finding.result.bytes += size(chunk.len());
             for event in events.push(chunk).map_err(|error| End::Broken(error.to_string()))? {
                 if self.look_at(event.data.as_ref()).await? {
-                    self.send(event.raw).await?;
+                    let shown = match (&event.data, self.watch.listing()) {
+                        (Some(data), Some((tools, now))) => tools.passes(data, now).await,
+                        _ => None,
+                    };
+                    self.send(shown.map_or(event.raw, |shown| message_event(&shown))).await?;
                 }
             }
         }
@@ -363,15 +376,6 @@ impl Stream {
         let waits = self.watch.completion.is_some();
         if self.watch.origin.client.era == Era::Legacy && waits { Ok(()) } else { Err(End::Cancelled) }
     }
-}
-
-/// The refusal as the last event of a stream that broke off.
-fn last_event(origin: &Origin, error: &str) -> Option<Bytes> {
-    let failure = ForwardError::Exchange { server: origin.server.to_string(), source: error.into() };
-    let refusal = failure.refusal(None);
-    let line = refusal_line(&refusal, &origin.method, origin.jsonrpc_id.as_deref()?, origin.client.era);
-    // The empty line before it ends an event that was cut off.
-    Some(format!("\n\nevent: message\ndata: {line}\n\n").into())
 }
 
 fn size(bytes: usize) -> u64 {

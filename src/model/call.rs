@@ -150,6 +150,8 @@ pub struct SessionToken {
     pub session: SessionId,
     /// What the user wants, in the user's words.
     pub intent: Option<Arc<str>>,
+    /// The class of that, when whoever asked for the token named one.
+    pub class: Option<Arc<str>>,
     /// When it was signed, microseconds: a newer one for the same session is one more turn.
     pub issued_us: u64,
 }

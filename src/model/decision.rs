@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Digest, ReceiptId, Refusal, RefusalKind, Severity};
+use super::{Action, DataLevel, Digest, Metered, PartsPerMillion, ReceiptId, Refusal, RefusalKind, Severity};
 
 /// AARM's five decisions. Exactly one is made for every action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -109,8 +109,35 @@ pub struct Decision {
     pub severity: Severity,
     /// Approvers named by the rule, for STEP_UP.
     pub approvers: Vec<Arc<str>>,
+    /// How sure it is that the deciding rule was evaluated on what is so, 0 to 1,000,000; `None` where no rule decided.
+    pub confidence: Option<PartsPerMillion>,
+    /// The exception that took a rule out which would have applied.
+    pub exception: Option<Arc<str>>,
+    /// Tags of the deciding rule: `owasp_agentic:ASI01`, `mitre_atlas:AML.T0051`.
+    pub tags: Vec<Arc<str>>,
+    /// What rules say about the data that this action brings into the session. Applied when the action runs.
+    pub effect: ContextEffect,
+    /// What the action puts on the agent's meters when it runs, or waits for a person.
+    pub meters: Vec<Metered>,
     /// How long evaluation took, microseconds.
     pub evaluation_us: u64,
+}
+
+/// What rules write into the session: `effect: {set_context: ...}` (AARM ).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContextEffect {
+    /// The least level of the data; `None` says nothing.
+    pub level: Option<DataLevel>,
+    /// Its labels, sorted.
+    pub labels: Vec<Arc<str>>,
+}
+
+impl ContextEffect {
+    /// Whether it says nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.level.is_none() && self.labels.is_empty()
+    }
 }
 
 impl Decision {
@@ -177,14 +204,20 @@ pub enum ReasonCode {
     AgentNotListed,
     /// The arguments do not fit the tool's own schema.
     ArgumentsInvalid,
+    /// Several risks together are more than the limit.
+    CompositionalRisk,
     /// Rules of equal priority disagree (A-3.7b).
     ConflictingPolicies,
     /// No rule matched: the configured default.
     DefaultPosture,
+    /// What is known about the session is not all there is, or cannot be kept.
+    ContextUnavailable,
     /// A rule could not be evaluated.
     EvaluationError,
     /// Nobody could be verified.
     IdentityUnverified,
+    /// A rule matched on what is known too badly (A-3.7c).
+    LowConfidence,
     /// A MODIFY could not be applied as written.
     ModificationFailed,
     /// A STEP_UP or DEFER without anybody to ask.
@@ -193,6 +226,8 @@ pub enum ReasonCode {
     PolicyRule,
     /// The tool's schema is not known.
     SchemaUnknown,
+    /// The tool is not what it was when it was pinned, and nobody has accepted the change.
+    ToolChanged,
     /// A rule refers to something that is not known yet (A-3.7a).
     UnpopulatedContext,
 }
@@ -204,13 +239,17 @@ impl ReasonCode {
         match self {
             Self::AgentNotListed => "agent_not_listed",
             Self::ArgumentsInvalid => "arguments_invalid",
+            Self::CompositionalRisk => "compositional_risk",
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
+            Self::ContextUnavailable => "context_unavailable",
             Self::EvaluationError => "evaluation_error",
             Self::IdentityUnverified => "identity_unverified",
+            Self::LowConfidence => "low_confidence",
             Self::ModificationFailed => "modification_failed",
             Self::NoApprover => "no_approver",
             Self::PolicyRule => "policy_rule",
+            Self::ToolChanged => "tool_changed",
             Self::SchemaUnknown => "schema_unknown",
             Self::UnpopulatedContext => "unpopulated_context",
         }

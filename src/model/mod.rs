@@ -10,6 +10,7 @@ mod approval;
 mod call;
 mod decision;
 mod event;
+mod fact;
 mod id;
 mod identity;
 mod outcome;
@@ -18,6 +19,7 @@ mod session;
 mod signals;
 mod time;
 mod tool;
+mod usage;
 
 pub use action::{Action, Arguments, Destination, NativeName};
 pub use approval::{Approval, ApprovalResult, Deferral};
@@ -25,9 +27,11 @@ pub use call::{
     Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
 };
 pub use decision::{
-    Classification, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode, Verdict,
+    Classification, ContextEffect, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode,
+    Verdict,
 };
 pub use event::{EventType, Severity};
+pub use fact::{Fact, Facts};
 pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
@@ -38,3 +42,4 @@ pub use session::{
 pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use tool::{ToolDefinition, ToolHints};
+pub use usage::{Meter, Metered, Usage};

@@ -13,6 +13,10 @@ pub struct SessionContext {
     pub session: SessionId,
     /// What tied this action to the session, and so how far the session's history can be relied on.
     pub correlation: Correlation,
+    /// What the session is found by, keyed: in its first action alone, so that the log can tell which session it was.
+    pub key: Option<Digest>,
+    /// Whether what is known about the session is all there is, and is kept. Otherwise nothing may go on (AARM ).
+    pub intact: bool,
     /// When the session began.
     pub started: Timestamp,
     /// When this action was observed: the time that rules see.
@@ -50,10 +54,12 @@ pub enum Correlation {
 }
 
 /// What the user wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The words, redacted.
     pub text: Arc<str>,
+    /// The class of the request (`meeting_prep`, `code_fix`), when the channel that set the intent named one.
+    pub class: Option<Arc<str>>,
     /// Where they came from.
     pub source: IntentSource,
 }

@@ -111,9 +111,15 @@ pub(crate) fn context(session: &str) -> SessionContext {
     SessionContext {
         session: SessionId::parse(session).unwrap(),
         correlation: Correlation::ProtocolSession,
+        key: None,
+        intact: true,
         started: Timestamp::from_secs(1_795_209_100),
         now: Timestamp::from_secs(1_795_209_298),
-        intent: Some(Intent { text: "Prepare for the Johnson meeting".into(), source: IntentSource::Host }),
+        intent: Some(Intent {
+            text: "Prepare for the Johnson meeting".into(),
+            source: IntentSource::Host,
+            class: None,
+        }),
         history: Arc::from([Arc::new(prior)]),
         action_count: 1,
         level: Some((DataLevel::Confidential, LevelSource::Label)),
@@ -155,6 +161,11 @@ pub(crate) fn decision(verdict: Verdict) -> Decision {
         edits: vec![Edit { pointer: "/limit".into(), kind: EditKind::Set("100".into()) }],
         severity: Severity::Info,
         approvers: vec!["security@company.example".into()],
+        confidence: None,
+        exception: None,
+        tags: Vec::new(),
+        effect: ContextEffect::default(),
+        meters: Vec::new(),
         evaluation_us: 412,
     }
 }

@@ -112,7 +112,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     });
     let known = Known {
         upstream: Arc::new(upstream.unwrap()),
-        tools: std::sync::Arc::default(),
+        tools: Arc::new(countersign::forward::Catalogue::new("test".into(), None)),
         pending: Arc::default(),
         enforcement: Enforcement::Enforce,
         speaks_mcp: true,
@@ -122,6 +122,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     Arc::new(Mediator {
         authenticator: countersign::identify::build(&identity, None, Arc::clone(&clock)).unwrap(),
         sessions: Sessions::new(countersign::context::Config::default(), unlabelled(), &Secrets::new(&[1; 32])),
+        meters: countersign::context::Meters::default(),
         policies: arc_swap::ArcSwap::from_pointee(PolicySet::compile(&sources, &settings).unwrap()),
         recorder,
         upstreams: Upstreams::new(servers, Arc::clone(&clock), AnswerLimits::default()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{ALLOW_ALL, Folder, Received, Server, Stand, decisions, is_refused, ordinary, outcomes, respond};
 
 /// Refuses `send` once personal data was seen.
-const NO_PII_OUT: &str = "
+pub(crate) const NO_PII_OUT: &str = "
 policy: { id: pii, version: '1' }
 rules:
   - id: no-pii-out
@@ -17,7 +17,9 @@ rules:
 ";
 
 /// Answers `read` with `text`, everything else as usual.
-fn reading(text: &'static str) -> impl Fn(&Received) -> http::Response<countersign::net::Body> + Send + Sync {
+pub(crate) fn reading(
+    text: &'static str,
+) -> impl Fn(&Received) -> http::Response<countersign::net::Body> + Send + Sync {
     move |request| {
         let message = request.json();
         if message["params"]["name"] != "read" {
@@ -29,12 +31,12 @@ fn reading(text: &'static str) -> impl Fn(&Received) -> http::Response<countersi
 }
 
 /// The entries of one kind, without the envelope.
-fn of_kind<'a>(entries: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn of_kind<'a>(entries: &'a [Value], kind: &str) -> Vec<&'a Value> {
     entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == kind).collect()
 }
 
 /// The context a policy saw at each decision, as its receipt has it.
-fn seen(entries: &[Value]) -> Vec<&Value> {
+pub(crate) fn seen(entries: &[Value]) -> Vec<&Value> {
     decisions(entries).into_iter().map(|decision| &decision["context"]).collect()
 }
 
@@ -95,7 +97,7 @@ async fn a_2_3_what_nobody_classified_has_the_highest_level_and_says_so() {
 }
 
 /// A message of the older era that names what the user wants.
-fn asking(tool: &str, meta: &Value) -> String {
+pub(crate) fn asking(tool: &str, meta: &Value) -> String {
     let params = json!({ "name": tool, "arguments": {}, "_meta": meta });
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
 }
@@ -164,4 +166,63 @@ async fn a_2_4_a_session_token_says_what_the_user_wants() {
     assert!(seen[..3].iter().all(|context| context["correlation"] == "signed_token"));
     assert_eq!(decisions(&entries)[0]["session"]["id"], session.as_str());
     assert_eq!(decisions(&entries)[3]["decision"]["reason_code"], "identity_unverified");
+}
+
+#[tokio::test]
+async fn a_2_5_a_decision_has_intent_history_and_data_in_view_at_once() {
+    let policy = "
+policy: { id: all-in-view, version: '1' }
+rules:
+  - id: in-view
+    match: { operation: send, context: { data_classification: [PII], prior_actions: { contains: read } } }
+    action: DENY
+    priority: 10
+  - { id: everything, match: {}, action: ALLOW }
+";
+    let stand = Stand::with(policy, "", Server::start(reading("ask ann@example.com")).await).await;
+    let meta = json!({ "countersign/intent": "sort my mail" });
+    for tool in ["read", "send"] {
+        stand.post(asking(tool, &meta)).await;
+    }
+    let (entries, _folder) = stand.stop().await;
+    let last = decisions(&entries).pop().unwrap();
+    assert_eq!(last["context"]["intent"]["text"], "sort my mail");
+    assert_eq!(last["context"]["labels"], json!(["PII"]));
+    assert_eq!(last["context"]["prior_actions"][0]["operation"], "read");
+    assert_eq!(last["decision"]["result"], "DENY");
+}
+
+#[tokio::test]
+async fn a_2_7_what_a_session_is_made_of_is_recorded() {
+    let stand = Stand::with(ALLOW_ALL, "", Server::start(reading("ask ann@example.com")).await).await;
+    let meta = json!({ "countersign/intent": "sort my mail" });
+    for tool in ["read", "echo"] {
+        stand.post(asking(tool, &meta)).await;
+    }
+    let (entries, _folder) = stand.stop().await;
+    let context = seen(&entries)[1].clone();
+    // Original request, action history, data accessed, time elapsed.
+    assert!(context["intent"]["text"].is_string() && context["prior_actions"][0]["at"].is_string());
+    assert!(context["level"].is_object() && context["started"].is_string());
+    // Tool outputs: a digest that the outcome has too, and no word of the output.
+    let facts = &of_kind(&entries, "context")[0]["facts"];
+    assert_eq!(facts["result_hash"], outcomes(&entries)[0]["outcome"]["result"]["hash"]);
+    assert!(!serde_json::to_string(&entries).unwrap().contains("ann@example.com"));
+}
+
+#[tokio::test]
+async fn a_2_8_an_action_is_known_before_it_runs_and_its_result_after() {
+    let stand = Stand::with(ALLOW_ALL, "", Server::start(reading("x")).await).await;
+    stand.call("read", json!({})).await;
+    stand.call("echo", json!({})).await;
+    let (entries, _folder) = stand.stop().await;
+    let kinds: Vec<&str> = entries
+        .iter()
+        .map(|entry| &entry["predicate"])
+        .filter(|entry| !entry["session"].is_null())
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["decision", "outcome", "context", "decision", "outcome", "context"]);
+    let prior = &seen(&entries)[1]["prior_actions"][0];
+    assert_eq!((&prior["success"], &prior["level"]), (&json!(true), &json!("RESTRICTED")));
 }

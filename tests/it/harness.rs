@@ -161,6 +161,7 @@ pub(crate) struct Stand {
     pub(crate) server: Server,
     pub(crate) address: std::net::SocketAddr,
     key: String,
+    config: countersign::config::Config,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
 }
@@ -205,13 +206,13 @@ identity:
             server.address
         );
         let config = parse(&config, &folder.0.join("countersign.yaml")).unwrap();
-        let app = App::build(Plan::check(config, &folder.0).unwrap(), None).await.unwrap();
+        let app = App::build(Plan::check(config.clone(), &folder.0).unwrap(), None).await.unwrap();
         let address = app.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
         });
-        Self { folder, server, address, key: key.expose().to_owned(), stop: Some(stop), running: Some(running) }
+        Self { folder, server, address, key: key.expose().to_owned(), config, stop: Some(stop), running: Some(running) }
     }
 
     /// Posts one message of the older era and returns status, headers and body.
@@ -310,6 +311,30 @@ identity:
         });
         let (_, _, body) = self.post(message.to_string()).await;
         serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
+    /// Says that a session of the older era is over.
+    pub(crate) async fn delete_session(&self, session: &str) -> StatusCode {
+        let request = Request::delete("/mcp/test")
+            .header("host", "localhost")
+            .header("mcp-session-id", session)
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("authorization", format!("Bearer {}", self.key));
+        self.send(request.body(Full::default()).unwrap()).await.0
+    }
+
+    /// Stops and starts again: same folder, same configuration, same server.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        let app = App::build(Plan::check(self.config.clone(), &self.folder.0).unwrap(), None).await.unwrap();
+        self.address = app.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.running = Some(tokio::spawn(async move {
+            app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
+        }));
+        self.stop = Some(stop);
+        self
     }
 
     /// Stops, and audits the whole log. Returns the payloads of its entries.

@@ -11,6 +11,7 @@
 
 mod aarm_r1;
 mod aarm_r2;
+mod aarm_r2_kept;
 mod aarm_r5;
 mod architecture;
 mod attacks;
@@ -26,6 +27,7 @@ mod instance;
 mod kills;
 mod log_faults;
 mod path;
+mod pins;
 mod receipts;
 mod secrets;
 mod stdio;

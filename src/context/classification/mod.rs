@@ -101,6 +101,12 @@ impl Classifier {
         Ok(Self { unlabelled: config.unlabelled, detectors, tools })
     }
 
+    /// The level of data that nobody speaks about.
+    #[must_use]
+    pub const fn unlabelled(&self) -> DataLevel {
+        self.unlabelled
+    }
+
     /// What the operator said about tools.
     #[must_use]
     pub const fn tools(&self) -> &ToolTable {

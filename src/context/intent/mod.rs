@@ -9,10 +9,10 @@ mod token;
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Action, Call, Digest, Intent, IntentSource};
+use crate::model::{Action, Call, Digest, Intent, IntentSource, Timestamp};
 use crate::record::redact;
 
 pub(super) use token::TOKEN_PREFIX;
@@ -44,7 +44,7 @@ pub enum HostIntent {
 }
 
 /// The intent of one session.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SessionIntent {
     current: Option<Intent>,
     /// When the newest turn of a token was signed, microseconds.
@@ -71,6 +71,9 @@ impl SessionIntent {
             {
                 self.signed_us = token.issued_us;
                 self.add(text, IntentSource::SignedToken);
+                if let (Some(current), Some(class)) = (&mut self.current, &token.class) {
+                    current.class = Some(Arc::clone(class));
+                }
             }
             return;
         }
@@ -91,14 +94,41 @@ impl SessionIntent {
     /// Infers from one of the first calls. `results`: something that a tool returned is in the session, and the agent
     /// may be acting on that.
     pub(super) fn infer(&mut self, action: &Action, results: bool) {
-        let stated = self.source().is_some_and(|source| source != IntentSource::Inferred);
-        if stated || results || self.inferred_calls >= INFERRED_CALLS_MAX {
+        if self.infers(results) {
+            let arguments = redact::json_or_text(&action.arguments.text);
+            self.infer_more(&action.tool, &action.operation, &arguments.text);
+        }
+    }
+
+    /// As [`Self::infer`], from what the log kept of a call.
+    pub(super) fn infer_text(&mut self, tool: &str, operation: &str, arguments: Option<&str>, results: bool) {
+        if let Some(arguments) = arguments.filter(|_| self.infers(results)) {
+            self.infer_more(tool, operation, arguments);
+        }
+    }
+
+    /// Takes over what the log says the intent was at a decision, when nothing better is known.
+    pub(super) fn restore(&mut self, intent: Intent, decided: Timestamp) {
+        if self.current.is_some() {
             return;
         }
+        match intent.source {
+            IntentSource::Host => self.host_turn = Some(Digest::of(intent.text.as_bytes())),
+            IntentSource::SignedToken => self.signed_us = decided.as_micros(),
+            IntentSource::Inferred | IntentSource::Telemetry => {}
+        }
+        self.current = Some(intent);
+    }
+
+    fn infers(&self, results: bool) -> bool {
+        let stated = self.source().is_some_and(|source| source != IntentSource::Inferred);
+        !stated && !results && self.inferred_calls < INFERRED_CALLS_MAX
+    }
+
+    fn infer_more(&mut self, tool: &str, operation: &str, arguments: &str) {
         self.inferred_calls += 1;
-        let arguments = redact::json_or_text(&action.arguments.text);
-        let arguments: String = arguments.text.chars().take(INFERRED_ARGUMENTS_MAX).collect();
-        self.add(&format!("{}.{} {arguments}", action.tool, action.operation), IntentSource::Inferred);
+        let arguments: String = arguments.chars().take(INFERRED_ARGUMENTS_MAX).collect();
+        self.add(&format!("{tool}.{operation} {arguments}"), IntentSource::Inferred);
     }
 
     fn source(&self) -> Option<IntentSource> {
@@ -107,13 +137,14 @@ impl SessionIntent {
 
     fn add(&mut self, text: &str, source: IntentSource) {
         let before = self.current.as_ref().map(|intent| Arc::clone(&intent.text));
+        let class = self.current.as_ref().and_then(|intent| intent.class.clone());
         let all = match &before {
             Some(before) => format!("{before}\n{text}"),
             None => text.to_owned(),
         };
         // Redacted here, so that no secret of a prompt stays in memory or reaches a policy's explanation.
         let text = redact::text(&all).text.chars().take(INTENT_CHARACTERS_MAX).collect::<String>();
-        self.current = Some(Intent { text: text.into(), source });
+        self.current = Some(Intent { text: text.into(), source, class });
     }
 }
 

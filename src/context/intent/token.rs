@@ -62,6 +62,8 @@ pub struct Grant {
     pub agent: Option<String>,
     /// What the user wants, in the user's words.
     pub intent: Option<String>,
+    /// The class of what the user wants (`meeting_prep`), by which policies set boundaries.
+    pub intent_class: Option<String>,
     /// Seconds until it expires; 3,600 when missing, at most a day.
     pub expires_in_s: Option<u64>,
     /// The session that this is one more turn of; a new one when missing.
@@ -85,6 +87,8 @@ struct Claims {
     iat_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent_class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<String>,
     sid: SessionId,
@@ -122,6 +126,7 @@ impl SessionTokens {
             human: grant.human,
             iat_us: now.as_micros(),
             intent: grant.intent,
+            intent_class: grant.intent_class,
             service: grant.service,
             sid: sid.clone(),
         };
@@ -158,6 +163,11 @@ impl SessionTokens {
         if !fits {
             return Err(TokenError::OtherCaller);
         }
-        Ok(SessionToken { session: claims.sid, intent: claims.intent.map(Arc::from), issued_us: claims.iat_us })
+        Ok(SessionToken {
+            session: claims.sid,
+            intent: claims.intent.map(Arc::from),
+            class: claims.intent_class.map(Arc::from),
+            issued_us: claims.iat_us,
+        })
     }
 }

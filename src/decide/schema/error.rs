@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::decide::names::CATEGORIES;
+use crate::decide::settings::Settings;
+
 /// One mistake in one policy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}; {advice}")]
@@ -46,21 +49,49 @@ impl fmt::Display for PolicyErrors {
 
 /// Collects mistakes while one file is read, so that all of them are shown at once.
 #[derive(Debug)]
-pub(super) struct Problems<'a> {
+pub(in crate::decide) struct Problems<'a> {
     file: &'a str,
+    /// The words that the settings define.
+    settings: Option<&'a Settings>,
     errors: Vec<PolicyError>,
 }
 
 impl<'a> Problems<'a> {
+    #[cfg(test)]
     pub(super) const fn of(file: &'a str) -> Self {
-        Self { file, errors: Vec::new() }
+        Self { file, settings: None, errors: Vec::new() }
+    }
+
+    pub(in crate::decide) const fn with(file: &'a str, settings: &'a Settings) -> Self {
+        Self { file, settings: Some(settings), errors: Vec::new() }
+    }
+
+    /// The patterns of a category: the operator's, or else the shipped ones.
+    pub(super) fn category(&self, name: &str) -> Option<Vec<String>> {
+        let own = self.settings.and_then(|settings| settings.categories.get(name)).cloned();
+        let shipped = || {
+            let found = CATEGORIES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, patterns)| patterns.iter().map(|pattern| (*pattern).to_owned()).collect())
+        };
+        own.or_else(shipped)
+    }
+
+    /// Every category there is, for advice.
+    pub(super) fn categories(&self) -> Vec<&str> {
+        let own = self.settings.into_iter().flat_map(|settings| settings.categories.keys().map(String::as_str));
+        CATEGORIES.iter().map(|(name, _)| *name).chain(own).collect()
+    }
+
+    /// Whether `privileges` of the settings has this rung, and which.
+    pub(super) fn privilege(&self, name: &str) -> Option<i128> {
+        self.settings.and_then(|settings| settings.privilege(name))
     }
 
     pub(super) fn add(&mut self, line: u64, what: impl Into<String>, advice: impl Into<String>) {
         self.errors.push(PolicyError { file: self.file.to_owned(), line, what: what.into(), advice: advice.into() });
     }
 
-    pub(super) fn into_errors(self) -> Vec<PolicyError> {
+    pub(in crate::decide) fn into_errors(self) -> Vec<PolicyError> {
         self.errors
     }
 }

@@ -1,6 +1,7 @@
 //! The `match` of a rule: names, fields, and `any`, `all`, `not` around them.
 
 use super::error::{Problems, advise};
+use super::extent;
 use super::operator::{self, Subject};
 use super::section::{self, Section, unknown_key};
 use super::yaml::{Key, Node, Yaml};
@@ -15,10 +16,15 @@ const KEYS: &[&str] = &[
     "tool",
     "operation",
     "method",
+    "category",
     "parameters",
     "context",
     "identity",
     "risk_signals",
+    "facts",
+    "result",
+    "time",
+    "sequence",
     "provenance",
     "any",
     "all",
@@ -26,23 +32,27 @@ const KEYS: &[&str] = &[
 ];
 
 const LATER: &[(&str, &str)] = &[
-    ("original_request.intent_classification", "intents have no classes in this version; test `context.intent`"),
-    (
-        "rate",
-        "rate limits are not part of this version; test `context.action_count` or `risk_signals.velocity_anomaly`",
-    ),
-    ("sink", "telemetry is redacted by the exporter, not by rules about actions"),
-    ("sink.type", "telemetry is redacted by the exporter, not by rules about actions"),
-    ("when", "conditions in CEL are not part of this version; write it with `any`, `all` and `not`"),
+    ("budget", "a limit is what must hold: write `constraints: {budget: {sum: amount, max: 1000, window: 24h}}`"),
+    ("rate", "a limit is what must hold: write `constraints: {rate: {max: 10, window: 1h}}`"),
+    ("sink", SINK),
+    ("sink.type", SINK),
+    ("when", "a condition in CEL stands beside `match`"),
 ];
+
+const SINK: &str = "rules are about actions, and with `phase: result` about what tools return; what telemetry carries is \
+                    redacted by the log itself";
 
 /// A family of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Namespace {
     Context,
+    Facts,
     Identity,
     Parameters,
     Provenance,
+    /// AARM's `original_request`: the intent.
+    Request,
+    Result,
     Signals,
 }
 
@@ -50,6 +60,9 @@ impl Namespace {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "context" => Self::Context,
+            "facts" => Self::Facts,
+            "original_request" => Self::Request,
+            "result" => Self::Result,
             "identity" => Self::Identity,
             "parameters" | "params" | "arguments" => Self::Parameters,
             "provenance" => Self::Provenance,
@@ -61,6 +74,9 @@ impl Namespace {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Context => "context",
+            Self::Facts => "facts",
+            Self::Request => "original_request",
+            Self::Result => "result",
             Self::Identity => "identity",
             Self::Parameters => "parameters",
             Self::Provenance => "provenance",
@@ -81,17 +97,38 @@ pub(super) fn block(
     for (key, value) in section.take_rest() {
         let part = match key.name.as_str() {
             "server" => named(&mut scope.server, value, "server", problems),
-            "tool" => named(&mut scope.tool, value, "tool", problems),
+            "tool" => match category_of(value) {
+                Some(value) => category(&mut scope.category, value, problems),
+                None => named(&mut scope.tool, value, "tool", problems),
+            },
+            "category" => category(&mut scope.category, value, problems),
             "operation" => named(&mut scope.operation, value, "operation", problems),
             "method" => named(&mut scope.method, value, "method", problems),
             "all" => Condition::All(blocks(value, "all", reading, problems)),
             "any" => Condition::Any(blocks(value, "any", reading, problems)),
+            "time" => extent::hours(value, problems),
+            "sequence" => extent::sequence(value, problems),
+            "rate" | "budget" if what == "constraints" => extent::limit(value, &key.name, problems),
             "not" => nested(value, "not", reading.turned(), problems).negate(),
             _ => family(key, value, what, reading, problems),
         };
         condition = condition.and(part);
     }
     (scope, condition)
+}
+
+/// A name in a map that has only names.
+pub(super) fn place(scope: &mut Scope, key: &Key, value: &Node, what: &str, problems: &mut Problems<'_>) {
+    match key.name.as_str() {
+        "server" => drop(named(&mut scope.server, value, "server", problems)),
+        "tool" => match category_of(value) {
+            Some(value) => drop(category(&mut scope.category, value, problems)),
+            None => drop(named(&mut scope.tool, value, "tool", problems)),
+        },
+        "operation" => drop(named(&mut scope.operation, value, "operation", problems)),
+        "category" => drop(category(&mut scope.category, value, problems)),
+        _ => unknown_key(key, what, &["server", "tool", "operation", "category", "level"], &[], problems),
+    }
 }
 
 /// A block inside another one: its names are part of the condition.
@@ -156,8 +193,20 @@ fn one(
                 return None;
             }
         },
+        Namespace::Context if field::FACTS.contains(&name) => Ok((Field::Fact(name.into()), Kind::Any)),
         Namespace::Context => known(field::CONTEXT, name).map(|(field, kind)| (Field::Context(field), kind)),
+        Namespace::Facts => Ok((Field::Fact(name.into()), Kind::Any)),
+        Namespace::Request => {
+            let name = match name {
+                "text" => "intent",
+                "source" => "intent_source",
+                other => other,
+            };
+            known(field::CONTEXT, name).map(|(field, kind)| (Field::Context(field), kind))
+        }
+        Namespace::Result => known(field::RESULTS, name).map(|(field, kind)| (Field::Result(field), kind)),
         Namespace::Identity => known(field::IDENTITY, name).map(|(field, kind)| (Field::Identity(field), kind)),
+        Namespace::Signals if field::FACT_SIGNALS.contains(&name) => Ok((Field::Fact(name.into()), Kind::Any)),
         Namespace::Signals => known(field::SIGNALS, name).map(|(field, kind)| (Field::Signal(field), kind)),
     };
     match found {
@@ -209,6 +258,31 @@ fn blocks(node: &Node, what: &'static str, reading: Reading, problems: &mut Prob
         return Vec::new();
     }
     node.elements().iter().map(|element| nested(element, what, reading, problems)).collect()
+}
+
+/// `tool: {category: x}`.
+fn category_of(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Yaml::Map(entries) => match entries.as_slice() {
+            [(key, value)] if key.name == "category" => Some(value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn category(names: &mut Names, node: &Node, problems: &mut Problems<'_>) -> Condition {
+    for text in section::texts(node, "category", problems) {
+        match problems.category(text) {
+            Some(patterns) => patterns.iter().for_each(|pattern| names.add(pattern)),
+            None => {
+                let advice = advise(text, &problems.categories());
+                let what = format!("no category `{text}` is defined");
+                problems.add(node.line, what, format!("define it under `policy.categories`; {advice}"));
+            }
+        }
+    }
+    Condition::always()
 }
 
 fn named(names: &mut Names, node: &Node, what: &str, problems: &mut Problems<'_>) -> Condition {

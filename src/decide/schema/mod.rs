@@ -4,24 +4,37 @@
 //! field does not load. Everything that is wrong in a file is reported at once, each with its line and what to do.
 //! Grammar: the manual's page on policies. The spellings of AARM's own pages load as aliases (resolution G-15).
 
+mod annotation;
+mod boundary;
 mod error;
+mod exception;
+mod extent;
 mod matching;
 mod modification;
 mod operator;
+mod output;
 mod rule;
+mod scenario;
 mod section;
+mod signal;
+mod surroundings;
 mod value;
 mod yaml;
 
 use std::sync::Arc;
 
 use super::condition::Condition;
+use super::exception::Exception;
+use super::limit::Limit;
 use super::names::Scope;
 use super::number::Number;
 use super::path::Path;
-use crate::model::{Classification, Digest, PolicyReference, Severity, Verdict};
-use error::Problems;
+use super::results::Treatment;
+use super::settings::Settings;
+use crate::model::{Classification, ContextEffect, Digest, PartsPerMillion, PolicyReference, Severity, Verdict};
+pub(super) use error::Problems;
 pub use error::{PolicyError, PolicyErrors};
+pub(super) use scenario::{Expectation, Test};
 use section::Section;
 
 /// One policy file: its name for messages, and its text.
@@ -45,6 +58,9 @@ pub(super) struct Policy {
     pub(super) line: u64,
     pub(super) mode: Mode,
     pub(super) rules: Vec<Rule>,
+    pub(super) exceptions: Vec<Exception>,
+    /// How many tests the file has.
+    pub(super) tests: usize,
 }
 
 /// A rule that was read. Its policy is known by index once the set is put together.
@@ -64,6 +80,30 @@ pub(super) struct Rule {
     pub(super) scope: Scope,
     pub(super) condition: Condition,
     pub(super) changes: Vec<Change>,
+    pub(super) phase: Phase,
+    /// Whether it has an action. One without only labels data, or weighs in with its risk.
+    pub(super) decides: bool,
+    pub(super) limit: Option<Limit>,
+    pub(super) effect: ContextEffect,
+    pub(super) risk: PartsPerMillion,
+    /// Least confidence with which it may match.
+    pub(super) threshold: Option<PartsPerMillion>,
+    pub(super) tags: Vec<Arc<str>>,
+    /// What happens to a result, in rules about results.
+    pub(super) treatment: Option<Treatment>,
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// An action, before it runs.
+    Action,
+    /// What the tool returned, before the agent sees it.
+    Result,
+}
+
+impl Phase {
+    pub(super) const WORDS: &'static [(&'static str, Self)] = &[("action", Self::Action), ("result", Self::Result)];
 }
 
 /// Whether a policy or rule counts.
@@ -90,21 +130,18 @@ pub(super) enum Change {
     Set(Path, Arc<str>),
 }
 
-const TOP: &[&str] = &["policy", "rules"];
+const TOP: &[&str] = &["policy", "rules", "exceptions", "intent_boundaries", "re_validation", "tests"];
 
 /// Keys of AARM's pages that stand beside `rules`.
 const TOP_LATER: &[(&str, &str)] = &[
     ("backends", "this is a gateway's configuration, not a policy: servers are configured under `servers:`"),
-    ("exceptions", "exceptions are not part of this version; narrow the rule with `not:` instead"),
-    ("intent_boundaries", "write one rule for each boundary, with `match` on `tool` and `context.intent`"),
     ("match", "`match` stands inside a rule: `rules: [{id: ..., match: {...}, action: DENY}]`"),
-    ("re_validation", "write a rule on `context.action_count` instead"),
-    ("tests", "tests inside the file are not part of this version"),
+    ("server", "this is a gateway's configuration, not a policy: the listener is configured under `listen:`"),
 ];
 
 /// Reads one file. Problems are appended to `errors`; the policy is there when there were none.
-pub(super) fn read(source: &PolicySource, errors: &mut Vec<PolicyError>) -> Option<Policy> {
-    let mut problems = Problems::of(&source.name);
+pub(super) fn read(source: &PolicySource, settings: &Settings, errors: &mut Vec<PolicyError>) -> Option<Policy> {
+    let mut problems = Problems::with(&source.name, settings);
     let policy = read_policy(source, &mut problems);
     let found = problems.into_errors();
     let clean = found.is_empty();
@@ -112,19 +149,79 @@ pub(super) fn read(source: &PolicySource, errors: &mut Vec<PolicyError>) -> Opti
     policy.filter(|_| clean)
 }
 
+/// The tests of a file that loads.
+pub(super) fn tests(source: &PolicySource, settings: &Settings) -> Vec<Test> {
+    let mut problems = Problems::with(&source.name, settings);
+    let root = yaml::read(&source.text, &mut problems);
+    let section = root.as_ref().and_then(|root| Section::open(root, "the file", &mut problems));
+    let node = section.and_then(|mut section| section.take("tests"));
+    node.map(|node| scenario::tests(node, &mut problems)).unwrap_or_default()
+}
+
+/// Reads an action with everything around it, as `tests:` writes them, from YAML or JSON.
+///
+/// # Errors
+/// What is wrong in it.
+pub(super) fn scenario(source: &PolicySource, settings: &Settings) -> Result<super::scenario::Scenario, PolicyErrors> {
+    let mut problems = Problems::with(&source.name, settings);
+    let scenario = yaml::read(&source.text, &mut problems).and_then(|root| scenario::one(&root, &mut problems));
+    let errors = problems.into_errors();
+    match scenario {
+        Some(scenario) if errors.is_empty() => Ok(scenario),
+        _ => Err(PolicyErrors::new(errors)),
+    }
+}
+
 fn read_policy(source: &PolicySource, problems: &mut Problems<'_>) -> Option<Policy> {
     let root = yaml::read(&source.text, problems)?;
     let mut top = Section::open(&root, "the file", problems)?;
-    let header = top.take("policy").map(|node| (node, Section::open(node, "policy", problems)));
-    let rules = top.take("rules");
+    let header = header(&mut top, &root, source, problems)?;
+    let (rules, boundaries) = (top.take("rules"), top.take("intent_boundaries"));
+    let (validation, exceptions) = (top.take("re_validation"), top.take("exceptions"));
+    let tests = top.take("tests");
     top.close(TOP, TOP_LATER, problems);
 
-    // AARM's examples leave the header out: the file's name stands for the id then.
+    let mut read: Vec<Rule> = Vec::new();
+    match rules {
+        Some(node) if matches!(node.value, yaml::Yaml::List(_)) && node.elements().len() <= RULES_MAX => {
+            read.extend(node.elements().iter().filter_map(|node| rule::read(node, problems)));
+        }
+        Some(node) => {
+            problems.add(node.line, "`rules` is not a list", format!("write a list of at most {RULES_MAX} rules"));
+            return None;
+        }
+        None if boundaries.is_none() && validation.is_none() => {
+            problems.add(root.line, "no `rules`", "a policy has a `policy` header and a list of `rules`");
+            return None;
+        }
+        None => {}
+    }
+    if let Some(node) = boundaries {
+        boundary::intents(node, problems, &mut read);
+    }
+    if let Some(node) = validation {
+        boundary::validation(node, problems, &mut read);
+    }
+    no_duplicates(&read, problems);
+    let exceptions = exceptions.map(|node| exception::read(node, &read, problems)).unwrap_or_default();
+    let tests = tests.map(|node| scenario::tests(node, problems).len()).unwrap_or_default();
+    Some(Policy { rules: read, exceptions, tests, ..header })
+}
+
+/// The policy without anything in it. AARM's examples leave the header out: the file's name stands for the id then.
+fn header(
+    top: &mut Section<'_>,
+    root: &yaml::Node,
+    source: &PolicySource,
+    problems: &mut Problems<'_>,
+) -> Option<Policy> {
     let stem = source.name.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = stem.strip_suffix(".yaml").or_else(|| stem.strip_suffix(".yml")).unwrap_or(stem);
     let (mut id, mut version): (Arc<str>, Arc<str>) = (stem.into(), "unversioned".into());
     let (mut description, mut mode, mut line) = (None, Mode::Enforce, root.line);
-    if let Some((node, Some(mut header))) = header {
+    if let Some(node) = top.take("policy")
+        && let Some(mut header) = Section::open(node, "policy", problems)
+    {
         line = node.line;
         match header.take("id") {
             Some(node) => id = rule::identifier(node, "policy.id", problems)?,
@@ -139,20 +236,16 @@ fn read_policy(source: &PolicySource, problems: &mut Problems<'_>) -> Option<Pol
         }
         header.close(&["id", "version", "description", "mode"], &[], problems);
     }
-    let Some(rules) = rules else {
-        problems.add(root.line, "no `rules`", "a policy has a `policy` header and a list of `rules`");
-        return None;
-    };
-    if !matches!(rules.value, yaml::Yaml::List(_)) || rules.elements().len() > RULES_MAX {
-        problems.add(rules.line, "`rules` is not a list", format!("write a list of at most {RULES_MAX} rules"));
-        return None;
-    }
-    let rules = rules.elements().iter().filter_map(|node| rule::read(node, problems)).collect();
-    let reference = PolicyReference { hash: Digest::of(source.text.as_bytes()), policy_id: id, rule_id: None, version };
-    let description = description.map(Arc::from);
-    let policy = Policy { reference, description, file: source.name.as_str().into(), line, mode, rules };
-    no_duplicates(&policy.rules, problems);
-    Some(policy)
+    Some(Policy {
+        reference: PolicyReference { hash: Digest::of(source.text.as_bytes()), policy_id: id, rule_id: None, version },
+        description: description.map(Arc::from),
+        file: source.name.as_str().into(),
+        line,
+        mode,
+        rules: Vec::new(),
+        exceptions: Vec::new(),
+        tests: 0,
+    })
 }
 
 fn no_duplicates(rules: &[Rule], problems: &mut Problems<'_>) {

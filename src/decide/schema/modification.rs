@@ -115,7 +115,7 @@ fn path(text: &str, line: u64, problems: &mut Problems<'_>) -> Option<Path> {
 }
 
 /// The JSON text of a YAML value.
-fn write(out: &mut String, node: &Node) -> Option<()> {
+pub(super) fn write(out: &mut String, node: &Node) -> Option<()> {
     match &node.value {
         Yaml::Null => out.push_str("null"),
         Yaml::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),

@@ -6,7 +6,7 @@ use super::value::{fold, level, pattern, scalar, scalars, types};
 use super::yaml::{Node, Yaml};
 use crate::decide::condition::{Condition, Leaf, Quantifier, Reading, Scalar, Test};
 use crate::decide::domain::DomainSet;
-use crate::decide::field::{Field, Kind};
+use crate::decide::field::{Field, Kind, Party, SignalField};
 use crate::decide::names::Glob;
 use crate::decide::number::Comparison;
 use crate::model::DataLevel;
@@ -32,17 +32,18 @@ const KEYS: &[&str] = &[
     "type",
     "length",
     "unknown_or_conflicting",
+    "higher_than",
+    "mentioned",
+    "owned_by",
     "any",
     "all",
     "not",
 ];
 
-/// Operators of AARM's pages that need what this version does not have.
+/// Operators of AARM's pages that stand elsewhere here.
 const LATER: &[(&str, &str)] = &[
-    ("category", "tools have no categories in this version; name the tools"),
-    ("higher_than", "what a request may reach is not known in this version; compare with a level: `gt: INTERNAL`"),
-    ("owned_by", "who owns a resource is not known in this version; name the resources"),
-    ("rate", "rate limits are not part of this version; test `context.action_count`"),
+    ("category", "write `tool: {category: ...}` or `category: ...` in `match`"),
+    ("rate", "write `constraints: {rate: {max: 10, window: 1h}}`"),
 ];
 
 /// What is tested.
@@ -136,6 +137,15 @@ fn operator(
             let leaf = subject.leaf(Test::Exists, quantifier);
             Some(if wanted { leaf } else { leaf.negate() })
         }
+        "higher_than" => higher_than(node, subject, quantifier, problems),
+        "mentioned" => mentioned(node, subject, reading, problems),
+        "owned_by" => {
+            if !matches!(subject.kind, Kind::Any | Kind::Text) {
+                return misfit(name, node, subject, "use it on a fact or a parameter", problems);
+            }
+            let party = section::word(node, name, Party::WORDS, problems)?;
+            Some(subject.leaf(Test::OwnedBy(party), quantifier))
+        }
         "external" => external(node, subject, reading, problems),
         "gt" | "gte" | "lt" | "lte" => compare(name, node, subject, quantifier, problems),
         "length" => length(node, subject, quantifier, problems),
@@ -222,6 +232,34 @@ fn external(node: &Node, subject: &Subject<'_>, reading: Reading, problems: &mut
     let wanted = section::flag(node, "external", problems)?;
     let reading = if wanted { reading } else { reading.turned() };
     let leaf = subject.leaf(Test::External, reading.quantifier());
+    Some(if wanted { leaf } else { leaf.negate() })
+}
+
+/// A level, or AARM's `original_request_scope`: higher than what the request needs.
+fn higher_than(
+    node: &Node,
+    subject: &Subject<'_>,
+    quantifier: Quantifier,
+    problems: &mut Problems<'_>,
+) -> Option<Condition> {
+    if node.as_text() == Some("original_request_scope") && matches!(subject.kind, Kind::Level | Kind::Classification) {
+        let escalation = Subject {
+            field: Field::Signal(SignalField::ClassificationEscalation),
+            kind: Kind::Flag,
+            label: "risk_signals.classification_escalation",
+        };
+        return Some(escalation.leaf(Test::OneOf(vec![Scalar::Flag(true)]), quantifier));
+    }
+    compare("gt", node, subject, quantifier, problems)
+}
+
+fn mentioned(node: &Node, subject: &Subject<'_>, reading: Reading, problems: &mut Problems<'_>) -> Option<Condition> {
+    if !matches!(subject.kind, Kind::Any | Kind::Text) {
+        return misfit("mentioned", node, subject, "use it on a parameter or a fact", problems);
+    }
+    let wanted = section::flag(node, "mentioned", problems)?;
+    let reading = if wanted { reading } else { reading.turned() };
+    let leaf = subject.leaf(Test::Mentioned, reading.quantifier());
     Some(if wanted { leaf } else { leaf.negate() })
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::error::Problems;
 use super::section::{self, Section};
 use super::yaml::{Node, Yaml};
-use super::{Change, Mode, Rule, matching, modification};
+use super::{Change, Mode, Phase, Rule, annotation, matching, modification, output};
 use crate::decide::condition::{Condition, Reading};
+use crate::decide::field::Field;
+use crate::decide::limit::Limit;
 use crate::decide::names::Scope;
-use crate::model::{Classification, Severity, Verdict};
+use crate::model::{Classification, ContextEffect, PartsPerMillion, Severity, Verdict};
 
 const KEYS: &[&str] = &[
     "id",
@@ -27,6 +29,9 @@ const KEYS: &[&str] = &[
     "mode",
     "severity",
     "tags",
+    "effect",
+    "risk",
+    "phase",
     "condition",
     "constraints",
     "context",
@@ -38,13 +43,10 @@ const KEYS: &[&str] = &[
 ];
 
 const LATER: &[(&str, &str)] = &[
-    ("effect", "a rule decides and changes nothing else; label what the tool returns in the configuration"),
-    ("owner", "write it into `description`"),
-    (
-        "rate",
-        "rate limits are not part of this version; test `context.action_count` or `risk_signals.velocity_anomaly`",
-    ),
-    ("tests", "tests inside the file are not part of this version"),
+    ("budget", "write `constraints: {budget: {sum: amount, max: 1000, window: 24h}}`"),
+    ("owner", "write it into `description`; an exception has an `owner`"),
+    ("rate", "write `constraints: {rate: {max: 10, window: 1h}}`"),
+    ("tests", "tests stand beside `rules`, for the whole file"),
     ("when", "conditions in CEL are not part of this version; write it with `match`, `any`, `all` and `not`"),
 ];
 
@@ -87,19 +89,25 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
     if id.is_none() && name.is_none() {
         problems.add(node.line, "a rule has no `id`", "give it one: receipts and denials name the rule");
     }
-    let action = section.take_one(&["action", "decision"], problems);
-    if action.is_none() {
-        problems.add(node.line, "a rule has no `action`", "write `action:` with ALLOW, DENY, MODIFY, STEP_UP or DEFER");
-    }
-    let action = action.and_then(|node| section::word(node, "action", ACTIONS, problems));
+    let Asked { action, phase, decides, effect, risk } = asked(&mut section, node, problems);
     let classification = section.take("classification");
     let written = classification.and_then(|node| section::word(node, "classification", CLASSIFICATIONS, problems));
     // A rule whose action is not known is still read, so that its other mistakes show.
     let verdict = action.unwrap_or(Verdict::Deny);
-    let permits = verdict == Verdict::Allow || written == Some(Classification::ContextDependentAllow);
+    // What labels data or weighs in is read as widely as what restricts.
+    let permits = decides && verdict == Verdict::Allow || written == Some(Classification::ContextDependentAllow);
     let reading = if permits { Reading::Narrow } else { Reading::Wide };
     let (scope, condition) = conditions(&mut section, node, verdict, reading, problems);
-    let changes = changes(&mut section, node, verdict, problems);
+    let limit = limit(&condition, node, problems);
+    let treatment = match phase {
+        Phase::Action => None,
+        Phase::Result => output::treatment(&mut section, node, action, problems),
+    };
+    let changes = match phase {
+        Phase::Action => changes(&mut section, node, verdict, problems),
+        Phase::Result => Vec::new(),
+    };
+    in_phase(phase, &condition, node, problems);
     let severity = section.take_one(&["severity", "risk_level"], problems);
     let severity = severity.and_then(|node| section::word(node, "severity", SEVERITIES, problems));
     let priority = section.take("priority").and_then(|node| priority(node, problems));
@@ -107,7 +115,11 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
     let approvers = section.take("approvers").map(|node| section::texts(node, "approvers", problems));
     let reason = section.take("reason").and_then(|node| reason(node, problems));
     waiting(&mut section, problems);
-    annotations(&mut section, problems);
+    if let Some(node) = section.take("description") {
+        section::text(node, "description", problems);
+    }
+    let tags = section.take("tags").map(|node| annotation::tags(node, problems)).unwrap_or_default();
+    let threshold = section.take("threshold").and_then(|node| annotation::fraction(node, "threshold", problems));
     section.close(KEYS, LATER, problems);
 
     let classification = written.unwrap_or_else(|| derived(verdict, &condition));
@@ -130,7 +142,68 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
         scope,
         condition,
         changes,
+        phase,
+        decides,
+        limit,
+        effect,
+        risk: risk.unwrap_or(PartsPerMillion(0)),
+        threshold,
+        tags,
+        treatment,
     })
+}
+
+/// The limit that the condition counts with. One a rule: its meter has the rule's name.
+fn limit(condition: &Condition, rule: &Node, problems: &mut Problems<'_>) -> Option<Limit> {
+    let leaves = condition.leaves();
+    let mut limits = leaves.iter().filter_map(|leaf| match &leaf.field {
+        Field::Meter(limit) => Some(Limit::clone(limit)),
+        _ => None,
+    });
+    let first = limits.next();
+    if limits.next().is_some() {
+        problems.add(rule.line, "a rule has two limits", "write one rule for each");
+    }
+    first
+}
+
+/// What a tool returned is not known before it ran, and counting is over by then.
+fn in_phase(phase: Phase, condition: &Condition, rule: &Node, problems: &mut Problems<'_>) {
+    for leaf in condition.leaves() {
+        let advice = match (&leaf.field, phase) {
+            (Field::Result(_), Phase::Action) => "write `phase: result`: before an action runs there is no result",
+            (Field::Meter(_), Phase::Result) => "limits are for actions; leave out `phase: result`",
+            _ => continue,
+        };
+        problems.add(rule.line, format!("`{}` cannot be known here", leaf.label), advice);
+    }
+}
+
+/// What a rule asks for.
+struct Asked {
+    action: Option<Verdict>,
+    phase: Phase,
+    /// Whether it has an action at all.
+    decides: bool,
+    effect: ContextEffect,
+    risk: Option<PartsPerMillion>,
+}
+
+fn asked(section: &mut Section<'_>, rule: &Node, problems: &mut Problems<'_>) -> Asked {
+    let action = section.take_one(&["action", "decision"], problems);
+    let effect = section.take("effect").map(|node| annotation::effect(node, problems)).unwrap_or_default();
+    let risk = section.take("risk").and_then(|node| annotation::fraction(node, "risk", problems));
+    let decides = action.is_some() || effect.is_empty() && risk.is_none();
+    if action.is_none() && decides {
+        problems.add(rule.line, "a rule has no `action`", "write `action:` with ALLOW, DENY, MODIFY, STEP_UP or DEFER");
+    }
+    // A rule that decides nothing has no action; what stands there then is never looked at.
+    let action = match action {
+        Some(node) => section::word(node, "action", ACTIONS, problems),
+        None => (!decides).then_some(Verdict::Allow),
+    };
+    let phase = section.take("phase").and_then(|node| section::word(node, "phase", Phase::WORDS, problems));
+    Asked { action, phase: phase.unwrap_or(Phase::Action), decides, effect, risk }
 }
 
 /// An id: short, printable, without line breaks.
@@ -229,32 +302,6 @@ fn waiting(section: &mut Section<'_>, problems: &mut Problems<'_>) {
     }
 }
 
-/// Keys that inform people and decide nothing.
-fn annotations(section: &mut Section<'_>, problems: &mut Problems<'_>) {
-    if let Some(node) = section.take("description") {
-        section::text(node, "description", problems);
-    }
-    if let Some(node) = section.take("tags") {
-        section::texts(node, "tags", problems);
-    }
-    // Confidence is the confidence in having evaluated the rule. A rule that matches has been evaluated in full, which
-    // is a confidence of 1; one that cannot be evaluated defers. So every threshold in range is kept.
-    if let Some(node) = section.take("threshold") {
-        let in_range = match node.value {
-            Yaml::Integer(number) => (0..=1).contains(&number),
-            Yaml::Float(number) => (0.0..=1.0).contains(&number),
-            _ => false,
-        };
-        if !in_range {
-            problems.add(
-                node.line,
-                "`threshold` is not between 0 and 1",
-                "write the least confidence, or leave it out",
-            );
-        }
-    }
-}
-
 fn priority(node: &Node, problems: &mut Problems<'_>) -> Option<i64> {
     match node.value {
         Yaml::Integer(number) => Some(number),
@@ -275,7 +322,7 @@ fn reason(node: &Node, problems: &mut Problems<'_>) -> Option<Arc<str>> {
 
 /// The class of a rule whose author wrote none.
 fn derived(action: Verdict, condition: &Condition) -> Classification {
-    let context = condition.leaves().iter().any(|leaf| leaf.field.is_context());
+    let context = condition.is_by_context();
     match (action, context) {
         (Verdict::Deny, true) => Classification::ContextDependentDeny,
         (Verdict::Deny, false) => Classification::StandardDeny,

@@ -6,25 +6,11 @@ use crate::decide::{PolicySet, PolicySource, Settings};
 
 /// Blocks that do not load, and a piece of the first thing that is said about each. Everything else loads.
 const REFUSED: &[(&str, &str)] = &[
-    ("components-action-classification-03", "`context.target_ownership` is never filled in"),
-    ("components-action-classification-04", "`context.maintenance_window` is never filled in"),
     ("guides-first-policy-02", "`match` is not supported in `the file`"),
     ("guides-first-policy-03", "`match` is not supported in `the file`"),
     ("guides-first-policy-04", "`match` is not supported in `the file`"),
     ("guides-first-policy-05", "`match` is not supported in `the file`"),
-    ("guides-first-policy-10", "`rate` is not supported in `constraints`"),
-    ("patterns-mcp-gateway-02", "unknown key `server` in `the file`"),
-    ("threats-confused-deputy-02", "`context.request_source` is never filled in"),
-    ("threats-confused-deputy-03", "`risk_signals.anomaly_score` is never filled in"),
-    ("threats-data-exfiltration-01", "a rule has no `action`"),
-    ("threats-data-exfiltration-03", "`tool` cannot be tested with `category`"),
-    ("threats-data-exfiltration-04", "`tool` cannot be tested with `category`"),
-    ("threats-environmental-manipulation-01", "`context.environment_state_conflict` is never filled in"),
-    ("threats-goal-hijacking-01", "`original_request.intent_classification` is not supported"),
-    ("threats-intent-drift-02", "`intent_boundaries` is not supported"),
-    ("threats-intent-drift-03", "operator `higher_than` is not supported"),
-    ("threats-memory-poisoning-01", "`context.memory_source_trust` is never filled in"),
-    ("threats-prompt-injection-04", "`risk_signals.injection_score` is never filled in"),
+    ("patterns-mcp-gateway-02", "`server` is not supported in `the file`"),
     ("threats-side-channel-leakage-01", "`sink.type` is not supported"),
 ];
 

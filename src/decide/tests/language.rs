@@ -148,8 +148,11 @@ fn context_identity_and_signals_decide_too() {
     case.context.level = Some((DataLevel::Restricted, LevelSource::Label));
     case.context.action_count = 12;
     case.context.correlation = Correlation::SignedToken;
-    case.context.intent =
-        Some(crate::model::Intent { text: "Clean UP the archive".into(), source: crate::model::IntentSource::Host });
+    case.context.intent = Some(crate::model::Intent {
+        text: "Clean UP the archive".into(),
+        source: crate::model::IntentSource::Host,
+        class: None,
+    });
     case.context.signals.semantic_distance = Some(crate::model::PartsPerMillion(700_000));
     case.context.signals.scope_expansion = Some(true);
     case.identity.scope = vec!["admin".into(), "mail".into()];
@@ -256,7 +259,7 @@ rules:
             "test.yaml:13: `action` cannot be `Deny`; did you mean `DENY`?",
             "test.yaml:14: `timeout_action` is not DENY; write DENY or leave it out: silence is never consent",
             "test.yaml:15: a MODIFY rule has no `modifications`; say what to set, cap, remove or redact",
-            "test.yaml:16: `tool` cannot be tested with `category`; write a name, a name with `*` or `?`, or a list of these; turn it round with `not:`",
+            "test.yaml:16: no category `x` is defined; define it under `policy.categories`; known here: credentials, destructive, execution, external_communication, financial, read",
             "test.yaml:18: a `forbidden` rule cannot have the action MODIFY; change the action to DENY, or leave the classification out",
         ]
     );

@@ -1,9 +1,11 @@
 //! Tests of the whole stage, through [`super::PolicySet`] only.
 
+mod aarm;
 mod checks;
 mod corpus;
 mod language;
 mod modification;
+mod more;
 mod precedence;
 mod properties;
 mod shipped;

@@ -149,7 +149,7 @@ proptest! {
     ) {
         let scopes: Vec<Scope> = scopes
             .into_iter()
-            .map(|(server, tool, operation, method)| Scope { server, tool, operation, method })
+            .map(|(server, tool, operation, method)| Scope { server, tool, operation, method, category: Names::default() })
             .collect();
         let mut index = Index::default();
         for (number, scope) in scopes.iter().enumerate() {

@@ -230,6 +230,10 @@ impl Upstream for StdioUpstream {
         self.processes.settings.command.first().map_or("", String::as_str)
     }
 
+    fn has_sessions(&self) -> bool {
+        true
+    }
+
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.processes.close())
     }

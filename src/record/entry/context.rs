@@ -36,6 +36,8 @@ pub struct ContextBlock<'a> {
     pub labels_total: u64,
     pub level: Option<LevelBlock>,
     pub prior_actions: Vec<PriorActionBlock<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<Digest>,
     pub started: Timestamp,
 }
 
@@ -91,6 +93,7 @@ impl<'a> ContextBlock<'a> {
             labels_total: context.labels.len() as u64,
             level: context.level.map(|(value, source)| LevelBlock { source, value }),
             prior_actions: context.history.iter().skip(skipped).map(|prior| PriorActionBlock::of(prior)).collect(),
+            session_key: context.key,
             started: context.started,
         }
     }

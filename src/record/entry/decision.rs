@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::clip::{json_bytes, take_fitting};
 use super::{Text, clip, clip_cow};
 use crate::model::{
-    Classification, Decision, Digest, Edit, EditKind, Enforcement, MatchedRule, PartsPerMillion, PolicyReference,
-    ReasonCode, ReceiptId, Severity, Signals, Verdict,
+    Classification, ContextEffect, DataLevel, Decision, Digest, Edit, EditKind, Enforcement, MatchedRule, Metered,
+    PartsPerMillion, PolicyReference, ReasonCode, ReceiptId, Severity, Signals, Verdict,
 };
 use crate::record::redact;
 
@@ -20,6 +20,16 @@ const RULES_BUDGET: usize = 5_120;
 const EDITS_BUDGET: usize = 1_024;
 /// All approvers together, in JSON.
 const APPROVERS_BUDGET: usize = 512;
+/// All meters together, in JSON.
+const METERS_BUDGET: usize = 512;
+/// All tags together, in JSON.
+const TAGS_BUDGET: usize = 384;
+/// All labels that rules set, in JSON.
+const SETS_BUDGET: usize = 256;
+/// One label.
+const LABEL_MAX: usize = 64;
+/// The largest integer that every reader of JSON reads exactly (RFC 8785).
+const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +47,8 @@ pub struct DecisionBlock<'a> {
     pub evaluable: bool,
     pub exception_id: Option<Text<'a>>,
     pub grant_id: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<MeterBlock<'a>>,
     pub mode: Enforcement,
     pub policy: PolicyBlock<'a>,
     pub policy_set: Digest,
@@ -47,6 +59,8 @@ pub struct DecisionBlock<'a> {
     pub risk_level: Option<Severity>,
     pub rules: Vec<RuleBlock<'a>>,
     pub rules_total: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sets: Option<SetsBlock<'a>>,
     pub severity: Severity,
     pub signals: SignalsBlock,
     pub supersedes: Option<Text<'a>>,
@@ -69,6 +83,24 @@ pub struct PolicyBlock<'a> {
     pub policy_id: Text<'a>,
     pub rule_id: Option<Text<'a>>,
     pub version: Text<'a>,
+}
+
+/// What the action put on a meter of its agent when it ran, or began to wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterBlock<'a> {
+    /// Thousandths; 0 where only actions are counted.
+    pub amount_milli: u64,
+    /// `policy/rule`.
+    pub meter: Text<'a>,
+}
+
+/// What rules say about the data that the action brought into the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetsBlock<'a> {
+    /// Labels.
+    pub labels: Vec<Text<'a>>,
+    /// The least level.
+    pub level: Option<DataLevel>,
 }
 
 /// Where a value of the arguments first appeared in the session.
@@ -114,14 +146,15 @@ impl<'a> DecisionBlock<'a> {
             approvers: take_fitting(approvers, APPROVERS_BUDGET, |approver| json_bytes(approver)),
             break_glass_id: None,
             classification: decision.classification,
-            confidence_ppm: None,
+            confidence_ppm: decision.confidence,
             edits: take_fitting(decision.edits.iter().map(EditBlock::of), EDITS_BUDGET, EditBlock::bytes),
             edits_total: decision.edits.len() as u64,
             enforced: decision.enforcement == Enforcement::Enforce,
             eval_us: decision.evaluation_us,
             evaluable: decision.reason_code != ReasonCode::EvaluationError,
-            exception_id: None,
+            exception_id: decision.exception.as_deref().map(|id| clip(id, NAME_MAX)),
             grant_id: None,
+            meters: take_fitting(decision.meters.iter().map(MeterBlock::of), METERS_BUDGET, MeterBlock::bytes),
             mode: decision.enforcement,
             policy: PolicyBlock::of(&decision.policy),
             policy_set: decision.policy_set,
@@ -132,11 +165,30 @@ impl<'a> DecisionBlock<'a> {
             risk_level: None,
             rules: take_fitting(decision.matched.iter().map(RuleBlock::of), RULES_BUDGET, RuleBlock::bytes),
             rules_total: decision.matched.len() as u64,
+            sets: SetsBlock::of(&decision.effect),
             severity: decision.severity,
             signals: SignalsBlock::of(signals),
             supersedes: supersedes.map(|receipt| receipt.as_str().into()),
-            tags: Vec::new(),
+            tags: take_fitting(decision.tags.iter().map(|tag| clip(tag, NAME_MAX)), TAGS_BUDGET, |tag| json_bytes(tag)),
         }
+    }
+}
+
+impl<'a> MeterBlock<'a> {
+    fn of(metered: &'a Metered) -> Self {
+        Self { amount_milli: metered.amount_milli.min(INTEGER_MAX), meter: clip(&metered.meter, 2 * NAME_MAX) }
+    }
+
+    fn bytes(&self) -> usize {
+        json_bytes(&self.meter) + 48
+    }
+}
+
+impl<'a> SetsBlock<'a> {
+    fn of(effect: &'a ContextEffect) -> Option<Self> {
+        let labels = effect.labels.iter().map(|label| clip(label, LABEL_MAX));
+        let labels = take_fitting(labels, SETS_BUDGET, |label| json_bytes(label));
+        (!effect.is_empty()).then_some(Self { labels, level: effect.level })
     }
 }
 

@@ -33,7 +33,9 @@ pub use client::{ClientBlock, PeerBlock};
 pub use clip::{CUT_MARK, clip, clip_cow, fitting};
 pub use commitment::{Domain, SALT_BYTES, Salt, SaltKey, commit_field};
 pub use context::{ContextBlock, IntentBlock, LevelBlock, PriorActionBlock};
-pub use decision::{DecisionBlock, EditBlock, PolicyBlock, ProvenanceBlock, RuleBlock, SignalsBlock};
+pub use decision::{
+    DecisionBlock, EditBlock, MeterBlock, PolicyBlock, ProvenanceBlock, RuleBlock, SetsBlock, SignalsBlock,
+};
 pub use export::{DestinationCount, ExportCheckpointBlock, ExportGapBlock};
 pub use findings::{DriftBlock, FactsBlock, ObservedBlock, SessionEnd, ValueBlock};
 pub use identity::{AgentBlock, ClaimBlock, DelegationBlock, IdentityBlock, ProviderBlock};

@@ -63,6 +63,11 @@ impl Chains {
         Arc::clone(&self.by_session.entry(session.clone()).or_insert_with(begin))
     }
 
+    /// The session is over: whatever comes next begins a new chain.
+    pub(super) fn end(&self, session: &SessionId) {
+        self.by_session.remove(session);
+    }
+
     pub(super) fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -139,16 +139,21 @@ impl ControlFact {
         Self(Fact::Control(Box::new(block)))
     }
 
-    /// The tools of a server were pinned or changed: one fact for every 64 tools.
+    /// The tools of a server were pinned, changed, or accepted by `actor`: one fact for every 64 tools.
     #[must_use]
-    pub fn tools_pinned(server: &str, server_version: Option<&str>, tools: &[PinnedTool<'static>]) -> Vec<Self> {
+    pub fn tools_pinned(
+        server: &str,
+        server_version: Option<&str>,
+        tools: &[PinnedTool<'static>],
+        actor: Option<&str>,
+    ) -> Vec<Self> {
         let parts = tools.chunks(TOOLS_MAX);
         let count = parts.len() as u64;
         parts
             .zip(1..)
             .map(|(tools, part)| {
                 Self(Fact::ToolPin(Box::new(ToolPinBlock {
-                    actor: None,
+                    actor: actor.map(owned),
                     part,
                     parts: count,
                     server: owned(server),

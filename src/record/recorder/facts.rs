@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::write::ActionEntry;
-use super::{Chain, Inner, random};
-use crate::model::ActionId;
-use crate::record::entry::{Blocks, FactsBlock, Kind, Member};
+use super::{Chain, Inner, Recorder, random};
+use crate::model::{ActionId, SessionId};
+use crate::record::entry::{Blocks, FactsBlock, Kind, Member, Predicate};
 use crate::record::{Gist, RecordError, Slot};
 
 /// Most values in one entry; more make several entries.
@@ -21,6 +21,26 @@ pub(super) struct FactsEntry {
     /// Of the outcome.
     pub(super) blocks: Blocks,
     pub(super) facts: FactsBlock<'static>,
+}
+
+impl Recorder {
+    /// Enqueues the last entry of a session and forgets its chain (AARM ). Does not wait.
+    ///
+    /// # Errors
+    /// [`RecordError`]: the log takes nothing now.
+    pub fn session_ended(&self, session: &SessionId, facts: FactsBlock<'_>) -> Result<(), RecordError> {
+        let slot = self.inner.log.try_reserve()?;
+        let chain = self.chain(session);
+        let facts = FactsBlock { entities: Vec::new(), ..facts };
+        let predicate =
+            Predicate { facts: Some(Box::new(facts)), kind: Kind::Context.as_str().into(), ..Predicate::default() };
+        let keys = [&self.inner.log.signing_key().receipt];
+        self.inner.enqueue_statement(slot, Some(&chain), predicate, None, &keys)?;
+        self.inner.chains.end(session);
+        // What is still on its way belongs behind the end, on a chain of its own.
+        chain.give_up();
+        Ok(())
+    }
 }
 
 /// Enqueues the entries. When the queue is full they come later, behind what is in it: decisions do not wait for them,

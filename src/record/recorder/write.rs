@@ -6,7 +6,8 @@ use super::chain::State;
 use super::{Chain, Inner, random};
 use crate::model::{Digest, ReceiptId, Timestamp};
 use crate::record::entry::{
-    Blocks, Domain, EntryHeader, PAYLOAD_BYTES_MAX, Predicate, Statement, TimeBlock, write_blocks, write_statement,
+    Blocks, Domain, EntryHeader, PAYLOAD_BYTES_MAX, Predicate, SessionBlock, Statement, TimeBlock, write_blocks,
+    write_statement,
 };
 use crate::record::keys::SigningKey;
 use crate::record::{Appended, Gist, RecordError, Sealed, Slot, seal};
@@ -97,7 +98,8 @@ impl Inner {
         let mut state = chain.map(|chain| (chain, chain.lock(&self.chains)));
         let now = self.clock.now();
         let receipt = ReceiptId::mint(now, random);
-        let session = state.as_ref().map(|(chain, state)| state.next(chain.session(), None));
+        let close = predicate.facts.as_ref().is_some_and(|facts| facts.end.is_some());
+        let session = state.as_ref().map(|(chain, state)| SessionBlock { close, ..state.next(chain.session(), None) });
         let origin = &*self.about.origin;
         let (name, sha256) = match subject {
             Some((name, sha256)) => (name, sha256.to_owned()),

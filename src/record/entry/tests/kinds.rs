@@ -71,6 +71,8 @@ fn action_blocks(predicate: &mut Predicate<'static>) {
     (decision.break_glass_id, decision.exception_id, decision.grant_id) = (some(), some(), some());
     decision.provenance =
         Some(vec![ProvenanceBlock { form: some(), from_action: some(), origin: text(), pointer: text() }]);
+    decision.meters = vec![MeterBlock { amount_milli: 12_500, meter: text() }];
+    decision.sets = Some(SetsBlock { labels: vec![text()], level: Some(DataLevel::Confidential) });
     (decision.risk_level, decision.supersedes, decision.tags) = (Some(Severity::High), some(), vec![text()]);
     let mut outcome = read.outcome.unwrap();
     (outcome.error, outcome.error_code) = (some(), Some(-32_603));

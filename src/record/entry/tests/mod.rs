@@ -160,7 +160,7 @@ fn no_secret_reaches_an_entry() {
         recorded.call.action.jsonrpc_id = Some(secret.clone());
         recorded.decision.reason = secret.clone();
         recorded.decision.edits = vec![Edit { pointer: secret.clone(), kind: EditKind::Set(secret.clone()) }];
-        recorded.context.intent = Some(Intent { text: secret.clone(), source: IntentSource::Host });
+        recorded.context.intent = Some(Intent { text: secret.clone(), source: IntentSource::Host, class: None });
         recorded.identity.problem = Some(secret.clone());
         recorded.outcome.error = Some(secret);
         for kind in [Kind::Decision, Kind::Outcome] {
@@ -223,16 +223,32 @@ fn huge(fill: &str) -> Recorded {
         100
     ];
     let context = &mut recorded.context;
-    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken });
+    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken, class: None });
     context.labels = vec![long.clone(); 100].into();
     let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
     context.history = std::iter::repeat_with(|| Arc::new(prior.clone())).take(100).collect();
-    let decision = &mut recorded.decision;
+    huge_decision(&mut recorded.decision, &long);
+    recorded.outcome.error = Some(long.clone());
+    recorded.outcome.upstream = long.clone();
+    recorded.outcome.server_version = Some(long);
+    recorded
+}
+
+fn huge_decision(decision: &mut Decision, long: &Arc<str>) {
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
     decision.policy.version = long.clone();
     decision.approvers = vec![long.clone(); 100];
+    (decision.exception, decision.confidence) = (Some(long.clone()), Some(PartsPerMillion(1_000_000)));
+    decision.tags = vec![long.clone(); 100];
+    decision.effect = ContextEffect { level: Some(DataLevel::Restricted), labels: vec![long.clone(); 100] };
+    decision.meters = (0..100)
+        .map(|n| Metered {
+            amount_milli: u64::MAX,
+            meter: if n % 2 == 0 { format!("p/{n}").into() } else { long.clone() },
+        })
+        .collect();
     decision.edits = vec![Edit { pointer: long.clone(), kind: EditKind::Redact }; 100];
     decision.matched = (0..1_000)
         .map(|n| MatchedRule {
@@ -242,14 +258,10 @@ fn huge(fill: &str) -> Recorded {
             shadow: true,
         })
         .collect();
-    recorded.outcome.error = Some(long.clone());
-    recorded.outcome.upstream = long.clone();
-    recorded.outcome.server_version = Some(long);
-    recorded
 }
 
-/// Room for what is null today: approval, deferral, provenance, step, tags.
-const LATER_BYTES: usize = 5_500;
+/// Room for what is null today: approval, deferral, provenance, step.
+const LATER_BYTES: usize = 4_200;
 
 /// Base64, the frame, and two signatures with their key ids.
 fn entry_bytes(payload: &[u8]) -> usize {

@@ -56,7 +56,7 @@ async fn facts_without_an_action() {
         ControlFact::policies_refused(Digest::of(b"set2"), "line 3: password: canary-hunter2"),
         ControlFact::credentials_refused(&folded),
     ];
-    facts.extend(ControlFact::tools_pinned("db", Some("1.0"), &tools));
+    facts.extend(ControlFact::tools_pinned("db", Some("1.0"), &tools, None));
     for fact in facts {
         recorder.control(fact).await.unwrap();
     }

@@ -94,6 +94,6 @@ fn facts() -> Vec<ControlFact> {
         }),
         ControlFact::export_checkpoint(ExportCheckpointBlock { destinations: vec![count], root: Some(hash), size: 5 }),
     ];
-    facts.extend(ControlFact::tools_pinned("db", Some("1.0.0"), &[tool]));
+    facts.extend(ControlFact::tools_pinned("db", Some("1.0.0"), &[tool], None));
     facts
 }

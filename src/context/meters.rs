@@ -1,0 +1,232 @@
+//! What agents have used of the limits that rules count with (resolution G-16).
+//!
+//! One store for all sessions of an agent: a limit on a session would be lifted by opening another one. A decision is
+//! made while its agent's meters are held, so that two calls at once cannot both be the last that fits. Counts are kept
+//! in slices of a window, so memory does not grow with traffic; an action counts for at most one slice longer than the
+//! window is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dashmap::DashMap;
+
+use crate::model::{Claim, Identity, Meter, Metered, Timestamp, Usage};
+
+/// Slices of a window: what limits how exactly it slides.
+const SLICES: u64 = 60;
+
+/// Agents with meters at once. One more whose meters are new gets none, and rules that count with them suspend its
+/// actions: forgetting somebody's usage would lift their limits.
+const AGENTS_MAX: usize = 20_000;
+
+/// Meters of one agent: more rules with limits about one agent than anybody writes.
+const METERS_MAX: usize = 256;
+
+/// The meters of every agent.
+#[derive(Debug, Default)]
+pub struct Meters {
+    agents: DashMap<Arc<str>, Arc<Mutex<Agent>>>,
+}
+
+type Agent = HashMap<Arc<str>, Series>;
+
+/// What stood on one meter, slice by slice.
+#[derive(Debug)]
+struct Series {
+    window_s: u32,
+    slices: VecDeque<Slice>,
+}
+
+#[derive(Debug)]
+struct Slice {
+    number: u64,
+    count: u64,
+    sum_milli: u64,
+}
+
+impl Meters {
+    /// Decides while the meters of `who` are held: `decide` sees what stands on those that are `wanted`, and returns
+    /// what the action puts on them.
+    pub fn hold<R>(
+        &self,
+        who: &str,
+        wanted: &[Meter],
+        now: Timestamp,
+        decide: impl FnOnce(&[Usage]) -> (R, Vec<Metered>),
+    ) -> R {
+        let Some(agent) = (!wanted.is_empty()).then(|| self.agent(who, now)).flatten() else {
+            return decide(&[]).0;
+        };
+        let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let usage: Vec<Usage> = wanted.iter().filter_map(|meter| read(&mut agent, meter, now)).collect();
+        let (decided, metered) = decide(&usage);
+        for part in metered {
+            if let Some(series) = agent.get_mut(&part.meter) {
+                series.add(now, part.amount_milli);
+            }
+        }
+        decided
+    }
+
+    /// Puts back what an earlier run of the process had counted, in the order of the log.
+    pub fn restore(&self, who: &str, meter: &Meter, at: Timestamp, amount_milli: u64) {
+        let Some(agent) = self.agent(who, at) else { return };
+        let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if read(&mut agent, meter, at).is_some()
+            && let Some(series) = agent.get_mut(&meter.name)
+        {
+            series.add(at, amount_milli);
+        }
+    }
+
+    fn agent(&self, who: &str, now: Timestamp) -> Option<Arc<Mutex<Agent>>> {
+        if let Some(agent) = self.agents.get(who) {
+            return Some(Arc::clone(&agent));
+        }
+        if self.agents.len() >= AGENTS_MAX {
+            self.agents.retain(|_, agent| Arc::strong_count(agent) > 1 || !is_over(agent, now));
+        }
+        if self.agents.len() >= AGENTS_MAX {
+            return None;
+        }
+        Some(Arc::clone(&self.agents.entry(who.into()).or_default()))
+    }
+}
+
+/// Whether nothing of an agent counts any more.
+fn is_over(agent: &Mutex<Agent>, now: Timestamp) -> bool {
+    let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
+    agent.values_mut().all(|series| series.total(now) == (0, 0))
+}
+
+fn read(agent: &mut Agent, meter: &Meter, now: Timestamp) -> Option<Usage> {
+    if !agent.contains_key(&meter.name) && agent.len() >= METERS_MAX {
+        agent.retain(|_, series| series.total(now) != (0, 0));
+        if agent.len() >= METERS_MAX {
+            return None;
+        }
+    }
+    let series = agent.entry(Arc::clone(&meter.name)).or_insert_with(|| Series::new(meter.window_s));
+    series.fit(meter.window_s);
+    let (count, sum_milli) = series.total(now);
+    Some(Usage { meter: Arc::clone(&meter.name), count, sum_milli })
+}
+
+impl Series {
+    const fn new(window_s: u32) -> Self {
+        Self { window_s, slices: VecDeque::new() }
+    }
+
+    fn slice_us(window_s: u32) -> u64 {
+        (u64::from(window_s).saturating_mul(1_000_000) / SLICES).max(1)
+    }
+
+    /// A policy with another window: what is kept counts on, in the new slices.
+    fn fit(&mut self, window_s: u32) {
+        if self.window_s == window_s {
+            return;
+        }
+        let (old, new) = (Self::slice_us(self.window_s), Self::slice_us(window_s));
+        for slice in &mut self.slices {
+            // The end of the old slice: nothing counts for a shorter time than it should.
+            slice.number = slice.number.saturating_add(1).saturating_mul(old).saturating_sub(1) / new;
+        }
+        self.window_s = window_s;
+    }
+
+    fn add(&mut self, now: Timestamp, amount_milli: u64) {
+        let number = now.as_micros() / Self::slice_us(self.window_s);
+        match self.slices.back_mut() {
+            // Clocks do not go back within a process; what seems to is counted with the latest.
+            Some(last) if last.number >= number => {
+                last.count = last.count.saturating_add(1);
+                last.sum_milli = last.sum_milli.saturating_add(amount_milli);
+            }
+            _ => self.slices.push_back(Slice { number, count: 1, sum_milli: amount_milli }),
+        }
+    }
+
+    /// Forgets what is over, and adds up the rest.
+    fn total(&mut self, now: Timestamp) -> (u64, u64) {
+        let oldest = (now.as_micros() / Self::slice_us(self.window_s)).saturating_sub(SLICES);
+        while self.slices.front().is_some_and(|slice| slice.number < oldest) {
+            self.slices.pop_front();
+        }
+        self.slices.iter().fold((0, 0), |(count, sum), slice| {
+            (count.saturating_add(slice.count), sum.saturating_add(slice.sum_milli))
+        })
+    }
+}
+
+/// Whose limits an action counts against: the agent, else the service, else the human. Everybody whom nobody vouches
+/// for shares one.
+#[must_use]
+pub fn metered_as(identity: &Identity) -> String {
+    let verified = |claim: Option<&Claim>| {
+        claim.filter(|claim| claim.verification.is_verified()).map(|claim| claim.value.to_string())
+    };
+    let agent = verified(identity.agent.as_ref().map(|agent| &agent.id)).map(|id| format!("agent:{id}"));
+    let service = || verified(identity.service.as_ref()).map(|id| format!("service:{id}"));
+    let human = || verified(identity.human.as_ref()).map(|id| format!("human:{id}"));
+    agent.or_else(service).or_else(human).unwrap_or_else(|| "nobody".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(window_s: u32) -> Meter {
+        Meter { name: "p/r".into(), window_s }
+    }
+
+    fn put(meters: &Meters, who: &str, at_s: u64, amount_milli: u64) -> (u64, u64) {
+        meters.hold(who, &[meter(60)], Timestamp::from_secs(at_s), |usage| {
+            let seen = (usage[0].count, usage[0].sum_milli);
+            (seen, vec![Metered { amount_milli, meter: "p/r".into() }])
+        })
+    }
+
+    #[test]
+    fn a_window_slides() {
+        let meters = Meters::default();
+        assert_eq!(put(&meters, "a", 1_000, 5), (0, 0));
+        assert_eq!(put(&meters, "a", 1_030, 7), (1, 5));
+        assert_eq!(put(&meters, "b", 1_030, 1), (0, 0), "each agent by itself");
+        assert_eq!(put(&meters, "a", 1_059, 1), (2, 12));
+        assert_eq!(put(&meters, "a", 1_062, 1), (2, 8), "the first is over");
+        assert_eq!(put(&meters, "a", 2_000, 1), (0, 0));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_traffic() {
+        let meters = Meters::default();
+        for second in 0..10_000 {
+            put(&meters, "a", 1_000 + second / 10, 1);
+        }
+        let agent = meters.agent("a", Timestamp::from_secs(2_000)).unwrap();
+        assert!(agent.lock().unwrap()["p/r"].slices.len() <= 62);
+    }
+
+    #[test]
+    fn a_meter_that_cannot_be_kept_is_unknown_and_not_zero() {
+        let meters = Meters::default();
+        let many: Vec<Meter> = (0..=METERS_MAX).map(|n| Meter { name: n.to_string().into(), window_s: 60 }).collect();
+        let all = |usage: &[Usage]| {
+            let put = usage.iter().map(|usage| Metered { amount_milli: 0, meter: Arc::clone(&usage.meter) });
+            (usage.len(), put.collect())
+        };
+        meters.hold("a", many.get(..METERS_MAX).unwrap(), Timestamp::from_secs(1), all);
+        let last = many.get(METERS_MAX..).unwrap();
+        assert_eq!(meters.hold("a", last, Timestamp::from_secs(1), all), 0);
+        assert_eq!(meters.hold("a", last, Timestamp::from_secs(9_999), all), 1, "room again once the others are over");
+    }
+
+    #[test]
+    fn another_window_forgets_nothing_that_counts() {
+        let meters = Meters::default();
+        put(&meters, "a", 1_000, 5);
+        let longer = Meter { name: "p/r".into(), window_s: 3_600 };
+        let seen = meters.hold("a", &[longer], Timestamp::from_secs(1_050), |usage| (usage[0].count, Vec::new()));
+        assert_eq!(seen, 1);
+    }
+}

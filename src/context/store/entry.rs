@@ -1,0 +1,88 @@
+//! A session as the log tells of it, where its file is behind.
+
+use std::sync::Arc;
+
+use crate::context::classification::raise;
+use crate::context::session::Session;
+use crate::model::{ActionId, Intent, LevelSource, PriorAction};
+use crate::record::entry::{FactsBlock, Kind, Predicate, is_permitted};
+
+/// Takes one entry into its session; true when it brought anything new.
+pub(super) fn take(session: &Session, predicate: &Predicate<'_>) -> bool {
+    let Some(id) = predicate.action.as_deref().and_then(|action| ActionId::parse(&action.action_id).ok()) else {
+        return false;
+    };
+    match predicate.kind() {
+        Some(Kind::Context) => predicate.facts.as_deref().is_some_and(|facts| result(session, &id, facts)),
+        Some(Kind::Decision) => decision(session, &id, predicate).is_some(),
+        Some(Kind::Outcome) => {
+            let success = predicate.outcome.as_ref().and_then(|outcome| outcome.success);
+            session.lock().complete(id.as_str(), success, None)
+        }
+        Some(Kind::Recovery) => lost(session, &id),
+        _ => false,
+    }
+}
+
+/// A decision that the file does not know.
+fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Option<()> {
+    let (action, decided) = (predicate.action.as_deref()?, predicate.decision.as_deref()?);
+    let context = predicate.context.as_deref()?;
+    let mut state = session.lock();
+    if context.action_count < state.count {
+        return None;
+    }
+    // What the entry says of the context before it counts, whatever could not be followed up to here.
+    state.context_hash = context.context_hash;
+    state.last_seen = state.last_seen.max(action.received);
+    if let Some(intent) = &context.intent {
+        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class: None };
+        state.intent.restore(intent, action.received);
+    }
+    if let Some(level) = &context.level {
+        raise(&mut state.level, Some((level.value, level.source)));
+    }
+    let labels: Vec<Arc<str>> = context.labels.iter().map(|label| Arc::from(&**label)).collect();
+    state.add_labels(&labels);
+    let results = state.results;
+    state.intent.infer_text(&action.tool, &action.operation, action.parameters.text.as_deref(), results);
+    let prior = PriorAction {
+        id: id.clone(),
+        tool: Arc::from(&*action.tool),
+        operation: Arc::from(&*action.operation),
+        verdict: decided.result,
+        forwarded: is_permitted(decided.result, decided.enforced),
+        at: action.received,
+        level: None,
+        success: None,
+    };
+    state.add(prior, session.shared().config.actions_max);
+    Some(())
+}
+
+/// A result that the file does not know. Its values are lost: only the log's facts are left.
+fn result(session: &Session, id: &ActionId, facts: &FactsBlock<'_>) -> bool {
+    let mut state = session.lock();
+    // A file that is ahead of this entry knows it.
+    if facts.previous_hash.is_some_and(|previous| previous != state.context_hash) {
+        return false;
+    }
+    let level = facts.level.as_ref().map(|level| (level.value, level.source));
+    state.complete(id.as_str(), None, level.map(|(level, _)| level));
+    raise(&mut state.level, level);
+    let labels: Vec<Arc<str>> = facts.labels.iter().map(|label| Arc::from(&**label)).collect();
+    state.add_labels(&labels);
+    state.context_hash = facts.context_hash;
+    state.results = true;
+    true
+}
+
+/// An action of which nobody knows what it returned, or whether the agent saw it.
+fn lost(session: &Session, id: &ActionId) -> bool {
+    let mut state = session.lock();
+    let unlabelled = session.classifier().unlabelled();
+    state.results = true;
+    raise(&mut state.level, Some((unlabelled, LevelSource::Default)));
+    state.complete(id.as_str(), Some(false), Some(unlabelled));
+    true
+}
