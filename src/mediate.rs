@@ -8,24 +8,29 @@
 //! which only `decide` can make, and a `Decided`, which only `record` can make. From the decision on the work runs on a
 //! task of its own, so that a client that hangs up cannot cancel the record.
 
-use std::pin::Pin;
+#[path = "mediation/inputs.rs"]
+mod inputs;
+#[path = "mediation/questions.rs"]
+mod questions;
+#[path = "mediation/refused_credentials.rs"]
+mod refused_credentials;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
-use crate::forward::{Origin, ServerRequest, ServerRequests, Upstreams};
+use crate::forward::{HangUp, Origin, Upstreams};
 use crate::identify::Authenticator;
-use crate::intercept::{Arrival, Mediate, REFUSED, Reply, error_line, read_line};
+use crate::intercept::{Mediate, Reply};
 use crate::metrics::{Counter, count};
-use crate::model::json::Limits;
 use crate::model::{
-    ActionId, Call, Clock, Credentials, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal,
-    RefusalKind, ResultText, Verdict,
+    Call, Clock, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal, RefusalKind, ResultText, Verdict,
 };
-use crate::net::random_bytes;
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
+
+pub use refused_credentials::RefusedCredentials;
 
 /// Everything an action passes through.
 pub struct Mediator {
@@ -47,6 +52,8 @@ pub struct Mediator {
     pub parameters_mode: ParametersMode,
     /// Told about every decision, for people who watch.
     pub observer: Arc<dyn Observer>,
+    /// Who was refused lately.
+    pub refused_credentials: RefusedCredentials,
 }
 
 /// Hears of every decision, after it is durable. Must not block.
@@ -65,7 +72,12 @@ struct Taken {
 
 impl Mediator {
     /// The path of one action.
-    async fn act(self: &Arc<Self>, mut call: Call, identity: Arc<Identity>) -> Reply {
+    async fn act(self: &Arc<Self>, mut call: Call, identity: Arc<Identity>, hang_up: HangUp) -> Reply {
+        // What the client tells the server inside the call comes first: refused, it takes the call with it.
+        let inputs = match self.inputs(&mut call, &identity).await {
+            Ok(inputs) => inputs,
+            Err(refusal) => return refused(&call, refusal),
+        };
         // Waits only for the log's queue and, at a server's first call, for the list of its tools.
         let mut taken = match self.take(&mut call, &identity).await {
             Ok(taken) => taken,
@@ -84,7 +96,10 @@ impl Mediator {
         let completed = move |decided: Decided, outcome: Outcome, text: ResultText| {
             awaited.complete(outcome, &text, |outcome, facts| drop(decided.complete_with(outcome, facts)));
         };
-        match self.upstreams.forward(permit, taken.decided, self.origin(&call, identity), completed).await {
+        let origin = self.origin(&call, identity, hang_up);
+        let sent = self.upstreams.forward(permit, taken.decided, origin, completed).await;
+        inputs.sent(sent.is_ok());
+        match sent {
             Ok(response) => Reply::Upstream(Box::new(response)),
             Err(error) => refused(&call, error.refusal(Some(receipt))),
         }
@@ -146,14 +161,14 @@ impl Mediator {
     }
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
-    async fn pass(self: &Arc<Self>, call: Call, identity: Arc<Identity>) -> Reply {
+    async fn pass(self: &Arc<Self>, call: Call, identity: Arc<Identity>, hang_up: HangUp) -> Reply {
         if call.outbound.method == http::Method::DELETE {
             self.sessions.end(&call, &identity);
         }
-        let origin = self.origin(&call, Arc::clone(&identity));
+        let origin = self.origin(&call, Arc::clone(&identity), hang_up.clone());
         let permit = match FramePermit::pass(call) {
             Ok(permit) => permit,
-            Err(call) => return self.act(call, identity).await,
+            Err(call) => return self.act(call, identity, hang_up).await,
         };
         count(Counter::Frames);
         match self.upstreams.pass(permit, origin).await {
@@ -162,7 +177,7 @@ impl Mediator {
         }
     }
 
-    fn origin(self: &Arc<Self>, call: &Call, identity: Arc<Identity>) -> Origin {
+    fn origin(self: &Arc<Self>, call: &Call, identity: Arc<Identity>, hang_up: HangUp) -> Origin {
         Origin {
             server: Arc::clone(&call.action.native.server),
             caller: caller(call, &identity),
@@ -170,7 +185,9 @@ impl Mediator {
             identity,
             jsonrpc_id: call.action.jsonrpc_id.clone(),
             method: Arc::clone(&call.action.method),
+            session: call.credentials.session.clone(),
             requests: Arc::clone(self) as _,
+            hang_up,
         }
     }
 }
@@ -178,7 +195,9 @@ impl Mediator {
 impl Mediate for Arc<Mediator> {
     async fn mediate(&self, mut call: Call) -> Reply {
         let this = Self::clone(self);
-        // A task of its own: the client's connection may end at any moment and takes only the answer with it.
+        let (waiting, hang_up) = HangUp::of(call.client.era);
+        // A task of its own: the client's connection may end at any moment. It takes the answer with it and, in the newer
+        // era, the call; never the record.
         let work = tokio::spawn(async move {
             let mut identity = this.authenticator.identify(&call.credentials, &call.client.peer).await;
             this.sessions.admit(&mut call, &mut identity);
@@ -186,60 +205,17 @@ impl Mediate for Arc<Mediator> {
             // Protocol frames too: who may not act may not look around either (design §14.5).
             let turned_away = !identity.verification.is_verified() && !identity.flagged;
             match call.kind {
-                FrameKind::Protocol | FrameKind::Response if !turned_away => this.pass(call, identity).await,
-                _ => this.act(call, identity).await,
+                _ if turned_away => this.turn_away(call, identity, hang_up).await,
+                FrameKind::Protocol | FrameKind::Response => this.pass(call, identity, hang_up).await,
+                _ => this.act(call, identity, hang_up).await,
             }
         });
-        work.await.unwrap_or_else(|error| {
+        let reply = work.await.unwrap_or_else(|error| {
             let refusal = Refusal::new(RefusalKind::Internal, "The call could not be mediated.", error);
             Reply::Refused(Box::new(refusal))
-        })
-    }
-}
-
-impl ServerRequests for Mediator {
-    /// What a server asks of a client is an action in the other direction: decided and recorded before the client sees
-    /// it (design §5).
-    fn decide<'a>(
-        &'a self,
-        request: ServerRequest,
-        origin: &'a Origin,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(async move {
-            if self.permits(&request, origin).await {
-                return true;
-            }
-            let line = error_line(Some(&request.id), REFUSED, "refused by policy");
-            if let Err(error) = self.upstreams.answer(line.into(), origin).await {
-                tracing::warn!(%error, server = %origin.server, "tell a server that its question was refused");
-            }
-            false
-        })
-    }
-}
-
-impl Mediator {
-    async fn permits(&self, request: &ServerRequest, origin: &Origin) -> bool {
-        let received = self.clock.now();
-        let Ok(random) = random_bytes() else { return false };
-        let arrival = Arrival {
-            server: Arc::clone(&origin.server),
-            action: ActionId::mint(received, random),
-            received,
-            limits: Limits::default(),
-        };
-        let peer = origin.client.peer.clone();
-        let Ok(mut call) = read_line(request.message.clone(), arrival, peer, Credentials::default()) else {
-            return false;
-        };
-        call.client = origin.client.clone();
-        let Ok(mut taken) = self.take(&mut call, &origin.identity).await else { return false };
-        if taken.decided.durable().await.is_err() || !matches!(taken.gate, Gate::Open(_)) {
-            return false;
-        }
-        tell(self.observer.as_ref(), &call, &origin.identity, &taken.decision);
-        taken.decided.complete(Outcome::passed_to_client(received, self.clock.now()));
-        true
+        });
+        drop(waiting);
+        reply
     }
 }
 
@@ -248,8 +224,15 @@ fn refused(call: &Call, mut refusal: Refusal) -> Reply {
         count(Counter::LogRefusals);
     }
     tracing::debug!(action = %call.action.id, inside = %refusal.inside, "refused");
-    refusal.action = Some(call.action.id.clone());
+    refusal.action.get_or_insert_with(|| call.action.id.clone());
     Reply::Refused(Box::new(refusal))
+}
+
+/// The refusal of an action that travels inside another message.
+fn refused_as(inside: &Call, taken: &Taken) -> Refusal {
+    let mut refusal = taken.decision.refusal(&inside.action, taken.decided.receipt().clone());
+    refusal.action = Some(inside.action.id.clone());
+    refusal
 }
 
 /// Counts a durable decision and tells whoever watches.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::Fallible;
 use super::lab::Lab;
 use super::minimal;
+use super::render;
 use super::seams::{self, Operation};
 use super::timing::{now, ns_between};
 use super::wire::{CallText, Era, Target, filler};
@@ -61,6 +62,7 @@ pub(crate) fn run() -> Fallible<Vec<Micro>> {
         ("append 1.5 KiB to a zero-filled file, fdatasync", Ok(append(&lab, true)?)),
     ];
     operations.extend(seams::operations(&lab.directory));
+    operations.extend(render::operations());
     let mut all = Vec::new();
     for (name, operation) in operations {
         eprintln!("micro: {name}");

@@ -2,7 +2,7 @@
 //!
 //! `arguments` what was asked · `lab` the server and the paths to it · `upstream`, `minimal` the roles this program is
 //! started in · `nginx`, `subject` the programs under comparison · `wire`, `connection`, `load` the client · `rounds`,
-//! `starts`, `growth`, `micro` what is measured · `targets`, `report` what is printed · `machine`, `disk`, `histogram`,
+//! `starts`, `growth`, `micro`, `render` what is measured · `targets`, `report` what is printed · `machine`, `disk`, `histogram`,
 //! `timing` how.
 
 mod arguments;
@@ -19,6 +19,7 @@ mod machine;
 mod micro;
 mod minimal;
 mod nginx;
+mod render;
 mod report;
 mod rounds;
 mod scene;

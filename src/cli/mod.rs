@@ -8,6 +8,7 @@ mod keys;
 mod line;
 mod receipts;
 mod run;
+mod tools;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -47,6 +48,8 @@ enum Command {
     Receipts(receipts::Command),
     /// Stand in front of servers.
     Run(run::Arguments),
+    /// Show what is pinned of tools, what has changed, and which tools nobody has labelled.
+    Tools(tools::Arguments),
     /// Stand in front of one stdio server, for one stdio client.
     Wrap(wrap::Arguments),
 }
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => keys::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Tools(arguments) => tools::run(&arguments),
         Command::Wrap(arguments) => wrap::run(arguments),
     }
 }

@@ -94,6 +94,7 @@ async fn serve(plan: Plan, server: Arc<str>) -> ExitCode {
         credentials,
         clock: Arc::clone(&core.clock),
         line_bytes_max: LINE_BYTES_MAX,
+        wrappers: plan.config.intercept.wrappers.clone(),
     };
     // Clients that do not want to wait for the end of the input's effect send a signal; the log is closed all the same.
     let served = tokio::select! {

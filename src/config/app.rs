@@ -80,7 +80,13 @@ impl App {
             destinations: self.core.monitor(),
         });
         let clock = Arc::clone(&self.core.clock);
-        let admin = console::Admin { health, tokens: self.tokens, hosts: self.hosts, clock };
+        let admin = console::Admin {
+            health,
+            tokens: self.tokens,
+            hosts: self.hosts,
+            clock,
+            mediator: Some(Arc::clone(&self.core.mediator)),
+        };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;

@@ -18,7 +18,7 @@ use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, 
 use crate::identify;
 use crate::identify::{IdentifyError, Unverified};
 use crate::intercept::{Drained, ServeError};
-use crate::mediate::{Mediator, Observer};
+use crate::mediate::{Mediator, Observer, RefusedCredentials};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
 use crate::record::disk::{Disk, RealDisk};
@@ -159,6 +159,7 @@ impl Core {
             clock: Arc::clone(&clock),
             parameters_mode: plan.config.record.parameters,
             observer: observer.unwrap_or_else(|| Arc::new(Silent)),
+            refused_credentials: RefusedCredentials::default(),
         });
         let data_dir = plan.data_dir.clone();
         let index = Follower::start(&log, &data_dir)
@@ -203,6 +204,7 @@ impl Core {
         let closed = async {
             // The last outcomes first: a call that a server is ended under is one.
             self.mediator.upstreams.close().await;
+            self.mediator.record_refused_credentials().await;
             if drained == Drained::Some {
                 // Not closed in order: the next start looks for actions without an outcome.
                 self.mediator.sessions.close();

@@ -65,7 +65,10 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     if text.trim().is_empty() {
         return Ok(Config::default());
     }
-    serde_saphyr::from_str(text).map_err(|error| syntax(&error, path))
+    let mut config: Config = serde_saphyr::from_str(text).map_err(|error| syntax(&error, path))?;
+    config.telemetry.exporters.append(&mut config.exporters);
+    config.telemetry.batch_export = config.telemetry.batch_export.or(config.batch_export.take());
+    Ok(config)
 }
 
 /// The parser's sentence without its drawing of the place, which takes six lines, and without advice to programmers.

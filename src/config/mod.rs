@@ -65,6 +65,10 @@ pub struct Config {
     pub record: record::Config,
     /// Where events go.
     pub telemetry: export::Config,
+    /// As `telemetry.exporters`, where AARM's telemetry page writes it too.
+    pub exporters: Vec<export::ExporterConfig>,
+    /// As `telemetry.batch_export`, where AARM's telemetry page writes it.
+    pub batch_export: Option<export::BatchExportConfig>,
 }
 
 /// When the end of an answer leaves.
@@ -99,6 +103,8 @@ impl Default for Config {
             forward: forward::Config::default(),
             record: record::Config::default(),
             telemetry: export::Config::default(),
+            exporters: Vec::new(),
+            batch_export: None,
         }
     }
 }

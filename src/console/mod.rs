@@ -9,7 +9,9 @@ mod health;
 mod page;
 mod problem;
 mod refusals;
+mod sessions;
 mod tokens;
+mod tools;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,6 +23,7 @@ use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::mediate::Mediator;
 use crate::model::Clock;
 
 pub use guard::Caller;
@@ -88,6 +91,8 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The path of actions: its sessions and servers.
+    pub mediator: Option<Arc<Mediator>>,
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -105,7 +110,11 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
-    let v1 = Router::new()
+    let mut v1 = Router::new();
+    if let Some(mediator) = admin.mediator {
+        v1 = v1.merge(sessions::routes(Arc::clone(&mediator))).merge(tools::routes(mediator));
+    }
+    let v1 = v1
         .route("/me", get(me))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate));

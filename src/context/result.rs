@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
 use super::session::Session;
 use crate::model::{Action, ActionId, DataLevel, Digest, LevelSource, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
+
+/// Largest answer that is looked at: about 20 ms of a core. It is the largest event that the Python SDK reads.
+const INSPECTED_BYTES_MAX: usize = 1 << 20;
 
 /// What one result brings into its session.
 #[derive(Clone, Debug)]
@@ -20,13 +25,19 @@ pub(super) struct Facts {
 impl Facts {
     /// Looks at a result, once.
     fn of(classifier: &Classifier, action: &Action, status: OutcomeStatus, text: &ResultText) -> Self {
-        // What did not come whole has gone by unseen: nobody can say what it is.
-        let flat: Option<Flat> = text.whole.then(|| flatten(&text.bytes));
+        // What did not come whole, or is too large to be looked at, has gone by unseen: nobody can say what it is.
+        let bytes = text.notes.iter().map(Bytes::len).sum::<usize>() + text.bytes.len();
+        let whole = text.whole && bytes <= INSPECTED_BYTES_MAX;
+        let flat: Option<Flat> = whole.then(|| {
+            let mut flat = flatten(&text.bytes);
+            text.notes.iter().for_each(|note| flat.take(note));
+            flat
+        });
         let (server, operation) = (&action.native.server, &action.native.operation);
         let said = classifier.tools().find(server, operation).and_then(|said| said.trust);
         Self {
             success: status == OutcomeStatus::Success,
-            whole: text.whole,
+            whole,
             trust: said.unwrap_or_default(),
             classified: classifier.classify(server, operation, flat.as_ref()),
         }

@@ -169,6 +169,7 @@ impl Session {
             action_count: state.count,
             level: state.level,
             labels: Arc::clone(&state.labels),
+            drift: None,
             signals: Signals::default(),
             context_hash: state.context_hash,
         };

@@ -28,6 +28,15 @@ pub(super) fn refuse<'s>(input: &Input<'_>, settings: &Settings, set: Digest) ->
         let reason = format!("the inventory does not let this agent reach `{}`", shown(server));
         return deny(ReasonCode::AgentNotListed, reason);
     }
+    let action = &input.call.action;
+    // Through a wrapper an agent could reach what the inventory keeps from it.
+    let inner = action.native.wrapper.as_ref().map(|_| &action.tool).filter(|tool| *tool != server);
+    if let (Some(inner), Some(servers)) = (inner, &identity.servers)
+        && !servers.contains(inner)
+    {
+        let reason = format!("the inventory does not let this agent reach `{}`", shown(inner));
+        return deny(ReasonCode::AgentNotListed, reason);
+    }
     // AARM
     if !input.context.intact {
         return deny(ReasonCode::ContextUnavailable, "what is known about the session cannot be kept or read".into());
@@ -54,7 +63,7 @@ pub(super) fn refuse<'s>(input: &Input<'_>, settings: &Settings, set: Digest) ->
     }
     if settings.schema == SchemaCheck::Enforce {
         // AARM
-        let problem = problem(input.tool?, &input.call.action.arguments.value)?;
+        let problem = problem(input.tool?, action.whole_arguments())?;
         return deny(ReasonCode::ArgumentsInvalid, problem);
     }
     None

@@ -10,7 +10,7 @@ use super::{CompiledTool, Input, PolicySet, PolicySource, Settings};
 use crate::model::{
     Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, Decision, Digest,
     Enforcement, Era, Facts, FrameKind, Identity, NativeName, Outbound, Peer, SessionContext, SessionId, Signals,
-    Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verification,
+    Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verification, Wrapper,
 };
 
 /// A tools/call with this text as its arguments, inside a body with odd spacing.
@@ -56,7 +56,13 @@ pub(super) fn call(server: &str, operation: &str, arguments: &str) -> Call {
             headers: http::HeaderMap::new(),
             body,
         },
+        inputs: Vec::new(),
     }
+}
+
+/// A wrapper that gives the inner tool all of its arguments.
+pub(super) fn wrapper(name: &str) -> Arc<Wrapper> {
+    Arc::new(Wrapper { name: name.into(), arguments: Arc::default(), inner: "".into() })
 }
 
 pub(super) fn claim(value: &str) -> Claim {
@@ -79,6 +85,7 @@ pub(super) fn context() -> SessionContext {
         correlation: Correlation::ProtocolSession,
         key: None,
         intact: true,
+        drift: None,
         started: Timestamp::from_secs(900),
         now: Timestamp::from_secs(1_000),
         intent: None,

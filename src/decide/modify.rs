@@ -54,9 +54,10 @@ pub(super) fn modify<'c>(
     let before = std::str::from_utf8(&arguments.text).map_err(|_| "the parameters are not text".to_owned())?;
     let after = splice::edit(before, &operations)?;
     let value = reread(&after)?;
+    let whole = call.action.whole_with(&value);
     if settings.schema == SchemaCheck::Enforce
         && checks::has_schema(input)
-        && let Some(problem) = input.tool.and_then(|tool| checks::problem(tool, &value))
+        && let Some(problem) = input.tool.and_then(|tool| checks::problem(tool, &whole))
     {
         return Err(format!("after the change {problem}"));
     }
@@ -65,7 +66,8 @@ pub(super) fn modify<'c>(
         outbound.body = body(call, &after)?;
     }
     if let Some(tool) = input.tool {
-        mirror::rewrite(&mut outbound.headers, &tool.definition().mirrored, &arguments.value, &value, call.client.era)?;
+        let (before, mirrored) = (call.action.whole_arguments(), &tool.definition().mirrored);
+        mirror::rewrite(&mut outbound.headers, mirrored, before, &whole, call.client.era)?;
     }
     let edits = operations.into_iter().map(Edit::from).collect();
     Ok(Modified { edits, arguments: after.into(), outbound })

@@ -215,7 +215,7 @@ impl<'a> ActionNames<'a> {
         let native = &self.action.native;
         let mut names: Vec<&str> = Vec::with_capacity(6);
         let all = [&*self.action.tool, &native.server, &native.operation, &self.dotted[0], &self.dotted[1]];
-        for name in all.into_iter().chain(native.wrapper.as_deref()) {
+        for name in all.into_iter().chain(native.wrapper.as_ref().map(|wrapper| &*wrapper.name)) {
             if !name.is_empty() && !names.contains(&name) {
                 names.push(name);
             }

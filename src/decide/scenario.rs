@@ -87,6 +87,7 @@ impl Scenario {
                 headers: http::HeaderMap::new(),
                 body: text,
             },
+            inputs: Vec::new(),
         };
         let identity = Identity { verification: Verification::Jwt, ..Identity::default() };
         Self {
@@ -188,6 +189,7 @@ fn context() -> SessionContext {
         correlation: Correlation::SignedToken,
         key: None,
         intact: true,
+        drift: None,
         started: NOON,
         now: NOON,
         intent: None,

@@ -14,6 +14,7 @@ mod destination;
 mod entry;
 mod event;
 mod feed;
+mod filter;
 mod gap;
 mod health;
 mod item;
@@ -23,6 +24,7 @@ mod prepare;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod seed;
 mod settings;
 mod window;
 
@@ -42,15 +44,18 @@ pub use cursor::{Counts, Cursor, Place};
 pub use dead_letter::{DeadLetter, dead_letters};
 pub use destination::{
     Batch, Common, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
-    FileConfig, Limits, LookingUp, SendError, Sending, StdoutConfig,
+    FileConfig, Limits, LookingUp, NotBuilt, SendError, Sending, StdoutConfig,
 };
 pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
+pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
 pub use monitor::{Monitor, State};
 pub use schema::{
     Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
+    sourcetype,
 };
+pub use seed::{BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, RetryBackoff, RetryConfig, Span};
 pub use settings::DeliveryConfig;
 
 /// Seconds from one signed statement of how far destinations have come to the next, while events move.
@@ -79,7 +84,17 @@ pub struct Config {
     /// `custom`: SHA-256 of the JSON Schema. Required for `https`.
     pub schema_digest: Option<String>,
     /// Where events go.
-    pub exporters: Vec<DestinationConfig>,
+    pub exporters: Vec<ExporterConfig>,
+    /// Which events destinations get that have no filters of their own.
+    pub filters: Filters,
+    /// What events are completed with. Not built yet.
+    pub enrichment: Vec<EnrichmentConfig>,
+    /// How many events gather, and for how long, where a destination does not say otherwise.
+    pub buffer: BufferConfig,
+    /// What happens when a delivery fails, where a destination does not say otherwise.
+    pub retry: RetryConfig,
+    /// Files for later analysis. Not built yet.
+    pub batch_export: Option<BatchExportConfig>,
     /// Seconds between signed statements of how far destinations have come; 0: none.
     pub checkpoint_interval_s: u64,
     /// Whether metrics appear under the names of the AARM telemetry page too.
@@ -99,6 +114,11 @@ impl Default for Config {
             schema_url: None,
             schema_digest: None,
             exporters: Vec::new(),
+            filters: Filters::default(),
+            enrichment: Vec::new(),
+            buffer: BufferConfig::default(),
+            retry: RetryConfig::default(),
+            batch_export: None,
             checkpoint_interval_s: CHECKPOINT_INTERVAL_S,
             seed_metric_names: false,
         }
@@ -133,13 +153,29 @@ impl Config {
     /// What can be checked before there is a log.
     ///
     /// # Errors
-    /// [`ExportError::Duplicate`]: two destinations would share a cursor.
+    /// [`ExportError::NotBuilt`]: what a later version will do; [`ExportError::Duplicate`]: two destinations would share
+    /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
-        let mut names = HashSet::new();
-        match self.exporters.iter().map(DestinationConfig::name).find(|name| !names.insert(*name)) {
-            Some(name) => Err(ExportError::Duplicate(name.to_owned())),
-            None => Ok(()),
+        let destination = self.exporters.iter().find_map(|exporter| exporter.destination.not_built());
+        let not_built = destination
+            .map(|kind| format!("type: {kind}"))
+            .or_else(|| self.enrichment.first().map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)))
+            .or_else(|| {
+                let files = self.batch_export.as_ref().filter(|files| files.enabled)?;
+                Some(format!("batch_export: format: {}", files.format))
+            });
+        if let Some(what) = not_built {
+            return Err(ExportError::NotBuilt(what));
         }
+        let mut names = HashSet::new();
+        if let Some(name) = self.exporters.iter().map(ExporterConfig::name).find(|name| !names.insert(*name)) {
+            return Err(ExportError::Duplicate(name.to_owned()));
+        }
+        for exporter in &self.exporters {
+            let failed = |source| ExportError::Schema { name: exporter.name().to_owned(), source };
+            self.schema_for(exporter.destination.common().schema).check().map_err(failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +212,9 @@ pub enum ExportError {
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
+    /// Something that a later version does.
+    #[error("`telemetry`: `{0}` is not built yet; take it out")]
+    NotBuilt(String),
     /// A schema that cannot be used as it is configured.
     #[error("prepare the schema of the exporter `{name}`")]
     Schema {
@@ -217,7 +256,7 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
-            opened.push((exporter, exporter.build(data_dir)?));
+            opened.push((exporter, exporter.destination.build(data_dir)?));
         }
         Self::deliver(config, opened, recorder, data_dir, clock)
     }
@@ -228,7 +267,7 @@ impl Exporter {
     /// As [`Self::start`].
     pub fn deliver(
         config: &Config,
-        destinations: Vec<(&DestinationConfig, Box<dyn Destination>)>,
+        destinations: Vec<(&ExporterConfig, Box<dyn Destination>)>,
         recorder: &Recorder,
         data_dir: &Path,
         clock: Arc<dyn Clock>,
@@ -236,20 +275,22 @@ impl Exporter {
         let (stop, stopped) = watch::channel(false);
         let (folder, log) = (data_dir.join("export"), recorder.log());
         let feed = Arc::new(feed::Feed::new(log.clone()));
+        let defaults = seed::delivery_defaults(&config.buffer, &config.retry);
         let (mut tasks, mut meters) = (Vec::new(), Vec::new());
         let mut pipelines = Vec::new();
         for (exporter, destination) in destinations {
-            let (name, common) = (destination.name().to_owned(), exporter.common());
+            let (name, common) = (destination.name().to_owned(), exporter.destination.common());
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
             let schema = config.schema_for(common.schema);
-            let formatter =
-                Formatter::new(&schema).map_err(|source| ExportError::Schema { name: name.clone(), source })?;
+            let formatter = Formatter::new(&schema, data_dir)
+                .map_err(|source| ExportError::Schema { name: name.clone(), source })?;
             let limits = destination.limits();
             let meter = Arc::new(monitor::Meter::new(&name));
             meters.push(Arc::clone(&meter));
             pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
-                settings: common.delivery.settle(limits),
+                settings: common.delivery.or(&defaults).settle(limits),
                 route: prepare::Route {
+                    filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,
                     event_bytes_max: limits.event_bytes_max,
                     origin: log.instance().origin.to_string().into(),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::cursor::Counts;
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
 use super::item::{Item, Prepared};
-use super::{DecodedEntry, Formatter, events_of};
+use super::{DecodedEntry, Filter, Formatter, events_of};
 use crate::model::{Digest, EventType, Severity};
 
 /// What a destination wants, and how.
 pub(super) struct Route {
+    pub(super) filter: Filter,
     pub(super) formatter: Formatter,
     pub(super) event_bytes_max: usize,
     pub(super) origin: Arc<str>,
@@ -21,7 +22,8 @@ impl Route {
     /// What an entry means for the destination.
     pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
         let events = events_of(entry);
-        let items = events.iter().zip(0..).map(|(event, ordinal)| {
+        let wanted = events.iter().zip(0..).filter(|(event, _)| self.filter.passes(event));
+        let items = wanted.map(|(event, ordinal)| {
             Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
         });
         let items: Vec<_> = items.collect();

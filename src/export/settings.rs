@@ -87,6 +87,28 @@ pub(super) struct DeliverySettings {
 }
 
 impl DeliveryConfig {
+    /// These settings, completed with others where they say nothing.
+    #[must_use]
+    pub(super) fn or(&self, others: &Self) -> Self {
+        Self {
+            batch_events: self.batch_events.or(others.batch_events),
+            batch_bytes: self.batch_bytes.or(others.batch_bytes),
+            linger_ms: self.linger_ms.or(others.linger_ms),
+            window_events: self.window_events.or(others.window_events),
+            window_bytes: self.window_bytes.or(others.window_bytes),
+            concurrency: self.concurrency.or(others.concurrency),
+            failures_tolerated: self.failures_tolerated.or(others.failures_tolerated),
+            retry_base_ms: self.retry_base_ms.or(others.retry_base_ms),
+            retry_cap_ms: self.retry_cap_ms.or(others.retry_cap_ms),
+            probe_interval_ms: self.probe_interval_ms.or(others.probe_interval_ms),
+            confirm_interval_ms: self.confirm_interval_ms.or(others.confirm_interval_ms),
+            confirm_timeout_ms: self.confirm_timeout_ms.or(others.confirm_timeout_ms),
+            required: self.required.or(others.required),
+            lag_entries_max: self.lag_entries_max.or(others.lag_entries_max),
+            lag_s_max: self.lag_s_max.or(others.lag_s_max),
+        }
+    }
+
     /// What holds for a destination that takes `limits`. A destination's own limits are never exceeded.
     pub(super) fn settle(&self, limits: Limits) -> DeliverySettings {
         let events_max = self.batch_events.map_or(limits.events_max, |events| events.clamp(1, limits.events_max));

@@ -1,5 +1,6 @@
 //! What a server answered, as far as evidence needs to know it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::OutcomeStatus;
@@ -12,6 +13,8 @@ pub enum Message {
     Notification {
         /// Its method.
         method: Arc<str>,
+        /// Where requests to the client stand in it.
+        inputs: Vec<Range<usize>>,
     },
     /// The server asks the client for something: an action of its own (design §5).
     Request {
@@ -38,8 +41,8 @@ pub struct ResponseVerdict {
     pub error_code: Option<i64>,
     /// The error's message, or the first text of a tool's error; not redacted, bounded.
     pub error: Option<Arc<str>>,
-    /// Methods of the requests inside an `input_required` result (MCP 2026-07-28).
-    pub input_requests: Vec<Arc<str>>,
+    /// Where requests to the client stand in the answer (MCP 2026-07-28, `inputRequests`).
+    pub inputs: Vec<Range<usize>>,
 }
 
 /// Longest error text that is kept, in characters.
@@ -58,7 +61,7 @@ pub fn read_message(bytes: &[u8]) -> Option<Message> {
         let method = Arc::<str>::from(&*method.as_str()?);
         return Some(match id {
             Some(id) => Message::Request { method, id },
-            None => Message::Notification { method },
+            None => Message::Notification { method, inputs: inputs(root.get("params")) },
         });
     }
     if let Some(error) = root.get("error") {
@@ -66,19 +69,12 @@ pub fn read_message(bytes: &[u8]) -> Option<Message> {
             status: OutcomeStatus::ProtocolError,
             error_code: error.get("code").and_then(|code| code.text().parse().ok()),
             error: error.get("message").and_then(|message| message.as_str()).map(|text| shorten(&text)),
-            input_requests: Vec::new(),
+            inputs: Vec::new(),
         };
         return Some(Message::Response { id: id.unwrap_or_else(|| "null".into()), verdict });
     }
     let result = root.get("result")?;
     Some(Message::Response { id: id?, verdict: read_result(result) })
-}
-
-/// Whether two ids as written are the same id: servers may escape a text in another way.
-#[must_use]
-pub(super) fn is_same_id(one: &str, other: &str) -> bool {
-    let text = |id: &str| serde_json::from_str::<String>(id).ok();
-    one == other || text(one).is_some_and(|one| text(other) == Some(one))
 }
 
 fn read_result(result: View<'_>) -> ResponseVerdict {
@@ -90,10 +86,19 @@ fn read_result(result: View<'_>) -> ResponseVerdict {
         (false, false) => OutcomeStatus::Success,
     };
     let first_text = || result.pointer("/content/0/text")?.as_str().map(|text| shorten(&text));
-    let requests = result.get("inputRequests").into_iter().flat_map(|requests| requests.children());
-    let methods = requests.filter_map(|request| request.get("method")?.as_str().map(|method| Arc::from(&*method)));
     let error = if failed { first_text() } else { None };
-    ResponseVerdict { status, error_code: None, error, input_requests: methods.collect() }
+    ResponseVerdict { status, error_code: None, error, inputs: inputs(Some(result)) }
+}
+
+/// Whatever the result says of itself: a client may act on them all the same. One that is no object is one too, which
+/// nobody can read.
+fn inputs(parent: Option<View<'_>>) -> Vec<Range<usize>> {
+    let Some(requests) = parent.and_then(|parent| parent.get("inputRequests")) else { return Vec::new() };
+    match requests.kind() {
+        Kind::Object => requests.children().map(|request| request.span()).collect(),
+        Kind::Null => Vec::new(),
+        _ => vec![requests.span()],
+    }
 }
 
 fn shorten(text: &str) -> Arc<str> {
@@ -119,11 +124,11 @@ mod tests {
         assert_eq!((verdict.status, verdict.error.as_deref()), (OutcomeStatus::ToolError, Some("no")));
         let (_, verdict) = response(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"m"}}"#);
         assert_eq!((verdict.status, verdict.error_code), (OutcomeStatus::ProtocolError, Some(-32602)));
-        let (_, verdict) = response(
-            r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","inputRequests":{"a":{"method":"sampling/createMessage"}}}}"#,
-        );
+        let text = r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","input\u0052equests":{"a":{"method":"roots/list"}}}}"#;
+        let (_, verdict) = response(text);
         assert_eq!(verdict.status, OutcomeStatus::InputRequired);
-        assert_eq!(verdict.input_requests, [Arc::from("sampling/createMessage")]);
+        let inputs: Vec<&str> = verdict.inputs.iter().filter_map(|span| text.get(span.clone())).collect();
+        assert_eq!(inputs, [r#"{"method":"roots/list"}"#]);
     }
 
     #[test]

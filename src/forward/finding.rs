@@ -1,9 +1,12 @@
 //! What is found out about an answer while it passes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::answer::ResponseVerdict;
-use crate::model::{OutcomeStatus, ResultSummary, ResultText};
+use crate::model::{Digest, OutcomeStatus, Refusal, ResultSummary, ResultText};
 
 /// What is known so far about an answer.
 #[derive(Clone, Debug)]
@@ -40,10 +43,25 @@ impl Finding {
         }
     }
 
-    /// Takes over what the answer says.
-    pub fn judge(&mut self, verdict: ResponseVerdict) {
+    /// Takes over what the answer says. Returns where it asks something of the client.
+    pub fn judge(&mut self, verdict: ResponseVerdict) -> Vec<Range<usize>> {
         self.status = verdict.status;
         self.error_code = verdict.error_code;
         self.error = verdict.error;
+        verdict.inputs
+    }
+
+    /// The answer as it is passed on.
+    pub fn passed(&mut self, text: &Bytes) {
+        self.result.digest = Some(Digest::of(text));
+        self.text.bytes = text.clone();
+    }
+
+    /// The answer asks for something that was refused, so that its client gets the refusal in its place.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        self.status = OutcomeStatus::InputRequired;
+        self.error = Some(format!("what the server asked for was refused: {}", refusal.outside).into());
+        self.result.digest = None;
+        self.text.bytes = Bytes::new();
     }
 }

@@ -17,7 +17,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 
+use super::location::keep_inside;
 use super::{Cleared, ForwardError, Upstream};
+use crate::model::Transport;
 use crate::net::{Body, BodyError};
 
 /// Joins a server's own log to our receipts. The only thing that is added to a request.
@@ -98,6 +100,17 @@ impl HttpUpstream {
     }
 
     async fn exchange(&self, cleared: Cleared) -> Result<Response<Body>, ForwardError> {
+        let is_tool = cleared.client.transport == Transport::Http;
+        let mut response = self.ask(cleared).await?;
+        let status = response.status();
+        if is_tool && !keep_inside(status, response.headers_mut(), &self.settings.server, &self.settings.url) {
+            let (server, problem) = (self.settings.server.to_string(), "a redirect to elsewhere");
+            return Err(ForwardError::Answer { server, status: status.as_u16(), problem });
+        }
+        Ok(response)
+    }
+
+    async fn ask(&self, cleared: Cleared) -> Result<Response<Body>, ForwardError> {
         let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|error| self.broken(error))?;
         let mut request = self.request(cleared)?;
         // A connection that the server closed in the meantime gives the request back unsent; then it was never seen and

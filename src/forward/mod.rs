@@ -8,17 +8,21 @@
 mod answer;
 mod cleared;
 mod finding;
+mod hang_up;
 mod http;
+mod inputs;
 mod list;
 mod listing;
+mod location;
+mod message_id;
 mod pending;
 mod pins;
 mod reshape;
 mod stdio;
-mod streamed;
 mod tools;
 mod upstreams;
 mod watch;
+mod whole;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +39,7 @@ use crate::net::Body;
 pub use answer::{Message, ResponseVerdict, read_message};
 pub use cleared::Cleared;
 pub use finding::Finding;
+pub use hang_up::{HangUp, Waiting};
 pub use http::{HttpSettings, HttpUpstream};
 pub use listing::Listed;
 pub use pending::Pending;
@@ -109,24 +114,26 @@ pub type Completion = Box<dyn FnOnce(Outcome, ResultText) -> Option<Pin<Box<dyn 
 
 /// Something a server asks of the client: sampling, elicitation, roots.
 #[derive(Clone, Debug)]
-pub struct ServerRequest {
-    /// Its method.
-    pub method: Arc<str>,
-    /// Its JSON-RPC id as written.
-    pub id: Arc<str>,
-    /// The message as the server wrote it.
-    pub message: Bytes,
+pub enum Question {
+    /// Inside another message, without an id (MCP 2026-07-28): `{"method": ..., "params": ...}`.
+    Inside(Bytes),
+    /// A message of its own, which the client answers by its id (the older era).
+    Message {
+        /// Its JSON-RPC id as written.
+        id: Arc<str>,
+        /// The message as the server wrote it.
+        message: Bytes,
+    },
 }
+
+/// A question as it may be passed on, or why it may not.
+pub type Answered<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Box<Refusal>>> + Send + 'a>>;
 
 /// Decides what servers ask of clients. It is an action like any other, in the other direction.
 pub trait ServerRequests: Send + Sync {
-    /// Decides and records one request; true when it may be passed on. When it may not, the implementation answers
-    /// the server.
-    fn decide<'a>(
-        &'a self,
-        request: ServerRequest,
-        origin: &'a Origin,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    /// Decides and records one question. On success its text as it may be passed on. A message that may not be passed
+    /// on is answered to the server by the implementation.
+    fn decide<'a>(&'a self, question: Question, origin: &'a Origin) -> Answered<'a>;
 }
 
 /// Why a call got no answer.
@@ -167,6 +174,14 @@ pub enum ForwardError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server asks the client for something that it may not ask for.
+    #[error("`{server}` asks for something that was refused: {}", refusal.inside)]
+    Question {
+        /// The configured alias.
+        server: String,
+        /// Why it was refused.
+        refusal: Box<Refusal>,
     },
     /// Too many calls to this server at once.
     #[error("more than {limit} calls to `{server}` at once")]
@@ -230,6 +245,7 @@ impl ForwardError {
                 RefusalKind::UpstreamUnavailable { receipt },
                 format!("Tool server `{server}` could not be reached. The call was not made."),
             ),
+            Self::Question { refusal, .. } => return refusal.as_ref().clone(),
             Self::Exchange { server, .. } => (
                 RefusalKind::UpstreamUnavailable { receipt },
                 format!("Tool server `{server}` broke off. Whether the call took effect is unknown."),

@@ -158,7 +158,7 @@ impl Pins {
         Ok(changes.into_iter().map(|change| change.name.into_owned()).collect())
     }
 
-    fn of(&self, server: &Arc<str>) -> Result<ServerPins, PinError> {
+    pub(super) fn of(&self, server: &Arc<str>) -> Result<ServerPins, PinError> {
         let known = self.lock().get(server).cloned();
         known.map_or_else(|| read_file(&file(&self.folder, server)), Ok)
     }

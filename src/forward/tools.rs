@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::Upstream;
 use super::list::list;
 use super::listing::{Listed, read_page, without};
-use super::pins::Pins;
+use super::pins::{PinError, Pins, ServerPins};
 use crate::decide::CompiledTool;
 use crate::model::{Client, Clock, Digest, Timestamp};
 
@@ -64,6 +64,25 @@ impl Catalogue {
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.tools.load().is_some()
+    }
+
+    /// What is pinned.
+    ///
+    /// # Errors
+    /// [`PinError`]: it cannot be read.
+    pub fn pins(&self) -> Result<ServerPins, PinError> {
+        self.pins.as_ref().map_or_else(|| Ok(ServerPins::default()), |pins| pins.of(&self.server))
+    }
+
+    /// Accepts what one tool became, or all.
+    ///
+    /// # Errors
+    /// [`PinError`]: nothing waits for it, or it could not be kept or recorded.
+    pub async fn accept(&self, tool: Option<&str>, actor: &str, now: Timestamp) -> Result<Vec<String>, PinError> {
+        let nothing = || PinError::Nothing(tool.unwrap_or(&self.server).to_owned());
+        let accepted = self.pins.as_ref().ok_or_else(nothing)?.accept(&self.server, tool, actor, now).await?;
+        self.forget();
+        Ok(accepted)
     }
 
     /// Forgets the list, so that the next call lists again.

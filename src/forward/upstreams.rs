@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{
-    AnswerLimits, Asker, Catalogue, Cleared, Completion, ForwardError, Pending, ServerRequests, Upstream, Watch, watch,
+    AnswerLimits, Asker, Catalogue, Cleared, Completion, ForwardError, HangUp, Pending, PinError, ServerPins,
+    ServerRequests, Upstream, Watch, watch,
 };
 use crate::decide::{CompiledTool, FramePermit, Permit};
 use crate::model::{
     Call, Client, Clock, Digest, Enforcement, Identity, Outcome, OutcomeStatus, ResultSummary, ResultText,
+    SessionCredential,
 };
 use crate::net::Body;
 use crate::record::Decided;
@@ -52,8 +54,12 @@ pub struct Origin {
     pub jsonrpc_id: Option<Arc<str>>,
     /// The method.
     pub method: Arc<str>,
+    /// The session token that was shown.
+    pub session: SessionCredential,
     /// Who decides what the server asks of the client.
     pub requests: Arc<dyn ServerRequests>,
+    /// Whether the client still waits.
+    pub hang_up: HangUp,
 }
 
 impl Upstreams {
@@ -78,7 +84,24 @@ impl Upstreams {
         }
         let asker = Asker { client: &call.client, caller };
         server.tools.ensure(server.upstream.as_ref(), self.clock.as_ref(), asker).await;
-        server.tools.tool(&action.native.operation)
+        server.tools.tool(action.native.called())
+    }
+
+    /// What is pinned of a server's tools; `None` when there is no such server.
+    ///
+    /// # Errors
+    /// [`PinError`]: the pins cannot be read.
+    pub fn pins(&self, alias: &str) -> Result<Option<ServerPins>, PinError> {
+        self.servers.get(alias).map(|server| server.tools.pins()).transpose()
+    }
+
+    /// Accepts what tools of a server became, in the name of `actor`; `None` when there is no such server.
+    ///
+    /// # Errors
+    /// [`PinError`]: nothing waits for it, or it could not be kept or recorded.
+    pub async fn accept(&self, alias: &str, tool: Option<&str>, actor: &str) -> Result<Option<Vec<String>>, PinError> {
+        let Some(server) = self.servers.get(alias) else { return Ok(None) };
+        server.tools.accept(tool, actor, self.clock.now()).await.map(Some)
     }
 
     /// Forwards a permitted action whose decision is durable. `then` is told how it ended, at most once, before the
@@ -140,6 +163,7 @@ impl Upstreams {
     pub async fn close(&self) {
         let mut closing = tokio::task::JoinSet::new();
         for server in self.servers.values() {
+            server.pending.give_up();
             let upstream = Arc::clone(&server.upstream);
             closing.spawn(async move { upstream.close().await });
         }
@@ -156,13 +180,17 @@ impl Upstreams {
         let started = self.clock.now();
         let unreachable = |address: &str, error: &ForwardError| Outcome {
             status: match error {
+                ForwardError::Answer { .. } => OutcomeStatus::ProtocolError,
                 ForwardError::Cancelled { .. } => OutcomeStatus::Cancelled,
                 _ => OutcomeStatus::UpstreamError,
             },
             started,
             completed: self.clock.now(),
             upstream: address.into(),
-            http_status: None,
+            http_status: match error {
+                ForwardError::Answer { status, .. } => Some(*status),
+                _ => None,
+            },
             error_code: None,
             error: Some(error.to_string().into()),
             result: ResultSummary::default(),
@@ -175,7 +203,13 @@ impl Upstreams {
             }
             return Err(error);
         };
-        match server.upstream.send(cleared).await {
+        // Before the head of the answer too: what is dropped here ends the exchange with the server.
+        let sent = tokio::select! {
+            biased;
+            () = origin.hang_up.happened() => Err(ForwardError::Cancelled { server: alias.to_string() }),
+            sent = server.upstream.send(cleared) => sent,
+        };
+        match sent {
             Ok(response) => {
                 let watching = Watch {
                     origin,

@@ -10,13 +10,16 @@ use http_body_util::BodyExt;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::answer::{Message, ResponseVerdict, is_same_id, read_message};
+use super::answer::{Message, ResponseVerdict, read_message};
+use super::message_id::MessageId;
 use super::pending::Pending;
-use super::reshape::{last_event, message_event, resized};
-use super::streamed::Streamed;
-use super::{Catalogue, Completion, Finding, ForwardError, Origin, ServerRequest};
-use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, ResultSummary, ResultText, Timestamp};
-use crate::net::{Body, BodyError, Events, full};
+use super::reshape::{last_event, message_event};
+use super::whole::watch_whole;
+use super::{Catalogue, Completion, Finding, ForwardError, Origin, Question, inputs};
+use crate::intercept::refusal_line;
+use crate::model::json::{Limits, scan};
+use crate::model::{Clock, Digest, Era, Outcome, OutcomeStatus, Timestamp};
+use crate::net::{Body, BodyError, Event, Events, Streamed};
 
 /// Limits on an answer.
 #[derive(Clone, Copy, Debug)]
@@ -70,56 +73,10 @@ pub async fn watch(response: Response<Body>, watch: Watch) -> Result<Response<Bo
     }
 }
 
-/// An answer in one piece: read to its end, looked at, passed on as it came. One that is too large to look at streams.
-async fn watch_whole(response: Response<Body>, mut watch: Watch) -> Result<Response<Body>, ForwardError> {
-    let (head, mut body) = response.into_parts();
-    let status = head.status.as_u16();
-    let mut parts: Vec<Bytes> = Vec::new();
-    let mut bytes = 0;
-    loop {
-        match tokio::time::timeout(watch.limits.silence_max, body.frame()).await {
-            Ok(Some(Ok(frame))) => parts.extend(frame.into_data().ok()),
-            Ok(None) => break,
-            Ok(Some(Err(error))) => return Err(watch.broken_off(status, size(bytes), error.to_string()).await),
-            Err(_) => return Err(watch.broken_off(status, size(bytes), "it fell silent".into()).await),
-        }
-        bytes = parts.iter().map(Bytes::len).sum();
-        if bytes > watch.limits.inspected_bytes_max {
-            return Ok(watch.pass_large(head, parts, body));
-        }
-    }
-    let whole = match parts.as_slice() {
-        [one] => one.clone(),
-        many => many.concat().into(),
-    };
-    let mut finding = Finding::new(status);
-    finding.result = ResultSummary { bytes: size(bytes), digest: Some(Digest::of(&whole)), notifications: 0 };
-    let problem = match read_message(&whole) {
-        _ if watch.origin.jsonrpc_id.is_none() => None,
-        Some(Message::Response { id, verdict }) if watch.answers(&id, status) => {
-            finding.judge(verdict);
-            None
-        }
-        _ => watch.problem(status, whole.is_empty()),
-    };
-    if let Some(problem) = problem {
-        finding.status = OutcomeStatus::ProtocolError;
-        finding.error = Some(problem.into());
-    }
-    let shown = match watch.listing().filter(|_| problem.is_none()) {
-        Some((tools, now)) => tools.passes(&whole, now).await,
-        None => None,
-    };
-    finding.text = ResultText::whole(whole.clone());
-    watch.complete(finding).await;
-    match problem {
-        Some(problem) => Err(ForwardError::Answer { server: watch.origin.server.to_string(), status, problem }),
-        None => Ok(Response::from_parts(resized(head, shown.as_ref()), full(shown.unwrap_or(whole)))),
-    }
-}
-
 fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    // An event may be changed or left out.
+    head.headers.remove(header::CONTENT_LENGTH);
     let (sender, streamed) = Streamed::channel();
     let status = head.status.as_u16();
     tokio::spawn(
@@ -129,7 +86,7 @@ fn watch_stream(response: Response<Body>, watch: Watch) -> Response<Body> {
 }
 
 impl Watch {
-    async fn complete(&mut self, finding: Finding) {
+    pub(super) async fn complete(&mut self, finding: Finding) {
         let Some(completion) = self.completion.take() else { return };
         let outcome = self.outcome(&finding);
         if let Some(durable) = completion(outcome, finding.text) {
@@ -138,7 +95,7 @@ impl Watch {
     }
 
     /// What a list of tools is compared with; `None` for any other answer.
-    fn listing(&self) -> Option<(Arc<Catalogue>, Timestamp)> {
+    pub(super) fn listing(&self) -> Option<(Arc<Catalogue>, Timestamp)> {
         (&*self.origin.method == "tools/list").then(|| (Arc::clone(&self.tools), self.clock.now()))
     }
 
@@ -154,81 +111,6 @@ impl Watch {
             result: finding.result.clone(),
             server_version: None,
         }
-    }
-
-    /// Whether an answer with this id is one to this call. Servers that could not read the id answer with null.
-    fn answers(&self, id: &str, status: u16) -> bool {
-        let own = self.origin.jsonrpc_id.as_deref();
-        own.is_some_and(|own| is_same_id(id, own)) || id == "null" && status >= 400
-    }
-
-    /// What is wrong with an answer that is not a JSON-RPC answer to this call; `None` when it is passed on all the
-    /// same: clients act on what a server says about their session, version or credentials (4xx).
-    fn problem(&self, status: u16, empty: bool) -> Option<&'static str> {
-        match status {
-            // Whoever followed it would go around this proxy.
-            300..=399 => Some("a redirect"),
-            400..=499 => None,
-            500.. => Some("the server failed"),
-            // 202: the answer comes on another stream.
-            202 if empty && self.completion.is_none() => None,
-            _ => Some("it is not a JSON-RPC answer to this call"),
-        }
-    }
-
-    /// The answer broke off before anything of it was passed on.
-    async fn broken_off(mut self, status: u16, bytes: u64, error: String) -> ForwardError {
-        let mut finding = Finding::new(status);
-        finding.status = OutcomeStatus::Unknown;
-        finding.error = Some(format!("the answer broke off: {error}").into());
-        // Nothing of it was passed on.
-        finding.result.bytes = bytes;
-        self.complete(finding).await;
-        ForwardError::Exchange { server: self.origin.server.to_string(), source: error.into() }
-    }
-
-    /// Too large to be held: streams, is hashed, and is judged by its HTTP status alone.
-    fn pass_large(mut self, head: http::response::Parts, parts: Vec<Bytes>, mut body: Body) -> Response<Body> {
-        let mut finding = Finding::new(head.status.as_u16());
-        finding.text.whole = false;
-        let silence_max = self.limits.silence_max;
-        let (sender, streamed) = Streamed::channel();
-        tokio::spawn(async move {
-            let mut hash = Sha256::new();
-            let mut waiting = parts.into_iter();
-            let mut last: Option<Bytes> = None;
-            let failure = loop {
-                let next = match waiting.next() {
-                    Some(part) => Some(part),
-                    None => match tokio::time::timeout(silence_max, body.frame()).await {
-                        Ok(Some(Ok(frame))) => frame.into_data().ok(),
-                        Ok(None) => break None,
-                        Ok(Some(Err(error))) => break Some(error.to_string()),
-                        Err(_) => break Some("the answer fell silent".to_owned()),
-                    },
-                };
-                let Some(part) = next else { continue };
-                hash.update(&part);
-                finding.result.bytes += size(part.len());
-                // The last part is held until the outcome is written.
-                if let Some(ready) = last.replace(part) {
-                    let _client_may_be_gone = sender.send(Ok(ready)).await;
-                }
-            };
-            finding.result.digest = Some(Digest(hash.finalize().into()));
-            if let Some(error) = &failure {
-                finding.status = OutcomeStatus::Unknown;
-                finding.error = Some(format!("the answer broke off: {error}").into());
-            }
-            self.complete(finding).await;
-            if let Some(part) = last {
-                let _client_may_be_gone = sender.send(Ok(part)).await;
-            }
-            if let Some(error) = failure {
-                let _client_may_be_gone = sender.send(Err(error.into())).await;
-            }
-        });
-        Response::from_parts(head, streamed.boxed_unsync())
     }
 }
 
@@ -298,13 +180,17 @@ impl Stream {
             };
             self.hash.update(&chunk);
             self.finding.result.bytes += size(chunk.len());
-            for event in events.push(chunk).map_err(|error| End::Broken(error.to_string()))? {
-                if self.look_at(event.data.as_ref()).await? {
-                    let shown = match (&event.data, self.watch.listing()) {
-                        (Some(data), Some((tools, now))) => tools.passes(data, now).await,
-                        _ => None,
+            let events = events.push(chunk).map_err(|error| End::Broken(error.to_string()))?;
+            for event in events.into_iter().flat_map(unpack) {
+                let raw = event.raw.clone();
+                let data = event.data.clone().zip(self.watch.listing());
+                if let Some(passed) = self.look_at(event).await? {
+                    // What was changed already is no list that the server sent.
+                    let shown = match data.filter(|_| passed == raw) {
+                        Some((data, (tools, now))) => tools.passes(&data, now).await,
+                        None => None,
                     };
-                    self.send(shown.map_or(event.raw, |shown| message_event(&shown))).await?;
+                    self.send(shown.map_or(passed, |shown| message_event(&shown))).await?;
                 }
             }
         }
@@ -314,46 +200,57 @@ impl Stream {
         }
     }
 
-    /// Looks at one event; false when it must not be passed on.
-    async fn look_at(&mut self, data: Option<&Bytes>) -> Result<bool, End> {
-        let Some(data) = data.filter(|data| !data.is_empty()) else { return Ok(true) };
-        match read_message(data) {
-            None => Err(End::Broken("an event that is not a JSON-RPC message".into())),
-            Some(Message::Notification { method }) => {
+    /// Looks at one event. Returns it as it is passed on; `None` when it must not be.
+    async fn look_at(&mut self, event: Event) -> Result<Option<Bytes>, End> {
+        let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return Ok(Some(event.raw)) };
+        let origin = &self.watch.origin;
+        let passed = match read_message(data) {
+            None => return Err(End::Broken("an event that is not a JSON-RPC message".into())),
+            Some(Message::Notification { method, inputs }) => {
                 if &*method == "notifications/tools/list_changed" {
                     self.watch.tools.forget();
                 }
                 self.finding.result.notifications = self.finding.result.notifications.saturating_add(1);
-                Ok(true)
+                note(&mut self.finding, &self.watch, data);
+                inputs::decide(data, inputs, origin).await
             }
-            Some(Message::Request { method, id }) => {
-                let request = ServerRequest { method, id, message: data.clone() };
-                Ok(self.watch.origin.requests.decide(request, &self.watch.origin).await)
+            Some(Message::Request { id, .. }) => {
+                origin.requests.decide(Question::Message { id, message: data.clone() }, origin).await
             }
             Some(Message::Response { id, verdict }) => {
-                self.answered(&id, verdict, data).await;
-                Ok(true)
+                return Ok(Some(self.answered(&id, verdict, &event, data).await));
             }
-        }
+        };
+        Ok(passed.ok().map(|passed| if passed == *data { event.raw.clone() } else { event.with_data(&passed) }))
     }
 
-    /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves.
-    async fn answered(&mut self, id: &str, verdict: ResponseVerdict, data: &Bytes) {
-        if self.watch.origin.jsonrpc_id.as_deref().is_some_and(|own| is_same_id(id, own)) {
-            let mut finding = self.finding.clone();
-            finding.judge(verdict);
-            finding.result.digest = Some(Digest::of(data));
-            finding.text = ResultText::whole(data.clone());
-            self.watch.complete(finding).await;
-        } else if let Some(mut other) =
-            self.watch.pending.take(self.watch.origin.client.protocol_session.as_deref(), id)
-        {
-            let mut finding = other.finding;
-            finding.judge(verdict);
-            finding.result.digest = Some(Digest::of(data));
-            finding.text = ResultText::whole(data.clone());
-            other.watch.complete(finding).await;
+    /// COMMIT POINT for the outcome: enqueued before the event that tells the client leaves. Returns that event.
+    async fn answered(&mut self, id: &str, verdict: ResponseVerdict, event: &Event, data: &Bytes) -> Bytes {
+        let is_own = self.watch.origin.jsonrpc_id.as_deref().is_some_and(|own| MessageId::is_same(id, own));
+        let session = self.watch.origin.client.protocol_session.as_deref();
+        // The older era may answer another call here, whose own stream ended before.
+        let mut left = if is_own { None } else { self.watch.pending.take(session, id) };
+        let (mut finding, origin) = match &left {
+            Some(left) => (left.finding.clone(), &left.watch.origin),
+            None => (self.finding.clone(), &self.watch.origin),
+        };
+        let asks = finding.judge(verdict);
+        let passed = match inputs::decide(data, asks, origin).await {
+            Ok(passed) => {
+                finding.passed(&passed);
+                if passed == *data { event.raw.clone() } else { event.with_data(&passed) }
+            }
+            Err(refusal) => {
+                finding.refuse(&refusal);
+                event.with_data(refusal_line(&refusal, &origin.method, id, origin.client.era).as_bytes())
+            }
+        };
+        match &mut left {
+            Some(left) => left.watch.complete(finding).await,
+            None if is_own => self.watch.complete(finding).await,
+            None => {}
         }
+        passed
     }
 
     /// The older era lets a server end a stream and answer later on another one (MCP 2025-11-25, polling).
@@ -378,6 +275,29 @@ impl Stream {
     }
 }
 
-fn size(bytes: usize) -> u64 {
+/// Keeps what passes on the way to an answer, until it is looked at with the answer. As much as of an answer itself.
+fn note(finding: &mut Finding, watch: &Watch, data: &Bytes) {
+    if watch.completion.is_none() {
+        return;
+    }
+    let held: usize = finding.text.notes.iter().map(Bytes::len).sum();
+    if held + data.len() <= watch.limits.inspected_bytes_max {
+        finding.text.notes.push(data.clone());
+    } else {
+        finding.text.whole = false;
+    }
+}
+
+/// The messages of a batch, an event each: servers of 2025-03-26 may send several at once, and each is looked at by
+/// itself. Anything else is one message.
+fn unpack(event: Event) -> Vec<Event> {
+    let is_array = |data: &Bytes| data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let Some(data) = event.data.clone().filter(is_array) else { return vec![event] };
+    let Ok((text, document)) = scan(&data, Limits::default()) else { return vec![event] };
+    let messages = document.root(text).children().map(|message| data.slice(message.span()));
+    messages.map(|message| event.carrying(message)).collect()
+}
+
+pub(super) fn size(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -117,7 +117,8 @@ pub fn read(
         headers: head.forwarded(),
         body,
     };
-    Ok(Call { action, kind: FrameKind::Action, client, credentials: head.credentials(), outbound })
+    let credentials = head.credentials();
+    Ok(Call { action, kind: FrameKind::Action, client, credentials, outbound, inputs: Vec::new() })
 }
 
 fn read_query(query: &str, mut parameters: Map<String, Value>) -> Result<Map<String, Value>, Malformed> {

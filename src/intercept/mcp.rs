@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::inputs::read_input_responses;
 use super::{Head, Malformed, frame_kind};
 use crate::model::json::{Kind, Limits, View, scan};
 use crate::model::{
@@ -133,7 +134,7 @@ pub(super) fn stream_frame(head: &Head, arrival: Arrival) -> Call {
         headers: head.forwarded(),
         body: Bytes::new(),
     };
-    Call { action, kind: FrameKind::Protocol, client, credentials: head.credentials(), outbound }
+    Call { action, kind: FrameKind::Protocol, client, credentials: head.credentials(), outbound, inputs: Vec::new() }
 }
 
 /// A scanned message: text, places of values, and the members that say what it is.
@@ -233,12 +234,24 @@ impl<'a> Message<'a> {
         credentials: Credentials,
         outbound: Outbound,
     ) -> Result<Call, Malformed> {
-        let kind = if self.method.is_empty() { FrameKind::Response } else { frame_kind(&self.method) };
+        let params = self.root().get("params");
+        let mut inputs = match params.and_then(|params| params.get("inputResponses")) {
+            Some(responses) => read_input_responses(responses, body, &arrival, &client, &credentials)?,
+            None => Vec::new(),
+        };
+        for input in &mut inputs {
+            input.action.jsonrpc_id.clone_from(&self.id);
+        }
+        let kind = match frame_kind(&self.method) {
+            _ if self.method.is_empty() => FrameKind::Response,
+            // What brings data along is more than its method says.
+            FrameKind::Protocol if !inputs.is_empty() => FrameKind::Action,
+            kind => kind,
+        };
         let notification = self.id.is_none() && kind != FrameKind::Response;
         if notification && !self.method.starts_with("notifications/") {
             return Err(Malformed::Envelope(format!("`{}` needs an `id`", shorten(&self.method))));
         }
-        let params = self.root().get("params");
         let operation = operation(&self.method, params)?;
         let arguments = match (&*self.method, params) {
             (_, None) => Arguments::none(),
@@ -265,7 +278,7 @@ impl<'a> Message<'a> {
             jsonrpc_id: self.id,
             trace,
         };
-        Ok(Call { action, kind, client, credentials, outbound })
+        Ok(Call { action, kind, client, credentials, outbound, inputs })
     }
 }
 
@@ -300,7 +313,7 @@ fn operation(method: &Arc<str>, params: Option<View<'_>>) -> Result<Arc<str>, Ma
     }
 }
 
-fn argument_text(arguments: View<'_>, body: &Bytes) -> Result<Arguments, Malformed> {
+pub(super) fn argument_text(arguments: View<'_>, body: &Bytes) -> Result<Arguments, Malformed> {
     if arguments.kind() != Kind::Object {
         return Err(Malformed::Parameters("`params.arguments` must be an object".into()));
     }

@@ -4,13 +4,16 @@
 //! everything that two readers of the same bytes could understand differently, and hands on the bytes untouched. It must
 //! never decide, never forward, and never let a frame through that it did not understand.
 
+mod batch;
 mod head;
 mod http_tool;
+mod inputs;
 mod mcp;
 mod methods;
 mod reply;
 mod server;
 mod stdio;
+mod wrappers;
 
 use serde::Deserialize;
 
@@ -19,11 +22,13 @@ use crate::net::Body;
 
 pub use head::{Head, HostCheck};
 pub use http_tool::{PathTemplate, read as read_http};
+pub use inputs::{INPUT_RESPONSE, INPUTS_MAX, read_input_request};
 pub use mcp::{Arrival, MODERN_VERSION, Refused, read as read_mcp, read_line};
 pub use methods::frame_kind;
 pub use reply::{AnswerForm, Malformed, REFUSED, error_line, malformed, refusal, refusal_line};
 pub use server::{Drained, Interceptor, Routes, ServeError};
 pub use stdio::StdioClient;
+pub use wrappers::WrapperTool;
 
 /// What the rest of the product answers to a call.
 #[derive(Debug)]
@@ -58,6 +63,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Origins of browser pages that may call. Loopback origins always may.
     pub origins: Vec<String>,
+    /// Tools that run other tools, so that rules see the inner one (AARM ). `mcp_tool` and `Skill` by default.
+    pub wrappers: Vec<WrapperTool>,
 }
 
 impl Default for Config {
@@ -69,6 +76,7 @@ impl Default for Config {
             read_timeout_s: 30,
             hosts: Vec::new(),
             origins: Vec::new(),
+            wrappers: wrappers::known_wrappers(),
         }
     }
 }

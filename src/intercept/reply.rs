@@ -18,7 +18,7 @@ use crate::net::{Body, full};
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Malformed {
     /// A JSON-RPC batch: removed from MCP in 2025-06-18, and a way to hide a call from a mediator.
-    #[error("batches are not accepted; send one message a request")]
+    #[error("batches are part of MCP 2025-03-26 alone, over HTTP; send one message a request")]
     Batch,
     /// Not a JSON-RPC message that MCP knows.
     #[error("{0}")]

@@ -20,11 +20,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::mcp::{Arrival, Refused};
 use super::{
-    AnswerForm, Config, Head, HostCheck, Malformed, Mediate, PathTemplate, Reply, malformed, mcp, read_http, refusal,
+    AnswerForm, Config, Head, HostCheck, Malformed, Mediate, PathTemplate, Reply, batch, malformed, mcp, read_http,
+    refusal, wrappers,
 };
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
-use crate::model::{ActionId, Clock};
+use crate::model::{ActionId, Call, Clock};
 use crate::net::{Body, random_bytes};
 
 /// What cannot be served.
@@ -72,7 +73,13 @@ enum Route<'a> {
     Http(&'a Arc<str>, &'a [PathTemplate], &'a str),
 }
 
-impl<M: Mediate> Interceptor<M> {
+/// What a request's body is.
+enum Received {
+    One(Box<Call>),
+    Batch(Vec<Call>),
+}
+
+impl<M: Mediate + Clone> Interceptor<M> {
     /// An interceptor in front of `mediate`.
     #[must_use]
     pub const fn new(mediate: M, routes: Routes, hosts: HostCheck, config: Config, clock: Arc<dyn Clock>) -> Self {
@@ -180,14 +187,19 @@ impl<M: Mediate> Interceptor<M> {
         let (parts, body) = request.into_parts();
         let head = Head { method: parts.method, headers: parts.headers, peer, certificate };
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let call = match self.read(&head, target, body).await {
-            Ok(call) => call,
-            Err((problem, id)) => {
-                count(Counter::Malformed);
-                tracing::info!(%peer, %problem, "refused before it was a call");
-                return malformed(&problem, id.as_deref());
-            }
+        let answered = match self.read(&head, target, body).await {
+            Ok(Received::One(call)) => Ok(self.answer_one(*call).await),
+            Ok(Received::Batch(calls)) => batch::answer(&self.mediate, calls).await.map_err(|problem| (problem, None)),
+            Err(refused) => Err(refused),
         };
+        answered.unwrap_or_else(|(problem, id)| {
+            count(Counter::Malformed);
+            tracing::info!(%peer, %problem, "refused before it was a call");
+            malformed(&problem, id.as_deref())
+        })
+    }
+
+    async fn answer_one(&self, call: Call) -> Response<Body> {
         let form = AnswerForm::of(&call);
         match self.mediate.mediate(call).await {
             Reply::Refused(ends) => refusal(&ends, &form),
@@ -195,7 +207,7 @@ impl<M: Mediate> Interceptor<M> {
         }
     }
 
-    async fn read(&self, head: &Head, target: &str, body: Incoming) -> Result<crate::model::Call, Refused> {
+    async fn read(&self, head: &Head, target: &str, body: Incoming) -> Result<Received, Refused> {
         let refuse = |problem| (problem, None);
         self.hosts.check(head).map_err(refuse)?;
         head.check_unambiguous().map_err(refuse)?;
@@ -204,20 +216,36 @@ impl<M: Mediate> Interceptor<M> {
             check_mcp_head(head).map_err(refuse)?;
         }
         let body = self.collect(body).await.map_err(refuse)?;
-        let received = self.clock.now();
-        let random = random_bytes().map_err(|_| refuse(Malformed::Unsupported("a call without random bytes")))?;
-        let limits = Limits { depth_max: self.config.depth_max, ..Limits::default() };
-        let arrival = |server: &Arc<str>| Arrival {
-            server: Arc::clone(server),
-            action: ActionId::mint(received, random),
-            received,
-            limits,
+        let call = match route {
+            Route::Mcp(server) if head.method != Method::POST => mcp::stream_frame(head, self.arrival(server)?),
+            Route::Mcp(server) if batch::is_batch(&body) => {
+                let version = head.text("mcp-protocol-version");
+                let messages = batch::split(&body, version, self.limits()).map_err(refuse)?;
+                let calls = messages.into_iter().map(|message| self.read_mcp(head, message, server));
+                return calls.collect::<Result<_, _>>().map(Received::Batch);
+            }
+            Route::Mcp(server) => self.read_mcp(head, body, server)?,
+            Route::Http(server, templates, path) => read_http(head, path, body, self.arrival(server)?, templates)?,
         };
-        match route {
-            Route::Mcp(server) if head.method == Method::POST => mcp::read(head, body, arrival(server)),
-            Route::Mcp(server) => Ok(mcp::stream_frame(head, arrival(server))),
-            Route::Http(server, templates, path) => read_http(head, path, body, arrival(server), templates),
-        }
+        Ok(Received::One(Box::new(call)))
+    }
+
+    fn read_mcp(&self, head: &Head, body: Bytes, server: &Arc<str>) -> Result<Call, Refused> {
+        let mut call = mcp::read(head, body, self.arrival(server)?)?;
+        let resolved = wrappers::resolve(&mut call.action, &self.config.wrappers);
+        resolved.map_err(|problem| (problem, call.action.jsonrpc_id.clone()))?;
+        Ok(call)
+    }
+
+    fn arrival(&self, server: &Arc<str>) -> Result<Arrival, Refused> {
+        let received = self.clock.now();
+        let random = random_bytes().map_err(|_| (Malformed::Unsupported("a call without random bytes"), None))?;
+        let action = ActionId::mint(received, random);
+        Ok(Arrival { server: Arc::clone(server), action, received, limits: self.limits() })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { depth_max: self.config.depth_max, ..Limits::default() }
     }
 
     fn route<'a>(&'a self, target: &'a str) -> Result<Route<'a>, Malformed> {

@@ -3,6 +3,9 @@
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("events.md")]
+pub mod events {}
+
 #[doc = include_str!("identity.md")]
 pub mod identity {}
 
@@ -11,6 +14,9 @@ pub mod log_format {}
 
 #[doc = include_str!("policies.md")]
 pub mod policies {}
+
+#[doc = include_str!("protocol.md")]
+pub mod protocol {}
 
 #[doc = include_str!("receipts.md")]
 pub mod receipts {}

@@ -40,7 +40,38 @@ pub struct NativeName {
     /// The operation as the protocol names it.
     pub operation: Arc<str>,
     /// The wrapper tool an inner tool was found in.
-    pub wrapper: Option<Arc<str>>,
+    pub wrapper: Option<Arc<Wrapper>>,
+}
+
+/// A tool that runs another tool, as it was called (AARM ).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapper {
+    /// Its name: what the server is asked for.
+    pub name: Arc<str>,
+    /// Its arguments as a whole.
+    pub arguments: Arc<serde_json::Value>,
+    /// JSON pointer to the inner tool's arguments in them; empty when the inner tool has all of them.
+    pub inner: Arc<str>,
+}
+
+impl Wrapper {
+    /// Its arguments with others for the inner tool.
+    #[must_use]
+    pub fn with_inner(&self, inner: &serde_json::Value) -> serde_json::Value {
+        let mut whole = self.arguments.as_ref().clone();
+        if let Some(place) = whole.pointer_mut(&self.inner) {
+            *place = inner.clone();
+        }
+        whole
+    }
+}
+
+impl NativeName {
+    /// The operation that the server is asked for: the wrapper, where there is one.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.wrapper.as_ref().map_or(&self.operation, |wrapper| &wrapper.name)
+    }
 }
 
 /// The parameters of an action: the text that came and its value.
@@ -54,12 +85,40 @@ pub struct Arguments {
     pub value: Arc<serde_json::Value>,
 }
 
+impl Action {
+    /// The arguments that the server will get as a whole: those of the wrapper, where there is one.
+    #[must_use]
+    pub fn whole_arguments(&self) -> &serde_json::Value {
+        self.native.wrapper.as_ref().map_or(&self.arguments.value, |wrapper| &wrapper.arguments)
+    }
+
+    /// The same with other arguments for the action.
+    #[must_use]
+    pub fn whole_with<'v>(&self, value: &'v serde_json::Value) -> std::borrow::Cow<'v, serde_json::Value> {
+        use std::borrow::Cow;
+        self.native.wrapper.as_ref().map_or(Cow::Borrowed(value), |wrapper| Cow::Owned(wrapper.with_inner(value)))
+    }
+}
+
 impl Arguments {
     /// No parameters.
     #[must_use]
     pub fn none() -> Self {
         let value = Arc::new(serde_json::Value::Object(serde_json::Map::new()));
         Self { text: Bytes::from_static(b"{}"), offset: None, value }
+    }
+
+    /// Follows a change of the body that they stand in: the `before` bytes at `at` became `after` bytes.
+    pub(super) fn moved(&mut self, body: &Bytes, at: usize, before: usize, after: usize) {
+        let Some(offset) = self.offset else { return };
+        let resized = |length: usize| (length + after).saturating_sub(before);
+        if offset > at {
+            self.offset = Some(resized(offset));
+        } else if at < offset + self.text.len() {
+            let end = offset + resized(self.text.len());
+            self.text = if end <= body.len() { body.slice(offset..end) } else { Bytes::new() };
+            self.value = Arc::new(serde_json::from_slice(&self.text).unwrap_or_default());
+        }
     }
 }
 

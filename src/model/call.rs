@@ -21,6 +21,20 @@ pub struct Call {
     pub credentials: Credentials,
     /// What is forwarded when it is permitted.
     pub outbound: Outbound,
+    /// The client's answers to what its server asked, which travel inside this call (MCP 2026-07-28,
+    /// `inputResponses`): actions of their own, decided before it.
+    pub inputs: Vec<Self>,
+}
+
+impl Call {
+    /// Takes `body` in place of what came: the `before` bytes at `at` became `after` bytes.
+    pub fn replace_body(&mut self, body: Bytes, at: usize, before: usize, after: usize) {
+        let inside = self.inputs.iter_mut().map(|input| &mut input.action.arguments);
+        for arguments in std::iter::once(&mut self.action.arguments).chain(inside) {
+            arguments.moved(&body, at, before, after);
+        }
+        self.outbound.body = body;
+    }
 }
 
 /// What a frame is to the product.

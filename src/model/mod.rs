@@ -21,7 +21,7 @@ mod time;
 mod tool;
 mod usage;
 
-pub use action::{Action, Arguments, Destination, NativeName};
+pub use action::{Action, Arguments, Destination, NativeName, Wrapper};
 pub use approval::{Approval, ApprovalResult, Deferral};
 pub use call::{
     Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
@@ -37,7 +37,8 @@ pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
 pub use refusal::{Refusal, RefusalKind, with_causes};
 pub use session::{
-    Correlation, DataLevel, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction, SessionContext,
+    Correlation, DataLevel, DriftAlert, DriftTrigger, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction,
+    SessionContext,
 };
 pub use signals::{DistanceSource, Effect, Origin, Provenance, Signals, Witness};
 pub use time::{Clock, ManualClock, Timestamp};

@@ -31,14 +31,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A server's question that was passed on to the client: what the client answers is its own action.
+    /// What was passed on to `whom` and has no answer of its own: a server's question, a client's answer to one.
     #[must_use]
-    pub fn passed_to_client(started: Timestamp, completed: Timestamp) -> Self {
+    pub fn passed_on(whom: &str, started: Timestamp, completed: Timestamp) -> Self {
         Self {
             status: OutcomeStatus::Success,
             started,
             completed,
-            upstream: Arc::from("client"),
+            upstream: Arc::from(whom),
             http_status: None,
             error_code: None,
             error: None,
@@ -100,6 +100,8 @@ pub struct ResultSummary {
 pub struct ResultText {
     /// The answer: a JSON-RPC message, or the body of a plain HTTP answer. Empty when nothing came, or nothing was held.
     pub bytes: Bytes,
+    /// Messages that were passed on before the answer: progress and logs, which a model may read too.
+    pub notes: Vec<Bytes>,
     /// Whether this is all that the client was given. Otherwise more of it went by than was looked at.
     pub whole: bool,
 }
@@ -108,13 +110,13 @@ impl ResultText {
     /// All of an answer.
     #[must_use]
     pub const fn whole(bytes: Bytes) -> Self {
-        Self { bytes, whole: true }
+        Self { bytes, notes: Vec::new(), whole: true }
     }
 
     /// No answer.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self { bytes: Bytes::new(), whole: true }
+        Self { bytes: Bytes::new(), notes: Vec::new(), whole: true }
     }
 }
 

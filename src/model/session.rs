@@ -33,8 +33,39 @@ pub struct SessionContext {
     pub labels: Arc<[Arc<str>]>,
     /// Signals for this action. An absent signal is unknown, never zero.
     pub signals: Signals,
+    /// The session leaves its intent with this action, and has not before (AARM ).
+    pub drift: Option<DriftAlert>,
     /// Head of the session's context chain (AARM ).
     pub context_hash: Digest,
+}
+
+/// A session left its intent: a threshold was crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriftAlert {
+    /// What crossed it.
+    pub trigger: DriftTrigger,
+    /// The threshold.
+    pub threshold: PartsPerMillion,
+}
+
+/// What says that a session left its intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriftTrigger {
+    /// The drift of the whole session.
+    CumulativeDrift,
+    /// The distance of one action.
+    SemanticDistance,
+}
+
+impl DriftTrigger {
+    /// The word in entries and events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CumulativeDrift => "cumulative_drift",
+            Self::SemanticDistance => "semantic_distance",
+        }
+    }
 }
 
 /// What tied an action to its session, strongest first.

@@ -13,6 +13,7 @@ mod random;
 pub(crate) mod scratch;
 mod secret;
 mod sse;
+mod streamed;
 mod tls;
 mod tls_reload;
 #[cfg(test)]
@@ -27,4 +28,5 @@ pub use lines::{Line, Lines};
 pub use random::{RandomError, random_bytes};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use sse::{Event, EventTooLarge, Events};
+pub use streamed::Streamed;
 pub use tls::{ClientCertificate, ClientTls, ServerTls, TlsError, crypto_provider};

@@ -114,6 +114,32 @@ impl Event {
         };
         Self { data, name, id, raw }
     }
+
+    /// The same event with other data.
+    #[must_use]
+    pub fn carrying(&self, data: Bytes) -> Self {
+        Self { raw: self.with_data(&data), data: Some(data), name: self.name.clone(), id: self.id.clone() }
+    }
+
+    /// The text of the same event with other data: its other lines stay, in their order.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(self.raw.len() + data.len());
+        let mut line = |parts: [&[u8]; 2]| {
+            parts.iter().for_each(|part| out.extend_from_slice(part));
+            out.push(b'\n');
+        };
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let text = self.raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.raw);
+        for kept in text.split(is_end).filter(|line| !line.is_empty() && field(line, b"data").is_none()) {
+            line([kept, b""]);
+        }
+        for part in data.split(is_end) {
+            line([b"data: ", part]);
+        }
+        line([b"", b""]);
+        out.into()
+    }
 }
 
 /// The value of a line, when it is the field `name`: behind the colon and one space, or nothing.
@@ -139,6 +165,15 @@ mod tests {
             assert_eq!(found.iter().map(|event| event.raw.len()).sum::<usize>() + rest.len(), stream.len());
         }
         found
+    }
+
+    #[test]
+    fn data_can_be_changed() {
+        let events = all(b": c\r\nid: 1\r\ndata: old\r\nevent: message\r\ndata: er\r\n\r\n", 64);
+        let changed = events[0].with_data(b"{\n1}");
+        assert_eq!(changed, &b": c\nid: 1\nevent: message\ndata: {\ndata: 1}\n\n"[..]);
+        let again = &all(&changed, 64)[0];
+        assert_eq!((again.data.as_deref(), again.id.as_deref()), (Some(&b"{\n1}"[..]), Some(&b"1"[..])));
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(crate) fn action_id(number: u64) -> ActionId {
     ActionId::parse(&format!("act_{number}")).unwrap()
 }
 
+fn wrapper() -> Arc<Wrapper> {
+    Arc::new(Wrapper { name: "mcp_tool".into(), arguments: Arc::default(), inner: "".into() })
+}
+
 /// A call with these arguments, of which every optional part is there.
 pub(crate) fn call(number: u64, arguments: &str) -> Call {
     let body = format!(
@@ -21,7 +25,7 @@ pub(crate) fn call(number: u64, arguments: &str) -> Call {
             id: action_id(number),
             tool: "database".into(),
             operation: "query".into(),
-            native: NativeName { server: "db".into(), operation: "run_query".into(), wrapper: Some("mcp_tool".into()) },
+            native: NativeName { server: "db".into(), operation: "run_query".into(), wrapper: Some(wrapper()) },
             method: "tools/call".into(),
             arguments: Arguments {
                 text: Bytes::copy_from_slice(arguments.as_bytes()),
@@ -55,6 +59,7 @@ pub(crate) fn call(number: u64, arguments: &str) -> Call {
             headers: HeaderMap::new(),
             body: body.into(),
         },
+        inputs: Vec::new(),
     }
 }
 
@@ -113,6 +118,7 @@ pub(crate) fn context(session: &str) -> SessionContext {
         correlation: Correlation::ProtocolSession,
         key: None,
         intact: true,
+        drift: None,
         started: Timestamp::from_secs(1_795_209_100),
         now: Timestamp::from_secs(1_795_209_298),
         intent: Some(Intent {

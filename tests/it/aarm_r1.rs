@@ -8,7 +8,7 @@ use countersign::context::{Classifier, Secrets, Sessions, ToolTable};
 use countersign::decide::{PolicySet, PolicySource, Settings};
 use countersign::forward::{AnswerLimits, HttpSettings, HttpUpstream, Server as Known, Upstreams};
 use countersign::intercept::{Arrival, Head, Mediate, Reply, read_mcp};
-use countersign::mediate::{Mediator, Observer};
+use countersign::mediate::{Mediator, Observer, RefusedCredentials};
 use countersign::model::json::Limits;
 use countersign::model::{ActionId, Call, Clock, Decision, Enforcement, Identity, RefusalKind};
 use countersign::net::SystemClock;
@@ -42,7 +42,7 @@ async fn a_1_1_every_action_is_intercepted_before_it_runs() {
         stand.post(message).await;
     }
     // These three are nothing that could be decided.
-    stand.post(format!("[{ECHO}]")).await;
+    stand.post_with(&[("mcp-protocol-version", "2025-06-18")], format!("[{ECHO}]")).await;
     stand.post(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}"#).await;
     stand.post(r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"echo"}}"#).await;
     let request = Request::get("/http/office/a").header("host", "localhost");
@@ -129,6 +129,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
         clock,
         parameters_mode: ParametersMode::Redacted,
         observer: Arc::new(Nobody),
+        refused_credentials: RefusedCredentials::default(),
     })
 }
 
@@ -282,4 +283,53 @@ async fn a_1_8_every_action_has_the_canonical_form_and_an_identity() {
         let problems: Vec<String> = validator.iter_errors(entry).map(|error| error.to_string()).collect();
         assert!(problems.is_empty(), "{problems:?} in {entry}");
     }
+}
+
+#[tokio::test]
+async fn a_1_6_wrapper_tools_are_resolved_before_any_rule() {
+    let policy = "
+policy: { id: inner, version: '1' }
+rules:
+  - { id: everything, match: {}, action: ALLOW }
+  - { id: no-outside, match: { tool: mail, operation: send, parameters: { to: { contains: evil } } }, action: DENY, reason: 'Not to them' }
+  - { id: no-deploy, match: { operation: deploy }, action: DENY, reason: 'Never' }
+  - { id: cap, match: { operation: pay, parameters: { amount: { gt: 10 } } }, action: MODIFY, modifications: { cap: { amount: 10 } } }
+";
+    let more = "
+policy: { unknown_schema: allow }
+intercept:
+  wrappers:
+    - { name: mcp_tool, operation: mcp_tool_name, tool: mcp_server_name, arguments: input }
+    - { name: Skill, operation: skill }
+";
+    let stand = Stand::with(policy, more, Server::start(ordinary).await).await;
+    let wrapped =
+        |tool: &str, input: Value| json!({ "mcp_server_name": "mail", "mcp_tool_name": tool, "input": input });
+    let nested = wrapped("mcp_tool", wrapped("send", json!({ "to": "x@evil.example" })));
+    for (tool, arguments) in [
+        ("mcp_tool", wrapped("send", json!({ "to": "x@evil.example" }))),
+        ("mcp_tool", nested),
+        ("mcp_tool", wrapped("Skill", json!({ "skill": "deploy" }))),
+        ("Skill", json!({ "skill": "deploy", "how": "now" })),
+    ] {
+        assert!(is_refused(&stand.call(tool, arguments).await), "{tool}");
+    }
+    // What cannot be told is not forwarded: no name, a name of another type, arguments that no rule would see.
+    let mut beside = wrapped("send", json!({ "to": "a@example.com" }));
+    beside["bcc"] = json!("x@evil.example");
+    for arguments in [json!({}), json!({ "mcp_tool_name": 7 }), wrapped("send", json!([])), beside] {
+        assert_eq!(stand.call("mcp_tool", arguments).await["error"]["code"], -32_602);
+    }
+    assert!(stand.server.calls().is_empty());
+    // What is allowed travels as it came, and a change is made inside the wrapper.
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"mcp_tool","arguments":{"mcp_tool_name":"send","mcp_server_name" : "mail","input":{"to":"a@example.com","n":1e2}}}}"#;
+    stand.post(body).await;
+    stand.call("mcp_tool", wrapped("pay", json!({ "amount": 99 }))).await;
+    let arrived = stand.server.calls();
+    assert_eq!(&*arrived[0].body, body.as_bytes());
+    assert_eq!(arrived[1].json()["params"]["arguments"], wrapped("pay", json!({ "amount": 10 })));
+    let (entries, _folder) = stand.stop().await;
+    let action = &decisions(&entries)[4]["action"];
+    assert_eq!((&action["tool"], &action["operation"]), (&json!("mail"), &json!("send")));
+    assert_eq!(action["native"], json!({ "operation": "send", "server": "test", "wrapper": "mcp_tool" }));
 }

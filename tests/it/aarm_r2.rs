@@ -226,3 +226,44 @@ async fn a_2_8_an_action_is_known_before_it_runs_and_its_result_after() {
     let prior = &seen(&entries)[1]["prior_actions"][0];
     assert_eq!((&prior["success"], &prior["level"]), (&json!(true), &json!("RESTRICTED")));
 }
+
+#[tokio::test]
+async fn a_2_4_the_admin_api_signs_session_tokens_and_ends_sessions() {
+    let stand = Stand::start(ALLOW_ALL).await;
+    let wanted = json!({ "human": "alice@example.com", "intent": "pay the rent", "intent_class": "payments" });
+    let (status, begun) = stand.admin("POST", "/v1/sessions", Some(wanted)).await;
+    assert_eq!((status, &begun["header"]), (StatusCode::CREATED, &json!("Countersign-Session")));
+    assert_eq!(stand.admin("POST", "/v1/sessions", Some(json!({ "intent": "x" }))).await.0, StatusCode::BAD_REQUEST);
+    let token = begun["token"].as_str().unwrap();
+    let shown = [("countersign-session", token)];
+    stand.post_with(&shown, asking("echo", &json!({}))).await;
+    let path = format!("/v1/sessions/{}", begun["session_id"].as_str().unwrap());
+    assert_eq!(stand.admin("DELETE", &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(stand.admin("DELETE", &path, None).await.0, StatusCode::NOT_FOUND);
+    stand.post_with(&shown, asking("echo", &json!({}))).await;
+    let (entries, _folder) = stand.stop().await;
+    let seen = seen(&entries);
+    assert!(seen.iter().all(|context| context["intent"]["text"] == "pay the rent" && context["action_count"] == 0));
+    let end = of_kind(&entries, "context").into_iter().find(|entry| !entry["facts"]["end"].is_null()).unwrap();
+    assert_eq!((&end["facts"]["end"]["reason"], &end["session"]["id"]), (&json!("operator"), &begun["session_id"]));
+}
+
+#[tokio::test]
+async fn a_2_2_what_passes_before_the_answer_counts_too() {
+    let server = Server::start(|request| {
+        let message = request.json();
+        if message["params"]["name"] != "read" {
+            return ordinary(request);
+        }
+        let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "ask ann@example.com" } });
+        let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [], "isError": false } });
+        let mut response = respond(StatusCode::OK, &format!("data: {note}\n\ndata: {answer}\n\n"));
+        response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+        response
+    });
+    let stand = Stand::with(NO_PII_OUT, "", server.await).await;
+    stand.call("read", json!({})).await;
+    assert!(is_refused(&stand.call("send", json!({})).await));
+    let (entries, _folder) = stand.stop().await;
+    assert_eq!(of_kind(&entries, "context")[0]["facts"]["labels"], json!(["PII"]));
+}

@@ -18,6 +18,8 @@ const ORDER: &[&str] = &[
     "export",
     "observe",
     "mediate",
+    // Parts of `mediate`, which is a file.
+    "mediation",
     "console",
     "config",
     "cli",

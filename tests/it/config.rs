@@ -22,7 +22,7 @@ const CONFIGURATIONS: &[(&str, &str, &str)] = &[
     ("record: { segment_bytes: 5 }", "segment_bytes", "at least 262144"),
     ("record: { reserved_bytes: 67108864 }", "segment_bytes", "at least twice"),
     ("name: 'a b+c'", "`name`", "must be a host name"),
-    ("telemetry: { exporters: [ { type: splonk } ] }", "bad.yaml:5:", "expected one of file, stdout"),
+    ("telemetry: { exporters: [ { type: splonk } ] }", "bad.yaml:5:", "unknown variant `splonk`"),
     ("telemetry: { exporters: [ { type: stdout }, { type: stdout } ] }", "`stdout`", "give one of them another `name`"),
     ("policies: [nothing.yaml]", "nothing.yaml", "correct `policies`"),
     ("tls: { certificate: no.pem, key: no.key }", "no.pem", "No such file"),

@@ -161,6 +161,8 @@ pub(crate) struct Stand {
     pub(crate) server: Server,
     pub(crate) address: std::net::SocketAddr,
     key: String,
+    admin_token: String,
+    admin_address: std::net::SocketAddr,
     config: countersign::config::Config,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
@@ -193,9 +195,10 @@ impl Stand {
     pub(crate) async fn with_servers(policy: &str, servers: &str, more: &str, server: Server, folder: Folder) -> Self {
         std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
         let (key, hash) = countersign::identify::mint().unwrap();
+        let (admin_token, admin_hash) = countersign::console::mint().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0
-admin: {{ listen: 127.0.0.1:0 }}
+admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: olga, role: admin, hash: '{admin_hash}' }}] }}
 data_dir: data
 servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }}{servers} }}
 policies: [policy.yaml]
@@ -207,12 +210,22 @@ identity:
         );
         let config = parse(&config, &folder.0.join("countersign.yaml")).unwrap();
         let app = App::build(Plan::check(config.clone(), &folder.0).unwrap(), None).await.unwrap();
-        let address = app.address();
+        let (address, admin_address) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
         });
-        Self { folder, server, address, key: key.expose().to_owned(), config, stop: Some(stop), running: Some(running) }
+        Self {
+            folder,
+            server,
+            address,
+            key: key.expose().to_owned(),
+            admin_token: admin_token.expose().to_owned(),
+            admin_address,
+            config,
+            stop: Some(stop),
+            running: Some(running),
+        }
     }
 
     /// Posts one message of the older era and returns status, headers and body.
@@ -313,6 +326,24 @@ identity:
         serde_json::from_slice(&body).unwrap_or(Value::Null)
     }
 
+    /// Asks the admin API, as an administrator.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", self.admin_token));
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let stream = TcpStream::connect(self.admin_address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let answer = sender.send_request(request.body(Full::<Bytes>::new(body.into())).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (parts.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
     /// Says that a session of the older era is over.
     pub(crate) async fn delete_session(&self, session: &str) -> StatusCode {
         let request = Request::delete("/mcp/test")
@@ -328,7 +359,7 @@ identity:
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().await.unwrap();
         let app = App::build(Plan::check(self.config.clone(), &self.folder.0).unwrap(), None).await.unwrap();
-        self.address = app.address();
+        (self.address, self.admin_address) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         self.running = Some(tokio::spawn(async move {
             app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();

@@ -104,6 +104,35 @@ async fn api_keys_count_while_they_are_valid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn repeats_of_a_refused_credential_are_counted() {
+    let key = Key::new();
+    let scene = Scene::start(Folder::new(), &key, &key.identity()).await;
+    scene.assert_accepted(&key.secret).await;
+    let one = format!("Bearer {}", Key::new().secret);
+    for _ in 0..5 {
+        scene.assert_turned_away(&one).await;
+    }
+    // What counts goes on counting, and guesses cannot fill the log.
+    scene.assert_accepted(&key.secret).await;
+    for _ in 0..40 {
+        scene.assert_turned_away(&format!("Bearer {}", Key::new().secret)).await;
+    }
+    let entries = scene.stop().await;
+    let denied: Vec<_> = only(&entries, "decision").into_iter().filter(|e| e["decision"]["result"] == "DENY").collect();
+    assert_eq!(denied.len(), 16, "one entry each, for the first of a peer");
+    let mut folded: Vec<_> = only(&entries, "control")
+        .into_iter()
+        .map(|entry| &entry["control"])
+        .filter(|control| control["event"] == "credentials_refused")
+        .collect();
+    folded.sort_by_key(|control| control["count"].as_u64());
+    let told: Vec<_> = folded.iter().map(|c| (&c["count"], c["peer"].as_str(), c["reason"].as_str())).collect();
+    let peer = Some("127.0.0.1");
+    assert_eq!(told, [(&json!(4), peer, Some("unknown API key")), (&json!(25), peer, Some("several credentials"))]);
+    assert!(folded.iter().all(|control| control["since"].as_str() <= control["until"].as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_agents_never_reach_a_server() {
     let key = Key::new();
     let scene = Scene::start(Folder::new(), &key, &key.identity()).await;

@@ -68,3 +68,28 @@ async fn a_tool_that_changed_is_refused_and_not_shown() {
     let pins = countersign::forward::ServerPins::read(&folder.0.join("data"), "test").unwrap();
     assert!(pins.tools["echo"].definition.contains("Echoes.") && pins.tools["echo"].changed.is_none());
 }
+
+#[tokio::test]
+async fn an_operator_accepts_a_change_and_the_log_says_who() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let stand = Stand::with(ALLOW_ALL, "", Server::start(turncoat(Arc::clone(&changed))).await).await;
+    assert!(!is_refused(&stand.call("echo", json!({})).await));
+    changed.store(true, Ordering::SeqCst);
+    shown(&stand).await;
+    assert!(is_refused(&stand.call("echo", json!({})).await));
+    let (status, told) = stand.admin("GET", "/v1/tools/test", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(told["tools"]["echo"]["changed"]["definition"].as_str().unwrap().contains("eve"));
+    let nothing = stand.admin("POST", "/v1/tools/test/accept", Some(json!({ "tool": "read" }))).await;
+    assert_eq!(nothing.0, StatusCode::NOT_FOUND);
+    let (status, told) = stand.admin("POST", "/v1/tools/test/accept", Some(json!({ "tool": "echo" }))).await;
+    assert_eq!((status, told), (StatusCode::OK, json!({ "accepted": ["echo"] })));
+    assert!(!is_refused(&stand.call("echo", json!({})).await));
+    let (entries, _folder) = stand.stop().await;
+    let entries = entries.iter().map(|entry| &entry["predicate"]);
+    let accepted = entries.rev().find(|entry| entry["kind"] == "tool_pin").unwrap();
+    assert_eq!(
+        (&accepted["tool_pin"]["actor"], &accepted["tool_pin"]["tools"][0]["change"]),
+        (&json!("olga"), &json!("accepted"))
+    );
+}

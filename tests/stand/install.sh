@@ -4,7 +4,7 @@
 #   tests/stand/install.sh SCRATCH [PART...]
 #
 # SCRATCH  a folder outside the repository; created if it is not there
-# PART     tools node conformance typescript inspector servers python_v2 python_v1 (default: all, in this order)
+# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -27,10 +27,11 @@ declare -A CONTENTS=(
     [typescript]="@modelcontextprotocol/client@2.4.0 @modelcontextprotocol/sdk@1.32.2 zod@4.6.7"
     [inspector]="@modelcontextprotocol/inspector@2.12.0"
     [servers]="@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-filesystem@2026.8.31"
+    [ocsf]="ocsf-json-schema==1.2.0 jsonschema==4.26.0"
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -94,7 +95,7 @@ install_part() {
         tools) install_tools ;;
         node) install_node ;;
         conformance | typescript | inspector | servers) install_npm "$1" ;;
-        python_v2 | python_v1) install_python "$1" ;;
+        python_v2 | python_v1 | ocsf) install_python "$1" ;;
     esac
 }
 

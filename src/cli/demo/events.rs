@@ -49,6 +49,22 @@ pub(super) fn decision(events: &[Value], index: u64) -> Value {
     found.cloned().unwrap_or_default()
 }
 
+/// The OCSF finding about the entry at `index`; null when there is none. The proxy has stopped, and what is durable has
+/// left before that.
+pub(super) fn ocsf_finding(file: &Path, index: u64) -> Result<Value, Failure> {
+    let of_entry = |event: &Value| event.pointer("/metadata/sequence").and_then(Value::as_u64) == Some(index);
+    let is_finding = |event: &Value| event.get("class_uid").and_then(Value::as_u64) == Some(2004);
+    let mut events = read(file)?.into_iter();
+    Ok(events.find(|event| of_entry(event) && is_finding(event)).unwrap_or_default())
+}
+
+/// The line of CEF about the decision of the entry at `index`; empty when there is none.
+pub(super) fn cef_decision(file: &Path, index: u64) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|source| Failure::file("read", file, source))?;
+    let of_entry = |line: &&str| line.contains(&format!(" cn2={index} ")) && line.contains("|aarm.decision:");
+    Ok(text.lines().find(of_entry).unwrap_or_default().to_owned())
+}
+
 /// Complete lines only: the last may be on its way.
 fn read(file: &Path) -> Result<Vec<Value>, Failure> {
     let bytes = match std::fs::read(file) {
@@ -88,5 +104,15 @@ mod tests {
         assert_eq!(entries(&events), [(0, "sha256:aa".to_owned()), (2, "sha256:aa".to_owned())]);
         assert_eq!(super::decision(&events, 2), decision);
         assert_eq!(super::decision(&events, 0), Value::Null);
+        let finding = json!({"class_uid": 2004, "metadata": {"sequence": 2}});
+        let action = json!({"class_uid": 6003, "metadata": {"sequence": 2}});
+        let file = place.path("events.ocsf.jsonl");
+        place.write(&file, format!("{action}\n{finding}\n")).unwrap();
+        assert_eq!(ocsf_finding(&file, 2).unwrap(), finding);
+        assert_eq!(ocsf_finding(&file, 3).unwrap(), Value::Null);
+        let line = "CEF:0|a|b|1|aarm.decision:DENY|c|7|act=DENY cn2=2 cn2Label=log_index";
+        let file = place.path("events.cef");
+        place.write(&file, format!("CEF:0|a|b|1|aarm.action:DENY|c|7|cn2=2 cn2Label=log_index\n{line}\n")).unwrap();
+        assert_eq!((cef_decision(&file, 2).unwrap().as_str(), cef_decision(&file, 3).unwrap().as_str()), (line, ""));
     }
 }

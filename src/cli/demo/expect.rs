@@ -44,6 +44,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let restart = &facts.restart;
     let rows = facts.with.effects.rows_read;
     let event = |path: &str| facts.event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let ocsf = |path: &str| facts.ocsf.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     vec![
         expect("without the proxy all three harms happen", harms(&facts.without) == 3, describe(&facts.without)),
         expect("with the proxy no harm happens", harms(&facts.with) == 0, describe(&facts.with)),
@@ -90,6 +91,11 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
             "the refused mail is an event for the SIEM",
             event("/event_type") == "aarm.decision" && event("/decision/result") == "DENY",
             format!("{} {}", event("/event_type"), event("/decision/result")),
+        ),
+        expect(
+            "and the same as OCSF and as CEF",
+            ocsf("/class_uid") == 2004 && ocsf("/action_id") == 2 && facts.cef.contains(" act=DENY "),
+            format!("class {}, action {}, {} bytes of CEF", ocsf("/class_uid"), ocsf("/action_id"), facts.cef.len()),
         ),
     ]
 }
@@ -196,6 +202,8 @@ mod tests {
             tampered: Tampered { index: 4, verified: Verified { named: Some(4), ..Verified::default() } },
             check: Check { index: 4, command: String::new(), holds: true },
             event: json!({"event_type": "aarm.decision", "decision": {"result": "DENY"}}),
+            ocsf: json!({"class_uid": 2004, "action_id": 2}),
+            cef: "CEF:0|a|b|1|c|d|7|rt=1 act=DENY cat=x".into(),
             took_ms: 1,
         }
     }
@@ -203,7 +211,7 @@ mod tests {
     /// What must make which expectation fail.
     type Spoil = (&'static str, fn(&mut Facts));
 
-    const SPOILS: [Spoil; 15] = [
+    const SPOILS: [Spoil; 17] = [
         ("without the proxy", |facts| drop(facts.without.effects.harms.pop())),
         ("no harm", |facts| facts.with.effects.harms.push(Harm::AuditDeleted { rows: 1 })),
         ("task itself", |facts| facts.with.effects.answered = false),
@@ -221,6 +229,8 @@ mod tests {
         ("flipped", |facts| facts.tampered.verified.named = Some(5)),
         ("openssl", |facts| facts.check.holds = false),
         ("event for the SIEM", |facts| facts.event = Value::Null),
+        ("as OCSF", |facts| facts.ocsf = Value::Null),
+        ("as OCSF", |facts| facts.cef = facts.cef.replace("DENY", "ALLOW")),
     ];
 
     #[tokio::test]

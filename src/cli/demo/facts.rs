@@ -98,6 +98,10 @@ pub(super) struct Facts {
     pub(super) check: Check,
     /// What the SIEM got for the mail that was refused.
     pub(super) event: Value,
+    /// The same as OCSF.
+    pub(super) ocsf: Value,
+    /// The same as CEF.
+    pub(super) cef: String,
     /// How long it all took, milliseconds.
     pub(super) took_ms: u64,
 }

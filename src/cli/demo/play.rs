@@ -51,6 +51,8 @@ pub(super) async fn play(place: &Workplace) -> Result<Facts, Failure> {
         tampered: evidence::tamper(setup.data(), &place.path("tampered"), refusal, &outside)?,
         check: evidence::write_check(place, setup.data(), refusal)?,
         event: events::decision(&events, refusal.index),
+        ocsf: events::ocsf_finding(&setup.ocsf(), refusal.index)?,
+        cef: events::cef_decision(&setup.cef(), refusal.index)?,
         took_ms: clock.monotonic_ns() / 1_000_000,
     })
 }

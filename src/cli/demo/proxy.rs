@@ -22,6 +22,9 @@ use crate::model::Digest;
 /// The data directory beside the configuration, and in it the file that stands for the SIEM.
 const DATA: &str = "data";
 const EVENTS: &str = "events.jsonl";
+/// The same events for SIEMs that speak OCSF and CEF.
+const OCSF: &str = "events.ocsf.jsonl";
+const CEF: &str = "events.cef";
 
 /// How long the proxy may take to become ready. It takes a fraction of a second; a loaded machine more.
 const READY_WAIT: Duration = Duration::from_secs(20);
@@ -84,6 +87,16 @@ impl Setup {
     /// The file that stands for the SIEM.
     pub(super) fn events(&self) -> &Path {
         &self.events
+    }
+
+    /// The same events as OCSF.
+    pub(super) fn ocsf(&self) -> PathBuf {
+        self.data.join(OCSF)
+    }
+
+    /// The same events as CEF.
+    pub(super) fn cef(&self) -> PathBuf {
+        self.data.join(CEF)
     }
 }
 
@@ -182,7 +195,9 @@ impl Setup {
              agents:\n  - {{ id: demo-agent, owner: {COLLEAGUE}, team: office, tenant: demo }}\n\
              policies:\n{}\
              policy: {{ internal_domains: [{DOMAIN}] }}\n\
-             telemetry:\n  schema: aarm\n  exporters:\n    - {{ type: file, path: {EVENTS} }}\n",
+             telemetry:\n  schema: aarm\n  exporters:\n    - {{ type: file, path: {EVENTS} }}\n    \
+             - {{ type: file, name: ocsf, schema: ocsf, path: {OCSF} }}\n    \
+             - {{ type: file, name: cef, schema: cef, path: {CEF} }}\n",
             self.listen,
             self.admin,
             servers.concat(),

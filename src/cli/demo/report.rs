@@ -26,6 +26,8 @@ pub(super) fn report(facts: &Facts, expectations: &[Expectation], left: &Left<'_
         "tampered": {"entry": facts.tampered.index, "verification": verified(&facts.tampered.verified)},
         "openssl": {"entry": facts.check.index, "command": facts.check.command, "holds": facts.check.holds},
         "event": facts.event,
+        "ocsf": facts.ocsf,
+        "cef": facts.cef,
         "client": super::OWN_SERVER,
         "directory": left.directory.to_string_lossy(),
         "took_ms": facts.took_ms,

@@ -20,13 +20,10 @@ const LABEL_WIDTH: usize = 10;
 /// Columns of what the verifier says about the spoilt copy: with what stands before it, two lines.
 const FAULT_WIDTH: usize = 86;
 
-/// What is shown of the event: group and members. The whole of it is in `--json`.
-const SHOWN: [(&str, &[&str]); 4] = [
-    ("action", &["tool", "operation", "destination"]),
-    ("identity", &["human", "agent", "team"]),
-    ("decision", &["result", "policy_id", "reason"]),
-    ("receipt", &["receipt_id", "index"]),
-];
+/// What is shown of the event in OCSF. The whole of it is in `--json`.
+const SHOWN: [&str; 7] = ["class_uid", "class_name", "severity", "action", "disposition", "message", "resources"];
+/// Columns of what is shown of the event in CEF: two lines.
+const CEF_WIDTH: usize = 180;
 
 /// Whether words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,21 +115,14 @@ fn evidence(page: &mut Page, facts: &Facts) {
 
 fn event(page: &mut Page, facts: &Facts) {
     page.line("");
-    page.line("The refused mail, as a SIEM gets it (shortened; the whole event is in --json)");
-    let text = |name: &str| facts.event.get(name).cloned().unwrap_or_default();
-    page.line(&format!(
-        "   {{\"event_type\":{},\"severity\":{},\"timestamp\":{},",
-        text("event_type"),
-        text("severity"),
-        text("timestamp")
-    ));
-    for (number, (group, members)) in SHOWN.iter().enumerate() {
-        let shown = |name: &&str| format!("\"{name}\":{}", text(group).get(*name).unwrap_or(&Value::Null));
-        let members: Vec<String> = members.iter().map(shown).collect();
-        let end = if number + 1 == SHOWN.len() { "}}" } else { "}," };
-        for line in wrap(&format!("\"{group}\":{{{}{end}", members.join(",")), WIDTH - 4) {
-            page.line(&format!("    {line}"));
-        }
+    page.line("The refused mail, as SIEMs get it, in OCSF and in CEF (shortened; all of it is in --json)");
+    let shown = |name: &&str| format!("\"{name}\":{}", facts.ocsf.get(*name).unwrap_or(&Value::Null));
+    let members: Vec<String> = SHOWN.iter().map(shown).collect();
+    for line in wrap(&format!("{{{},…}}", members.join(",")), WIDTH - 4) {
+        page.line(&format!("   {line}"));
+    }
+    for line in wrap(&fit(&facts.cef, CEF_WIDTH), WIDTH - 4) {
+        page.line(&format!("   {line}"));
     }
 }
 

@@ -134,8 +134,9 @@ impl Scan<'_> {
         if numbers::is_iban(rest) {
             self.labels.add(Label::Financial);
         }
-        if let Some(label) = names::label(word)
-            && has_value(rest.get(length..).unwrap_or_default())
+        // Most words name nothing: whether a value follows is told by the next bytes, what the name means is looked up.
+        if has_value(rest.get(length..).unwrap_or_default())
+            && let Some(label) = names::label(word)
         {
             self.labels.add(label);
         }
@@ -165,8 +166,8 @@ fn has_value(rest: &[u8]) -> bool {
     let quotes = rest.iter().take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\' | b' ')).count();
     let Some((b':' | b'=', behind)) = rest.get(quotes..).and_then(<[u8]>::split_first) else { return false };
     let value = behind.trim_ascii_start();
-    let value =
-        value.iter().skip_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).take(5).copied().collect::<Vec<u8>>();
+    let quotes = value.iter().take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
+    let value = value.get(quotes..).unwrap_or_default();
     let empty = value.first().is_none_or(|byte| matches!(byte, b',' | b'}' | b']' | b'\n'));
     !empty && !value.starts_with(b"null") && !value.starts_with(b"None")
 }

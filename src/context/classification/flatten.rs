@@ -24,23 +24,29 @@ const ENVELOPE: &[&str] = &["type", "mimeType", "annotations", "resultType", "is
 #[must_use]
 pub fn flatten(body: &[u8]) -> Flat {
     let mut flat = Flat::default();
-    match scan(body, Limits { depth_max: 128, values_max: 1_048_576 }) {
-        Ok((text, document)) => {
-            let root = document.root(text);
-            let is_message = root.get("jsonrpc").is_some();
-            let inner = if is_message { root.get("result").or_else(|| root.get("error")) } else { None };
-            flat.text.reserve(text.len());
-            flat.add("", inner.unwrap_or(root), is_message);
-        }
-        Err(_) => match String::from_utf8(body.to_vec()) {
-            Ok(text) => flat.text = text,
-            Err(_) => flat.opaque = true,
-        },
-    }
+    flat.take(body);
     flat
 }
 
 impl Flat {
+    /// Adds another message.
+    pub fn take(&mut self, body: &[u8]) {
+        match scan(body, Limits { depth_max: 128, values_max: 1_048_576 }) {
+            Ok((text, document)) => {
+                let root = document.root(text);
+                let is_message = root.get("jsonrpc").is_some();
+                let member = |name| root.get(name).filter(|_| is_message);
+                let inner = member("result").or_else(|| member("error")).or_else(|| member("params"));
+                self.text.reserve(text.len());
+                self.add("", inner.unwrap_or(root), is_message);
+            }
+            Err(_) => match String::from_utf8(body.to_vec()) {
+                Ok(text) => self.text.push_str(&text),
+                Err(_) => self.opaque = true,
+            },
+        }
+    }
+
     /// Whether there is anything in it at all.
     #[must_use]
     pub fn has_data(&self) -> bool {

@@ -58,11 +58,14 @@ pub(super) fn label(word: &[u8]) -> Option<Label> {
 
 /// The number of a word about health: words that a hospital writes beside each other and an office does not.
 pub(super) fn health_word(word: &[u8]) -> Option<u32> {
-    let mut buffer = [0_u8; NAME_MAX];
-    let first = word.first()?.to_ascii_lowercase();
-    if !matches!(first, b'p' | b'd' | b'i' | b's' | b'm' | b'h' | b'o' | b'c') {
+    // Almost every word is none of them: the first two letters tell.
+    let [first, second, ..] = word else { return None };
+    let begins = [first.to_ascii_lowercase(), second.to_ascii_lowercase()];
+    if !matches!(&begins, b"pa" | b"pr" | b"di" | b"do" | b"ic" | b"in" | b"sy" | b"me" | b"ho" | b"hi" | b"on" | b"ch")
+    {
         return None;
     }
+    let mut buffer = [0_u8; NAME_MAX];
     let bit = match fold(word, &mut buffer)? {
         b"patient" | b"patients" => 0,
         b"diagnosis" | b"diagnosed" | b"diagnoses" => 1,

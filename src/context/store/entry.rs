@@ -44,6 +44,11 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
     }
     let labels: Vec<Arc<str>> = context.labels.iter().map(|label| Arc::from(&**label)).collect();
     state.add_labels(&labels);
+    if let Some(sets) = &decided.sets {
+        raise(&mut state.level, sets.level.map(|level| (level, LevelSource::Policy)));
+        let labels: Vec<Arc<str>> = sets.labels.iter().map(|label| Arc::from(&**label)).collect();
+        state.add_labels(&labels);
+    }
     let results = state.results;
     state.intent.infer_text(&action.tool, &action.operation, action.parameters.text.as_deref(), results);
     let prior = PriorAction {

@@ -1,6 +1,6 @@
 //! The policy language: what loads, what matches, and what is said about mistakes.
 
-use crate::decide::fixture::{Case, OPEN, set, source, tool};
+use crate::decide::fixture::{Case, OPEN, set, source, tool, wrapper};
 use crate::decide::{PolicySet, Settings};
 use crate::model::{Correlation, DataLevel, Destination, LevelSource, PriorAction, Verdict};
 
@@ -113,7 +113,7 @@ fn names_are_the_mapped_and_the_native_ones() {
     let mut case = Case::new("mailserver", "send_email", "{}");
     case.call.action.tool = "email".into();
     case.call.action.operation = "send".into();
-    case.call.action.native.wrapper = Some("mcp_tool".into());
+    case.call.action.native.wrapper = Some(wrapper("mcp_tool"));
     for matching in [
         "tool: email",
         "tool: send_email",

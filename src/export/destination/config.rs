@@ -15,6 +15,55 @@ pub enum DestinationConfig {
     File(FileConfig),
     /// Standard output, one event a line.
     Stdout(StdoutConfig),
+    // Those of later versions: read, and refused by name.
+    /// The off-host copy of the log.
+    Archive(NotBuilt),
+    /// Amazon Data Firehose.
+    AwsFirehose(NotBuilt),
+    /// Amazon Kinesis Data Streams.
+    AwsKinesis(NotBuilt),
+    /// Google SecOps.
+    Chronicle(NotBuilt),
+    /// Datadog Logs.
+    Datadog(NotBuilt),
+    /// Elasticsearch, OpenSearch.
+    #[serde(alias = "elastic")]
+    Elasticsearch(NotBuilt),
+    /// Apache Kafka.
+    Kafka(NotBuilt),
+    /// Logstash.
+    Logstash(NotBuilt),
+    /// OpenTelemetry.
+    Otlp(NotBuilt),
+    /// Amazon S3.
+    S3(NotBuilt),
+    /// Amazon Security Lake.
+    SecurityLake(NotBuilt),
+    /// Microsoft Sentinel.
+    Sentinel(NotBuilt),
+    /// Splunk HTTP Event Collector.
+    SplunkHec(NotBuilt),
+    /// Sumo Logic.
+    #[serde(alias = "sumo")]
+    Sumologic(NotBuilt),
+    /// A syslog receiver.
+    Syslog(NotBuilt),
+    /// Trend Vision One.
+    TrendVisionOne(NotBuilt),
+    /// Any HTTP endpoint.
+    Webhook(NotBuilt),
+}
+
+/// A destination of a later version. Its own keys are read over.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NotBuilt {
+    /// The destination's name.
+    pub name: Option<String>,
+    /// Its schema.
+    pub schema: Option<SchemaSettings>,
+    /// How events would be delivered.
+    pub delivery: DeliveryConfig,
 }
 
 /// The keys that every destination has.
@@ -43,11 +92,42 @@ pub(crate) trait Settings {
     fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError>;
 }
 
+impl Settings for NotBuilt {
+    fn kind(&self) -> &'static str {
+        "not built yet"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        Err(ExportError::NotBuilt(name.to_owned()))
+    }
+}
+
 impl DestinationConfig {
     fn settings(&self) -> &dyn Settings {
         match self {
             Self::File(config) => config,
             Self::Stdout(config) => config,
+            Self::Archive(config)
+            | Self::AwsFirehose(config)
+            | Self::AwsKinesis(config)
+            | Self::Chronicle(config)
+            | Self::Datadog(config)
+            | Self::Elasticsearch(config)
+            | Self::Kafka(config)
+            | Self::Logstash(config)
+            | Self::Otlp(config)
+            | Self::S3(config)
+            | Self::SecurityLake(config)
+            | Self::Sentinel(config)
+            | Self::SplunkHec(config)
+            | Self::Sumologic(config)
+            | Self::Syslog(config)
+            | Self::TrendVisionOne(config)
+            | Self::Webhook(config) => config,
         }
     }
 
@@ -60,7 +140,32 @@ impl DestinationConfig {
     /// The word under `type`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.settings().kind()
+        self.not_built().unwrap_or_else(|| self.settings().kind())
+    }
+
+    /// The word under `type` of a destination that a later version has.
+    #[must_use]
+    pub const fn not_built(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Archive(_) => "archive",
+            Self::AwsFirehose(_) => "aws_firehose",
+            Self::AwsKinesis(_) => "aws_kinesis",
+            Self::Chronicle(_) => "chronicle",
+            Self::Datadog(_) => "datadog",
+            Self::Elasticsearch(_) => "elasticsearch",
+            Self::Kafka(_) => "kafka",
+            Self::Logstash(_) => "logstash",
+            Self::Otlp(_) => "otlp",
+            Self::S3(_) => "s3",
+            Self::SecurityLake(_) => "security_lake",
+            Self::Sentinel(_) => "sentinel",
+            Self::SplunkHec(_) => "splunk_hec",
+            Self::Sumologic(_) => "sumologic",
+            Self::Syslog(_) => "syslog",
+            Self::TrendVisionOne(_) => "trend_vision_one",
+            Self::Webhook(_) => "webhook",
+            Self::File(_) | Self::Stdout(_) => return None,
+        })
     }
 
     /// The keys that every destination has.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::Item;
 
 pub(crate) use config::Settings;
-pub use config::{Common, DestinationConfig};
+pub use config::{Common, DestinationConfig, NotBuilt};
 pub use file::{FileConfig, StdoutConfig};
 
 /// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.

@@ -1,6 +1,12 @@
 //! Which schema a destination gets, as configured. The seed's keys.
 
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IntoDeserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::SchemaError;
 
 /// A schema that events can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -43,9 +49,11 @@ impl Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
+    /// OpenTelemetry: the attributes of AI.Sentinel's forwarder beside ours.
+    AiSentinel,
     /// OCSF: Agent Control Standard, the successor of AOS: `unmapped.acs`.
     Acs,
-    /// OCSF: AI Telemetry Framework, on OCSF's own classes.
+    /// OCSF, CEF and Splunk: AI Telemetry Framework, on OCSF's own classes.
     #[serde(alias = "reuse")]
     Aitf,
     /// OCSF: AI Telemetry Framework before its version 0.2, with classes 7001 to 7008 that OCSF does not have.
@@ -60,11 +68,22 @@ pub enum Dialect {
 impl Dialect {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
+            Self::AiSentinel => "ai_sentinel",
             Self::Acs => "acs",
             Self::Aitf => "aitf",
             Self::AitfLegacy => "aitf_legacy",
             Self::Aos => "aos",
             Self::Literal => "literal",
+        }
+    }
+
+    /// Whether it is a variant of that schema.
+    pub(super) const fn is_of(self, schema: Schema) -> bool {
+        match self {
+            Self::AiSentinel => matches!(schema, Schema::Otel),
+            Self::Aitf => matches!(schema, Schema::Cef | Schema::Cim | Schema::Ocsf),
+            Self::Acs | Self::AitfLegacy | Self::Aos => matches!(schema, Schema::Ocsf),
+            Self::Literal => matches!(schema, Schema::Ecs),
         }
     }
 }
@@ -133,6 +152,21 @@ pub struct SchemaSettings {
 }
 
 impl SchemaSettings {
+    /// What can be checked without reading a file.
+    ///
+    /// # Errors
+    /// [`SchemaError`]: a version or dialect that the schema does not have, or `custom` without a JSON Schema.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        if let Some(dialect) = self.dialect.filter(|dialect| !dialect.is_of(self.schema)) {
+            return Err(SchemaError::Dialect { schema: self.schema.as_str(), dialect: dialect.as_str() });
+        }
+        match self.schema {
+            Schema::Ocsf => super::ocsf::full_version(self.version.as_deref()).map(drop),
+            Schema::Custom if self.schema_url.is_none() => Err(SchemaError::NoUrl),
+            _ => Ok(()),
+        }
+    }
+
     /// The settings of a schema without any.
     #[must_use]
     pub fn of(schema: Schema) -> Self {
@@ -160,27 +194,36 @@ struct Full {
     schema_digest: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WordOrFull {
-    Word(Schema),
-    Full(Full),
-}
-
 impl<'de> Deserialize<'de> for SchemaSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match WordOrFull::deserialize(deserializer)? {
-            WordOrFull::Word(schema) => Self::of(schema),
-            WordOrFull::Full(full) => Self {
-                schema: full.name,
-                version: full.version,
-                dialect: full.dialect,
-                mappings: full.mappings,
-                vendor: full.vendor,
-                product: full.product,
-                schema_url: full.schema_url,
-                schema_digest: full.schema_digest,
-            },
-        })
+        struct WordOrMap;
+
+        impl<'de> Visitor<'de> for WordOrMap {
+            type Value = SchemaSettings;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a schema, or a map with its `name` and settings")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<SchemaSettings, E> {
+                Schema::deserialize(word.into_deserializer()).map(SchemaSettings::of)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SchemaSettings, A::Error> {
+                let full = Full::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(SchemaSettings {
+                    schema: full.name,
+                    version: full.version,
+                    dialect: full.dialect,
+                    mappings: full.mappings,
+                    vendor: full.vendor,
+                    product: full.product,
+                    schema_url: full.schema_url,
+                    schema_digest: full.schema_digest,
+                })
+            }
+        }
+
+        deserializer.deserialize_any(WordOrMap)
     }
 }

@@ -7,17 +7,25 @@
 mod aarm;
 mod cef;
 mod choice;
+mod custom;
 mod expression;
 mod fact;
+mod flat;
 mod function;
 pub(super) mod members;
+mod ocsf;
+mod otel;
+mod sourcetype;
 mod table;
 mod template;
 mod value;
 
+use std::path::Path;
+
 use crate::export::{DecodedEntry, Event};
 
 pub use choice::{Dialect, Mapping, Mappings, Schema, SchemaSettings};
+pub use sourcetype::sourcetype;
 
 /// The version of all mappings together: raised whenever an entry renders differently than before, so that a cursor says
 /// which mappings its events were rendered with.
@@ -26,9 +34,25 @@ pub const MAPPING_VERSION: u32 = 1;
 /// Why a schema cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A schema that this version does not have.
-    #[error("the schema `{0}` is not built yet")]
-    NotBuilt(&'static str),
+    /// The JSON Schema of `custom` cannot be used.
+    #[error("use the JSON Schema `{url}`: {problem}")]
+    Custom {
+        /// Where it is.
+        url: String,
+        /// Why.
+        problem: String,
+    },
+    /// A variant that belongs to another schema.
+    #[error("`{schema}` has no dialect `{dialect}`")]
+    Dialect {
+        /// The schema.
+        schema: &'static str,
+        /// The dialect.
+        dialect: &'static str,
+    },
+    /// `custom` without a JSON Schema.
+    #[error("the schema `custom` needs `schema_url`: https://... or a file")]
+    NoUrl,
     /// A mapping table cannot be read.
     #[error("read the mapping table of `{schema}`: {problem}")]
     Table {
@@ -36,6 +60,16 @@ pub enum SchemaError {
         schema: &'static str,
         /// Which line, and why.
         problem: String,
+    },
+    /// A version that is not known here.
+    #[error("`{schema}` has no version `{version}` here; known: {known}")]
+    Version {
+        /// The schema.
+        schema: &'static str,
+        /// The version.
+        version: String,
+        /// The versions that are.
+        known: &'static str,
     },
 }
 
@@ -79,19 +113,28 @@ trait Render: Send + Sync {
 const EVENT_BYTES: usize = 4_096;
 
 impl Formatter {
-    /// Makes a schema's templates.
+    /// Makes a schema's templates. `data_dir`: what relative files of a custom schema are relative to, and where those
+    /// are kept that were fetched.
     ///
     /// # Errors
     /// [`SchemaError`] names what is wrong with the settings.
-    pub fn new(settings: &SchemaSettings) -> Result<Self, SchemaError> {
+    pub fn new(settings: &SchemaSettings, data_dir: &Path) -> Result<Self, SchemaError> {
+        settings.check()?;
         let render: Box<dyn Render> = match settings.schema {
             Schema::Aarm => Box::new(aarm::Aarm::new()?),
             Schema::Cef => Box::new(cef::Cef::new(settings)?),
-            other => return Err(SchemaError::NotBuilt(other.as_str())),
+            Schema::Cim => Box::new(flat::ByTable::new("cim", settings)?),
+            Schema::Custom => Box::new(custom::Custom::new(settings, data_dir)?),
+            Schema::Ecs => Box::new(flat::ByTable::new("ecs", settings)?),
+            Schema::Ocsf => Box::new(ocsf::Ocsf::new(settings)?),
+            Schema::Otel => Box::new(otel::Otel::new(settings)?),
         };
+        let version = settings.version.as_deref();
         let schema_version = match settings.schema {
             Schema::Aarm | Schema::Custom => aarm::SCHEMA_VERSION.to_owned(),
-            _ => settings.version.clone().unwrap_or_default(),
+            Schema::Ecs => version.unwrap_or(flat::ECS_VERSION).to_owned(),
+            Schema::Ocsf => ocsf::full_version(version)?,
+            Schema::Cef | Schema::Cim | Schema::Otel => version.unwrap_or_default().to_owned(),
         };
         let names = Names {
             product: settings.product.clone().unwrap_or_else(|| "Countersign".into()),

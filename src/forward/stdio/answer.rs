@@ -9,10 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::call::{CallInFlight, Turned};
 use super::routing::Part;
-use crate::forward::streamed::Streamed;
 use crate::intercept::error_line;
 use crate::model::Era;
-use crate::net::{Body, empty, full};
+use crate::net::{Body, Streamed, empty, full};
 
 /// Silence of a stream after which a comment is sent: without it, a client that vanished would hold its process for
 /// ever.

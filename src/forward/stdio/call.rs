@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::message_id::MessageId;
 use super::process::Process;
 use super::routing::Part;
+use crate::forward::message_id::MessageId;
 use crate::model::Era;
 use crate::model::json::write_string;
 

@@ -14,7 +14,6 @@
 
 mod answer;
 mod call;
-mod message_id;
 mod pipes;
 mod process;
 mod processes;
@@ -30,6 +29,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
+use super::message_id::MessageId;
 use super::{Cleared, ForwardError, Upstream};
 use crate::model::json::{Limits, scan};
 use crate::model::{Client, Clock, Era, Transport};
@@ -37,7 +37,6 @@ use crate::net::{Body, BodyError, random_bytes};
 
 use answer::{bare, call_stream, no_session, one_line, only_post, sentence, session_stream, status_of, whole};
 use call::{CallInFlight, Turned};
-use message_id::MessageId;
 use process::Process;
 use processes::{Key, Processes, Purpose};
 use routing::{Begin, Part};

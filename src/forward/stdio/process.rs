@@ -11,10 +11,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use super::StdioSettings;
 use super::call::{CallInFlight, Turned};
-use super::message_id::MessageId;
 use super::pipes::{PATIENCE, Server, end, feed};
 use super::processes::Purpose;
 use super::routing::{Begin, Begun, Part, Route, Routing};
+use crate::forward::message_id::MessageId;
 use crate::intercept::error_line;
 use crate::model::{Clock, Timestamp};
 use crate::net::{Line, Lines};

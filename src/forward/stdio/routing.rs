@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::message_id::MessageId;
+use crate::forward::message_id::MessageId;
 use crate::forward::{Message, read_message};
 use crate::model::json::{Limits, scan};
 use crate::model::{Era, OutcomeStatus};

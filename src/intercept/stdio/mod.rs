@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::mcp::{Arrival, read_line};
+use super::wrappers::{WrapperTool, resolve};
 use super::{Malformed, Mediate, malformed};
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
@@ -52,6 +53,8 @@ pub struct StdioClient<M> {
     pub clock: Arc<dyn Clock>,
     /// Longest line. A longer one is answered with an error and skipped.
     pub line_bytes_max: usize,
+    /// Tools that run other tools.
+    pub wrappers: Vec<WrapperTool>,
 }
 
 /// What every task that serves the client shares.
@@ -191,7 +194,10 @@ impl<M> StdioClient<M> {
         let action = ActionId::mint(received, random);
         let arrival = Arrival { server: Arc::clone(&self.server), action, received, limits: Limits::default() };
         let peer = Peer::Process(std::os::unix::process::parent_id());
-        read_line(line, arrival, peer, self.credentials.clone())
+        let mut call = read_line(line, arrival, peer, self.credentials.clone())?;
+        let resolved = resolve(&mut call.action, &self.wrappers);
+        resolved.map_err(|problem| (problem, call.action.jsonrpc_id.clone()))?;
+        Ok(call)
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) fn frame(initialize: &Call, clock: &dyn Clock) -> Option<Call> {
         body: Bytes::new(),
     };
     let client = Client { meta: None, progress_token: None, ..initialize.client.clone() };
-    Some(Call { action, kind: FrameKind::Protocol, client, credentials: initialize.credentials.clone(), outbound })
+    let credentials = initialize.credentials.clone();
+    Some(Call { action, kind: FrameKind::Protocol, client, credentials, outbound, inputs: Vec::new() })
 }
 
 impl<M: Mediate + Clone> Conversation<M> {

@@ -117,6 +117,7 @@ impl Pipes {
             credentials: Credentials { operating_system_user: Some("alice".into()), ..Credentials::default() },
             clock: Arc::new(ManualClock::default()),
             line_bytes_max: 1_000,
+            wrappers: Vec::new(),
         };
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (input, output) = tokio::io::split(theirs);

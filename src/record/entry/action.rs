@@ -149,7 +149,7 @@ impl<'a> ActionBlock<'a> {
             native: NativeBlock {
                 operation: clean(&action.native.operation, OPERATION_MAX),
                 server: clip(&action.native.server, NAME_MAX),
-                wrapper: action.native.wrapper.as_deref().map(|name| clip(name, NAME_MAX)),
+                wrapper: action.native.wrapper.as_ref().map(|wrapper| clip(&wrapper.name, NAME_MAX)),
             },
             operation: clean(&action.operation, OPERATION_MAX),
             parameters: came,

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::chain::DaySalts;
+use super::drift::{self, Drifted};
 use super::facts::{self, FactsEntry};
 use super::write::{ActionEntry, Enqueued};
 use super::{Chain, DecisionFacts, Inner, Reservation};
@@ -89,6 +90,12 @@ impl Decided {
                 decided.receipt = receipt;
                 decided.durable = Progress::Waiting(Box::pin(appended.durable()));
                 let standing = standing(facts.decision);
+                if let Some(alert) = &facts.context.drift {
+                    let (action, vault_day) = (id.clone(), Arc::clone(&salts.day));
+                    let (blocks, decision_leaf) = (blocks.clone(), leaf_hash);
+                    let drifted = Drifted { action, subject_hex, vault_day, blocks, decision_leaf };
+                    drift::enqueue(inner, chain, alert, &facts.context.signals, drifted);
+                }
                 blocks.remove(Member::Context);
                 let server = Arc::clone(&facts.call.action.native.server);
                 decided.open = is_permitted(standing.0, standing.1).then_some(Open {

@@ -101,10 +101,10 @@ fn write(
     inner.enqueue(state, chain, slot, &written, &blocks).map(drop)
 }
 
-fn later(work: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn later(work: impl Future<Output = ()> + Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(work)),
-        Err(_) => tracing::warn!("the queue of the log is full: what a result brought is not recorded"),
+        Err(_) => tracing::warn!("the queue of the log is full: a finding is not recorded"),
     }
 }
 

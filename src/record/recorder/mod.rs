@@ -7,6 +7,7 @@
 mod chain;
 mod control;
 mod decided;
+mod drift;
 mod facts;
 mod recover;
 mod unsettled;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use countersign::export::{
-    Batch, Config, Confirmation, Confirming, DecodedEntry, Delivery, Destination, DestinationConfig, EventFailure,
-    Exporter, FailedEvent, Limits, SendError, Sending, events_of,
+    Batch, Config, Confirmation, Confirming, DecodedEntry, Delivery, Destination, EventFailure, Exporter,
+    ExporterConfig, FailedEvent, Limits, SendError, Sending, events_of,
 };
 use countersign::model::{Clock, EventType, ManualClock, Timestamp};
 use countersign::record::disk::FaultyDisk;
@@ -278,5 +278,5 @@ pub(super) fn config(exporters: &[(&str, &str)]) -> Config {
 
 /// Keeps the compiler honest about what a destination's configuration is.
 pub(super) fn names(config: &Config) -> Vec<&str> {
-    config.exporters.iter().map(DestinationConfig::name).collect()
+    config.exporters.iter().map(ExporterConfig::name).collect()
 }

@@ -3,11 +3,12 @@
 //! A change of a mapping shows there, for everybody to read. `COUNTERSIGN_BLESS=1` writes the files anew.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::{ALL, ORIGIN, formatter};
-use crate::export::samples;
+use super::{ALL, ORIGIN, formatter, settings};
+use crate::export::{Formatter, samples};
 use crate::model::EventType;
 
 #[test]
@@ -49,7 +50,8 @@ fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
 #[test]
 fn rendering_is_a_pure_function() {
     for (_, yaml) in ALL {
-        let (first, second) = (formatter(yaml), formatter(yaml));
+        let first = formatter(yaml);
+        let second = Formatter::new(&settings(yaml), Path::new("/nonexistent")).unwrap();
         for (_, event) in samples::events() {
             assert_eq!(first.render(&event, ORIGIN).unwrap(), second.render(&event.clone(), ORIGIN).unwrap());
         }

@@ -186,8 +186,9 @@ fn huge(fill: &str) -> Recorded {
     {
         *text = long.clone();
     }
+    let wrapper = Wrapper { name: long.clone(), arguments: Arc::default(), inner: long.clone() };
     recorded.call.action.native =
-        NativeName { server: long.clone(), operation: long.clone(), wrapper: Some(long.clone()) };
+        NativeName { server: long.clone(), operation: long.clone(), wrapper: Some(wrapper.into()) };
     recorded.call.action.destination = Some(Destination::External(long.clone()));
     recorded.call.action.jsonrpc_id = Some(long.clone());
     recorded.call.action.trace = Some((long.clone(), long.clone()));

@@ -7,7 +7,7 @@ use crate::model::json::{Kind, Limits, scan};
 
 /// An id or a token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum MessageId {
+pub(in crate::forward) enum MessageId {
     /// As written.
     Number(String),
     /// Unescaped.
@@ -16,7 +16,7 @@ pub(super) enum MessageId {
 
 impl MessageId {
     /// Reads an id as it is written in a message. `None` for anything but a string or a number.
-    pub(super) fn read(written: &str) -> Option<Self> {
+    pub(in crate::forward) fn read(written: &str) -> Option<Self> {
         let (text, document) = scan(written.as_bytes(), Limits::default()).ok()?;
         let root = document.root(text);
         match root.kind() {
@@ -24,6 +24,11 @@ impl MessageId {
             Kind::String => root.as_str().map(|text| Self::Text(text.into_owned())),
             _ => None,
         }
+    }
+
+    /// Whether two ids as they are written are the same id.
+    pub(in crate::forward) fn is_same(one: &str, other: &str) -> bool {
+        one == other || Self::read(one).is_some_and(|one| Self::read(other) == Some(one))
     }
 }
 

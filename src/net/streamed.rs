@@ -7,16 +7,18 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
-use crate::net::BodyError;
+use super::BodyError;
 
 /// Events on their way between the server and a slow client. Few: back-pressure must reach the server.
 const EVENTS_IN_FLIGHT: usize = 8;
 
 /// A body that ends when its sender is dropped.
-pub(super) struct Streamed(mpsc::Receiver<Result<Bytes, BodyError>>);
+pub struct Streamed(mpsc::Receiver<Result<Bytes, BodyError>>);
 
 impl Streamed {
-    pub(super) fn channel() -> (mpsc::Sender<Result<Bytes, BodyError>>, Self) {
+    /// A body, and what feeds it.
+    #[must_use]
+    pub fn channel() -> (mpsc::Sender<Result<Bytes, BodyError>>, Self) {
         let (sender, receiver) = mpsc::channel(EVENTS_IN_FLIGHT);
         (sender, Self(receiver))
     }
