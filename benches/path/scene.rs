@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::context::{Awaited, Classifier, Secrets, Sessions, ToolTable, classification};
-use countersign::decide::{CompiledTool, Input, PolicySet, PolicySource, Settings};
+use countersign::decide::{CompiledTool, Facts, Input, PolicySet, PolicySource, Settings};
 use countersign::intercept::{Arrival, read_line};
 use countersign::model::json::{Limits, scan};
 use countersign::model::{
@@ -115,6 +115,8 @@ impl Scene {
             call: &self.call,
             identity: &self.identity,
             context,
+            usage: &[],
+            facts: &Facts::NONE,
             tool: Some(&self.tool),
             enforcement: Enforcement::Enforce,
         }
