@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::context::{Awaited, Classifier, Secrets, Sessions, ToolTable, classification};
-use countersign::decide::{CompiledTool, Facts, Input, PolicySet, PolicySource, Settings};
+use countersign::decide::{CompiledTool, Input, PolicySet, PolicySource, Settings};
 use countersign::intercept::{Arrival, read_line};
 use countersign::model::json::{Limits, scan};
 use countersign::model::{
-    ActionId, AgentIdentity, Call, Claim, Credentials, Decision, Digest, Enforcement, Identity, Outcome, OutcomeStatus,
-    Peer, ResultSummary, ResultText, SessionContext, Timestamp, ToolDefinition, ToolHints, Verdict, Verification,
+    ActionId, AgentIdentity, Call, Claim, Credentials, Decision, Digest, Enforcement, Facts, Identity, Outcome,
+    OutcomeStatus, Peer, ResultSummary, ResultText, SessionContext, Timestamp, ToolDefinition, ToolHints, Verdict,
+    Verification,
 };
 use countersign::record::entry::{
     ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, EntryHeader, IdentityBlock, LogBlock, Member,

@@ -52,6 +52,9 @@ impl DecodedEntry {
         if let Some(Gist { severity: Some(severity), .. }) = entry.gist {
             return severity >= Severity::High;
         }
+        if entry.gist.is_some_and(is_silent) {
+            return false;
+        }
         payload(entry).is_ok_and(|payload| {
             [r#""HIGH""#, r#""CRITICAL""#].iter().any(|word| payload.contains(word))
                 || !ORDINARY.iter().any(|kind| payload.contains(kind))
