@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::classification::{Classified, Classifier, Flat, OutputTrust, flatten};
+use super::drift::{self, ResultSeen};
 use super::session::Session;
-use crate::model::{Action, ActionId, DataLevel, Digest, LevelSource, Outcome, OutcomeStatus, ResultText};
+use crate::model::{Action, ActionId, Digest, Outcome, OutcomeStatus, ResultText};
 use crate::record::entry::{FactsBlock, LevelBlock};
 
 /// Largest answer that is looked at: about 20 ms of a core. It is the largest event that the Python SDK reads.
@@ -20,6 +21,10 @@ pub(super) struct Facts {
     pub(super) whole: bool,
     pub(super) trust: OutputTrust,
     pub(super) classified: Classified,
+    /// What the operator said about it, if anything.
+    said: Option<OutputTrust>,
+    /// The texts of the answer. They end with this: the session keeps no body.
+    parts: Vec<String>,
 }
 
 impl Facts {
@@ -39,6 +44,8 @@ impl Facts {
             success: status == OutcomeStatus::Success,
             whole,
             trust: said.unwrap_or_default(),
+            said,
+            parts: if whole { parts(text) } else { Vec::new() },
             classified: classifier.classify(server, operation, flat.as_ref()),
         }
     }
@@ -48,22 +55,21 @@ impl Facts {
         Self::of(classifier, action, OutcomeStatus::Unknown, &ResultText { whole: false, ..ResultText::default() })
     }
 
+    /// The result as the memory of values sees it. Where nobody says how far it is trusted, fields count as fields and
+    /// running text as running text.
+    pub(super) fn seen<'a>(&'a self, action: &'a Action) -> ResultSeen<'a> {
+        let trust = match self.said {
+            None | Some(OutputTrust::Fields) => drift::Trust::Fields,
+            Some(OutputTrust::Trusted) => drift::Trust::Trusted,
+            Some(OutputTrust::Untrusted) => drift::Trust::Untrusted,
+        };
+        let (operation, whole) = (&*action.operation, self.whole);
+        ResultSeen { action: action.id.as_str(), operation, parts: &self.parts, whole, trust }
+    }
+
     /// Whether it brings anything that a later decision could depend on.
     pub(super) const fn is_empty(&self) -> bool {
         self.classified.level.is_none()
-    }
-
-    /// Whether it tells a session something that the session does not know: what nobody labelled, where that much was
-    /// assumed already, does not. Each thing told is an entry of its own, and a busy session repeats itself.
-    pub(super) fn are_news(&self, level: Option<(DataLevel, LevelSource)>, labels: &[Arc<str>]) -> bool {
-        let assumed = |(found, source)| {
-            source == LevelSource::Default && level.is_some_and(|(level, _): (DataLevel, _)| level >= found)
-        };
-        let known = self.whole
-            && self.trust == OutputTrust::default()
-            && self.classified.level.is_some_and(assumed)
-            && self.classified.labels.iter().all(|label| labels.contains(label));
-        !self.is_empty() && !known
     }
 
     /// What the session's context chain takes of it: exactly what its entry says (AARM ).
@@ -134,8 +140,8 @@ impl Awaited {
         // Looked at before the session is taken: that needs no order.
         let facts = Facts::of(self.session.classifier(), &action, outcome.status, text);
         let mut state = self.session.lock();
-        let (previous, context_hash) = state.take_in(&action, &facts, true);
-        record(outcome, (previous != context_hash).then(|| facts.block(previous, context_hash)));
+        let (previous, context_hash) = state.take_in(&action, &facts, true, self.session.shared());
+        record(outcome, (!facts.is_empty()).then(|| facts.block(previous, context_hash)));
         drop(state);
         self.session.changed();
     }
@@ -145,8 +151,15 @@ impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(action) = self.action.take() {
             let facts = Facts::unknown(self.session.classifier(), &action);
-            self.session.lock().take_in(&action, &facts, false);
+            self.session.lock().take_in(&action, &facts, false, self.session.shared());
             self.session.changed();
         }
     }
+}
+
+/// The texts of an answer and of what came before it.
+fn parts(text: &ResultText) -> Vec<String> {
+    let mut parts = drift::parts(&text.bytes);
+    parts.extend(text.notes.iter().flat_map(|note| drift::parts(note)));
+    parts
 }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::classification::{Classifier, raise};
 use super::correlation::SessionKey;
+use super::drift::{self, ActionSeen, HashKey, Memory};
 use super::intent::SessionIntent;
 use super::result::Facts;
 use super::sessions::Shared;
 use super::store::Snapshot;
 use crate::model::{
-    Action, Call, ContextEffect, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionContext, SessionId,
-    Signals, Timestamp, Verdict,
+    Action, Call, ContextEffect, Correlation, DataLevel, Destination, Digest, DriftAlert, DriftTrigger, LevelSource,
+    PriorAction, SessionContext, SessionId, Signals, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -41,8 +42,14 @@ pub(super) struct State {
     pub(super) results: bool,
     /// The highest level of data that came into the session. Never lowered.
     pub(super) level: Option<(DataLevel, LevelSource)>,
+    /// The level of the first data that came into the session.
+    pub(super) first_level: Option<DataLevel>,
     /// Labels of data that came into the session, sorted. Never taken away.
     pub(super) labels: Arc<[Arc<str>]>,
+    /// Values of the intent, of results and of own actions, as keyed digests.
+    pub(super) memory: Memory,
+    /// The session has left its intent, and that was told.
+    pub(super) drifted: bool,
 }
 
 /// A session while one action is observed and decided: nobody else changes it meanwhile, so that what is decided, what
@@ -73,7 +80,10 @@ impl Session {
             intent: SessionIntent::default(),
             results: false,
             level: None,
+            first_level: None,
             labels: Arc::from([]),
+            memory: Memory::new(),
+            drifted: false,
         };
         Self {
             id,
@@ -99,7 +109,10 @@ impl Session {
             intent: kept.intent,
             results: kept.results,
             level: kept.level,
+            first_level: kept.first_level,
             labels: kept.labels.into_iter().map(Arc::from).collect(),
+            memory: kept.memory,
+            drifted: kept.drifted,
         };
         let (id, correlation, started) = (kept.id, kept.correlation, kept.started);
         Self {
@@ -126,10 +139,13 @@ impl Session {
             count: state.count,
             context_hash: state.context_hash,
             level: state.level,
+            first_level: state.first_level,
             labels: state.labels.iter().map(|label| label.to_string()).collect(),
             intent: state.intent.clone(),
             results: state.results,
             history: state.history.iter().map(|prior| (&**prior).into()).collect(),
+            memory: state.memory.clone(),
+            drifted: state.drifted,
         }
     }
 
@@ -145,12 +161,23 @@ impl Session {
         self.lock().last_seen
     }
 
+    /// Lets go what an idle session does not keep.
+    pub(super) fn compact_if_idle(&self, now: Timestamp) {
+        self.lock().compact_if_idle(&self.shared, now);
+    }
+
     /// Takes the session for one action and snapshots what is known before it.
     #[must_use]
     pub fn observe<'a>(self: &'a Arc<Self>, call: &Call) -> Observed<'a> {
         let (action, mut state) = (&call.action, self.lock());
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
+        // The same whether it was idle in memory or on the disk.
+        state.compact_if_idle(&self.shared, action.received);
+        state.remember_intent(&self.shared);
+        let mut signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
+        signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
+        let drift = state.leaves_intent(&signals, &self.shared.config.drift);
         state.last_seen = state.last_seen.max(action.received);
         let history = match &state.snapshot {
             Some(history) => Arc::clone(history),
@@ -169,8 +196,8 @@ impl Session {
             action_count: state.count,
             level: state.level,
             labels: Arc::clone(&state.labels),
-            drift: None,
-            signals: Signals::default(),
+            drift,
+            signals,
             context_hash: state.context_hash,
         };
         Observed { session: self, state, context }
@@ -196,6 +223,11 @@ impl Session {
 
     pub(super) fn classifier(&self) -> &Classifier {
         &self.shared.classifier
+    }
+
+    /// The key under which values are remembered.
+    pub(super) fn values(&self) -> &HashKey {
+        &self.shared.values
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -231,21 +263,59 @@ impl Session {
 }
 
 impl State {
+    fn compact_if_idle(&mut self, shared: &Shared, now: Timestamp) {
+        if now.micros_since(self.last_seen) > shared.config.idle_after_s.saturating_mul(1_000_000) {
+            self.memory.compact(shared.config.idle_bytes_max);
+        }
+    }
+
+    /// Hands the newest words of the user to the memory of values.
+    pub(super) fn remember_intent(&mut self, shared: &Shared) {
+        for (words, source) in self.intent.take_fresh() {
+            self.memory.intent(&words, source, &shared.values);
+        }
+    }
+
+    /// Whether a threshold is crossed that was not before. It can be crossed again when the session came back.
+    fn leaves_intent(&mut self, signals: &Signals, config: &drift::Config) -> Option<DriftAlert> {
+        let detected = signals.drift_detected?;
+        let before = std::mem::replace(&mut self.drifted, detected);
+        let threshold = config.threshold();
+        let trigger = match signals.semantic_distance {
+            Some(distance) if distance > threshold => DriftTrigger::SemanticDistance,
+            _ => DriftTrigger::CumulativeDrift,
+        };
+        (detected && !before).then_some(DriftAlert { trigger, threshold })
+    }
+
     /// Takes a result in: the action's end, level and labels. Returns the heads of the context chain before and after:
-    /// the same when the result brought nothing new, or when no entry will tell of it.
-    pub(super) fn take_in(&mut self, action: &Action, facts: &Facts, recorded: bool) -> (Digest, Digest) {
+    /// the same when the result brought nothing, or when no entry will tell of it.
+    pub(super) fn take_in(
+        &mut self,
+        action: &Action,
+        facts: &Facts,
+        recorded: bool,
+        shared: &Shared,
+    ) -> (Digest, Digest) {
         self.complete(action.id.as_str(), Some(facts.success), facts.classified.level.map(|(level, _)| level));
+        self.memory.result(&facts.seen(action), &shared.values);
+        self.memory.compact(shared.config.memory_bytes_max);
         let previous = self.context_hash;
-        let news = facts.are_news(self.level, &self.labels);
         if !facts.is_empty() {
             self.results = true;
-            raise(&mut self.level, facts.classified.level);
+            self.bring(facts.classified.level);
             self.add_labels(&facts.classified.labels);
-            if recorded && news {
+            if recorded {
                 self.context_hash = facts.extend(previous, &action.id);
             }
         }
         (previous, self.context_hash)
+    }
+
+    /// Data of a level came into the session.
+    pub(super) fn bring(&mut self, level: Option<(DataLevel, LevelSource)>) {
+        self.first_level = self.first_level.or(level.map(|(level, _)| level));
+        raise(&mut self.level, level);
     }
 
     /// Says how an earlier action ended, as far as it is given.
@@ -308,7 +378,10 @@ impl Observed<'_> {
 
     /// Adds the action with what was decided about it, and lets the session go.
     pub fn decided(mut self, action: &Action, verdict: Verdict, forwarded: bool) {
-        let state = &mut *self.state;
+        let (state, shared) = (&mut *self.state, &self.session.shared);
+        // What shadow mode lets through nobody has consented to.
+        let consented = forwarded && matches!(verdict, Verdict::Allow | Verdict::Modify);
+        state.memory.acted(&seen(action), &self.context.signals, consented, &shared.config.drift, &shared.values);
         state.intent.infer(action, state.results);
         let prior = PriorAction {
             id: action.id.clone(),
@@ -323,5 +396,19 @@ impl Observed<'_> {
         state.add(prior, self.session.shared.config.actions_max);
         drop(self.state);
         self.session.changed();
+    }
+}
+
+/// An action as the memory of values sees it.
+fn seen(action: &Action) -> ActionSeen<'_> {
+    ActionSeen {
+        id: action.id.as_str(),
+        method: &action.method,
+        operation: &action.operation,
+        arguments: &action.arguments.value,
+        // Annotations are what the server says about itself.
+        hints: None,
+        external: action.destination.as_ref().map(|destination| matches!(destination, Destination::External(_))),
+        at: action.received,
     }
 }

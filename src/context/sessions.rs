@@ -9,6 +9,7 @@ use dashmap::DashMap;
 
 use super::classification::Classifier;
 use super::correlation::{SessionKey, shown_token};
+use super::drift::HashKey;
 use super::ending::Ending;
 use super::intent::SessionTokens;
 use super::secrets::Secrets;
@@ -22,6 +23,8 @@ use crate::record::Recorder;
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) classifier: Classifier,
+    /// The key under which values are remembered.
+    pub(super) values: HashKey,
     /// Where they are kept; `None`: in memory alone.
     pub(super) store: Option<Store>,
     /// Where their ends are written.
@@ -55,7 +58,8 @@ impl Sessions {
     /// Sessions that live in memory alone.
     #[must_use]
     pub fn new(config: Config, classifier: Classifier, secrets: &Secrets) -> Self {
-        Self::with(Shared { config, classifier, store: None, recorder: None }, secrets)
+        let values = values(secrets);
+        Self::with(Shared { config, classifier, values, store: None, recorder: None }, secrets)
     }
 
     /// Sessions that are kept in `data_dir`, as the last run left them.
@@ -70,7 +74,8 @@ impl Sessions {
         recorder: &Recorder,
     ) -> Result<Self, StoreError> {
         let store = Store::open(data_dir, secrets, recorder.log())?;
-        let shared = Shared { config, classifier, store: Some(store), recorder: Some(recorder.clone()) };
+        let (values, store) = (values(secrets), Some(store));
+        let shared = Shared { config, classifier, values, store, recorder: Some(recorder.clone()) };
         let sessions = Self::with(shared, secrets);
         if let Some(store) = &sessions.shared.store {
             for (key, session) in replay(store, recorder.log(), &sessions.shared)? {
@@ -229,6 +234,8 @@ impl Sessions {
             let ended = self.shared.has_ended(session, now);
             if ended {
                 self.shared.end(session, Ending::Idle);
+            } else {
+                session.compact_if_idle(now);
             }
             !ended
         });
@@ -257,4 +264,8 @@ impl Sessions {
         // Reads a folder: not on a thread that serves calls. Nobody waits for it.
         drop(std::thread::Builder::new().name("context purge".into()).spawn(move || shared.purge(now)));
     }
+}
+
+fn values(secrets: &Secrets) -> HashKey {
+    HashKey::new(secrets.derive("countersign/values/v1"))
 }

@@ -160,6 +160,7 @@ pub(super) fn signal<'a>(field: SignalField, signals: &'a Signals) -> Datum<'a> 
         SignalField::DistanceSource => word(signals.distance_source.map(DistanceSource::as_str)),
         SignalField::DriftDetected => flag(signals.drift_detected),
         SignalField::Effect => word(signals.effect.map(Effect::as_str)),
+        SignalField::EffectOrderedByContent => flag(signals.effect_ordered_by_content),
         SignalField::ExternalDestination => flag(signals.external_destination),
         SignalField::GoalRestatement => flag(signals.goal_restatement),
         SignalField::InstructionLike => flag(signals.instruction_like),

@@ -25,6 +25,8 @@ pub struct Signals {
     pub sink_synthesised: Option<bool>,
     /// A sentence in a result tells the reader to do this very thing with these very values.
     pub commanded_by_content: Option<bool>,
+    /// A result orders an effect of this kind, with whatever values.
+    pub effect_ordered_by_content: Option<bool>,
     /// A value of this action stands beside wording that is addressed to a machine: the attack lexicon. It may make a
     /// refusal out of a question, and nothing else.
     pub instruction_like: Option<bool>,

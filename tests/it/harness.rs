@@ -354,10 +354,22 @@ identity:
         self.send(request.body(Full::default()).unwrap()).await.0
     }
 
+    /// Stops, loses what was kept of sessions, and starts again.
+    pub(crate) async fn lose_context(mut self) -> Self {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        std::fs::remove_dir_all(self.folder.0.join("data/context")).unwrap();
+        self.begin().await
+    }
+
     /// Stops and starts again: same folder, same configuration, same server.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().await.unwrap();
+        self.begin().await
+    }
+
+    async fn begin(mut self) -> Self {
         let app = App::build(Plan::check(self.config.clone(), &self.folder.0).unwrap(), None).await.unwrap();
         (self.address, self.admin_address) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -13,6 +13,7 @@ mod aarm_r1;
 mod aarm_r2;
 mod aarm_r2_kept;
 mod aarm_r5;
+mod aarm_r7;
 mod architecture;
 mod attacks;
 mod audit;

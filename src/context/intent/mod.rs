@@ -52,9 +52,16 @@ pub(super) struct SessionIntent {
     /// The newest turn of `_meta`.
     host_turn: Option<Digest>,
     inferred_calls: u8,
+    /// What was added since [`Self::take_fresh`] was asked last. Nothing that was only inferred.
+    fresh: Vec<(Arc<str>, IntentSource)>,
 }
 
 impl SessionIntent {
+    /// The turns that came since this was asked last, redacted.
+    pub(super) fn take_fresh(&mut self) -> Vec<(Arc<str>, IntentSource)> {
+        std::mem::take(&mut self.fresh)
+    }
+
     pub(super) fn current(&self) -> Option<Intent> {
         self.current.clone()
     }
@@ -117,6 +124,9 @@ impl SessionIntent {
             IntentSource::SignedToken => self.signed_us = decided.as_micros(),
             IntentSource::Inferred | IntentSource::Telemetry => {}
         }
+        if intent.source != IntentSource::Inferred {
+            self.fresh.push((Arc::clone(&intent.text), intent.source));
+        }
         self.current = Some(intent);
     }
 
@@ -136,6 +146,9 @@ impl SessionIntent {
     }
 
     fn add(&mut self, text: &str, source: IntentSource) {
+        if source != IntentSource::Inferred {
+            self.fresh.push((redact::text(text).text.as_ref().into(), source));
+        }
         let before = self.current.as_ref().map(|intent| Arc::clone(&intent.text));
         let class = self.current.as_ref().and_then(|intent| intent.class.clone());
         let all = match &before {

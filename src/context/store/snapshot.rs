@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::drift::Memory;
 use crate::context::intent::SessionIntent;
 use crate::model::{ActionId, Correlation, DataLevel, Digest, LevelSource, PriorAction, SessionId, Timestamp, Verdict};
 
@@ -15,10 +16,13 @@ pub(in crate::context) struct Snapshot {
     pub(in crate::context) count: u64,
     pub(in crate::context) context_hash: Digest,
     pub(in crate::context) level: Option<(DataLevel, LevelSource)>,
+    pub(in crate::context) first_level: Option<DataLevel>,
     pub(in crate::context) labels: Vec<String>,
     pub(in crate::context) intent: SessionIntent,
     pub(in crate::context) results: bool,
     pub(in crate::context) history: Vec<Prior>,
+    pub(in crate::context) memory: Memory,
+    pub(in crate::context) drifted: bool,
 }
 
 /// One earlier action, as a row.

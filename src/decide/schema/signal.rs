@@ -65,6 +65,7 @@ fn set(field: Field, key: &Key, node: &Node, signals: &mut Signals, problems: &m
         Field::CredentialUse => &mut signals.credential_use,
         Field::DelegatedIntent => &mut signals.delegated_intent,
         Field::DriftDetected => &mut signals.drift_detected,
+        Field::EffectOrderedByContent => &mut signals.effect_ordered_by_content,
         Field::ExternalDestination => &mut signals.external_destination,
         Field::GoalRestatement => &mut signals.goal_restatement,
         Field::InstructionLike => &mut signals.instruction_like,

@@ -1,0 +1,136 @@
+//! AARM v1.0 R7 and the derived signals of R2: one test for each requirement that the session answers for.
+
+use serde_json::{Value, json};
+
+use crate::aarm_r2::{asking, of_kind, reading};
+use crate::harness::{ALLOW_ALL, Server, Stand, decisions, is_refused};
+
+/// Calls `tools` one after the other in one session of somebody who wants something, and returns the log.
+async fn played(policy: &str, more: &str, tools: &[&str]) -> Vec<Value> {
+    let stand = Stand::with(policy, more, Server::start(reading("nothing new")).await).await;
+    for tool in tools {
+        stand.post(asking(tool, &json!({ "countersign/intent": "Please read my notes about the garden" }))).await;
+    }
+    stand.stop().await.0
+}
+
+fn signals(entries: &[Value]) -> Vec<&Value> {
+    decisions(entries).into_iter().map(|entry| &entry["decision"]["signals"]).collect()
+}
+
+#[tokio::test]
+async fn a_2_9_every_action_has_signals_though_no_rule_asks() {
+    let entries = played(ALLOW_ALL, "", &["read", "echo", "delete"]).await;
+    let signals = signals(&entries);
+    assert_eq!(signals.len(), 3);
+    for signals in signals {
+        for name in ["semantic_distance_ppm", "cumulative_drift_ppm", "scope_expansion", "classification_escalation"] {
+            assert!(!signals[name].is_null(), "{name}: {signals}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_2_10_the_risk_signals_rise_when_there_is_reason() {
+    let more = "sessions: { drift: { chain_length_max: 2, velocity_max: 2 } }";
+    let entries = played(ALLOW_ALL, more, &["read", "echo", "delete"]).await;
+    let signals = signals(&entries);
+    for (name, before) in [("chain_length_exceeded", false), ("velocity_anomaly", false)] {
+        assert_eq!((&signals[0][name], &signals[2][name]), (&json!(before), &json!(true)), "{name}");
+    }
+    assert_eq!((&signals[0]["scope_expansion"], &signals[2]["scope_expansion"]), (&json!(false), &json!(true)));
+    // A level that rises after the session began with a lower one.
+    let labelled = "tools: { read: { level: INTERNAL }, echo: { level: CONFIDENTIAL } }";
+    let server = Server::start(reading("nothing new")).await;
+    let servers = format!(", office: {{ url: 'http://{}/mcp', {labelled} }}", server.address);
+    let stand = Stand::with_servers(ALLOW_ALL, &servers, "", server, crate::harness::Folder::new()).await;
+    for tool in ["read", "read", "echo", "read"] {
+        stand.post_to("/mcp/office", asking(tool, &json!({}))).await;
+    }
+    let (entries, _folder) = stand.stop().await;
+    let told: Vec<&Value> =
+        decisions(&entries).iter().map(|entry| &entry["decision"]["signals"]["classification_escalation"]).collect();
+    assert_eq!(told, [false, false, false, true]);
+}
+
+#[tokio::test]
+async fn a_7_4_crossing_the_threshold_alerts_defers_or_refuses() {
+    for (action, result) in [("ALLOW", "ALLOW"), ("DENY", "DENY"), ("DEFER", "DEFER"), ("STEP_UP", "STEP_UP")] {
+        let policy = format!(
+            "
+policy: {{ id: drift, version: '1' }}
+rules:
+  - id: left
+    match: {{ risk_signals: {{ drift_detected: true }} }}
+    action: {action}
+    priority: 10
+  - {{ id: everything, match: {{}}, action: ALLOW }}
+"
+        );
+        let entries = played(&policy, "sessions: { drift: { distance_threshold: 0.01 } }", &["delete", "delete"]).await;
+        let decided: Vec<&Value> = decisions(&entries).iter().map(|entry| &entry["decision"]["result"]).collect();
+        assert_eq!(decided, [result, result], "{action}");
+        // Told once, when it is crossed.
+        assert_eq!(of_kind(&entries, "drift").len(), 1, "{action}");
+    }
+    let far = "sessions: { drift: { distance_threshold: 1.0 } }";
+    assert!(of_kind(&played(ALLOW_ALL, far, &["read", "delete"]).await, "drift").is_empty());
+}
+
+#[tokio::test]
+async fn a_7_9_a_drift_entry_has_what_the_event_needs() {
+    let entries = played(ALLOW_ALL, "sessions: { drift: { distance_threshold: 0.01 } }", &["read", "delete"]).await;
+    let drift = of_kind(&entries, "drift")[0];
+    let first = decisions(&entries)[0];
+    assert_eq!(drift["action"]["action_id"], first["action"]["action_id"]);
+    assert_eq!(drift["session"]["id"], first["session"]["id"]);
+    assert_eq!((&drift["identity"], &drift["decision"]), (&first["identity"], &first["decision"]));
+    assert_eq!(drift["context"]["intent"]["text"], "Please read my notes about the garden");
+    let block = &drift["drift"];
+    assert_eq!((&block["threshold_ppm"], &block["trigger"]), (&json!(10_000), &json!("semantic_distance")));
+    assert_eq!(block["signals"], first["decision"]["signals"]);
+    assert!(block["model"].is_string() && block["severity"].is_string());
+    let at = entries.iter().position(|entry| entry["predicate"]["kind"] == "decision").unwrap();
+    assert_eq!(entries[at + 1]["predicate"]["kind"], "drift", "right behind its decision");
+}
+
+#[tokio::test]
+async fn a_2_12_what_a_crash_loses_is_found_in_the_log_and_its_values_are_not_trusted() {
+    let policy = "
+policy: { id: p, version: '1' }
+rules:
+  - { id: no-pii-out, match: { operation: send, context: { data_classification: [PII] } }, action: DENY, priority: 10 }
+  - { id: unknown-source, match: { operation: pay, provenance: { to: { origin: [prose, synthesised] } } }, action: DENY, priority: 10 }
+  - { id: everything, match: {}, action: ALLOW }
+";
+    let answer = r#"{"payee": "GB29NWBK60161331926819", "mail": "ann@example.com"}"#;
+    let meta = json!({ "countersign/session": "s", "countersign/intent": "Pay what the invoice says" });
+    let pay = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params":
+        { "name": "pay", "arguments": { "to": "GB29NWBK60161331926819" }, "_meta": meta } });
+    let begun = async || {
+        let stand = Stand::with(policy, "", Server::start(reading(answer)).await).await;
+        stand.post(asking("read", &meta)).await;
+        stand
+    };
+    // Undisturbed, and over an orderly restart, the value is known as a field of a result.
+    for restart in [false, true] {
+        let mut stand = begun().await;
+        if restart {
+            stand = stand.restart().await;
+        }
+        let answer = stand.post(pay.to_string()).await.2;
+        assert!(!is_refused(&serde_json::from_slice(&answer).unwrap()), "restart: {restart}");
+        stand.stop().await;
+    }
+    // The files are gone, as if the machine had stopped before they were written.
+    let stand = begun().await.lose_context().await;
+    assert!(is_refused(&serde_json::from_slice(&stand.post(pay.to_string()).await.2).unwrap()));
+    assert!(is_refused(&serde_json::from_slice(&stand.post(asking("send", &meta)).await.2).unwrap()));
+    let (entries, _folder) = stand.stop().await;
+    let last = decisions(&entries);
+    assert_eq!(last[1]["session"]["id"], last[0]["session"]["id"]);
+    let context = &last[1]["context"];
+    assert_eq!((&context["action_count"], &context["intent"]["source"]), (&json!(1), &json!("host")));
+    assert_eq!(context["prior_actions"][0]["operation"], "read");
+    assert_eq!(context["context_hash"], of_kind(&entries, "context")[0]["facts"]["context_hash"]);
+}
