@@ -117,12 +117,7 @@ fn tool_pin_severity(entry: &DecodedEntry) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Sealed, StoredEntry, seal};
-
-    fn stored(sealed: Sealed) -> StoredEntry {
-        let Sealed { bytes, leaf_hash, gist } = sealed;
-        StoredEntry { index: 7, bytes, leaf_hash, gist }
-    }
+    use crate::record::{StoredEntry, seal};
 
     #[test]
     fn entries_that_are_not_read_have_no_events() {
@@ -135,7 +130,7 @@ mod tests {
                     verdict.as_str(),
                     kind.as_str()
                 );
-                let read = stored(seal(payload.as_bytes(), &[]));
+                let read = StoredEntry::new(7, seal(payload.as_bytes(), &[]));
                 let severity = (kind != Kind::Context).then_some(Severity::Info);
                 let gist = Some(Gist { kind, verdict: Some(verdict), severity });
                 let (made, read) = (StoredEntry { gist, ..read.clone() }, DecodedEntry::open(&read).unwrap());

@@ -29,6 +29,15 @@ pub struct StoredEntry {
     pub gist: Option<Gist>,
 }
 
+impl StoredEntry {
+    /// An entry and its place.
+    #[must_use]
+    pub fn new(index: u64, entry: impl Into<Sealed>) -> Self {
+        let Sealed { bytes, leaf_hash, gist } = entry.into();
+        Self { index, bytes, leaf_hash, gist }
+    }
+}
+
 /// The newest entries.
 pub(crate) struct Tail {
     first: u64,
@@ -146,8 +155,7 @@ impl Shared {
             count >= entries_max || bytes >= bytes_max
         };
         let entries = self.find(from, end, enough)?;
-        let stored = |(index, Sealed { bytes, leaf_hash, gist })| StoredEntry { index, bytes, leaf_hash, gist };
-        Ok((from..end).zip(entries).map(stored).collect())
+        Ok((from..end).zip(entries).map(|(index, entry)| StoredEntry::new(index, entry)).collect())
     }
 
     fn find(&self, from: u64, end: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Sealed>, RecordError> {
