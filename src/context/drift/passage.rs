@@ -186,10 +186,7 @@ impl Passage {
 
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
-        self.accounts.capacity() * 2
-            + self.words.capacity() * 4
-            + self.order.capacity() * 2
-            + self.sentences.capacity() * size_of::<Mark>()
+        self.words.capacity() * 4 + self.order.capacity() * 2 + self.sentences.capacity() * size_of::<Mark>()
     }
 
     /// The digest of the words from `start` on, as [`Phrase::digest`] gives it.
