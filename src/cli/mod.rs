@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
 
+mod admin_client;
 mod client_config;
 mod config;
 mod demo;

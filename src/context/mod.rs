@@ -17,6 +17,7 @@ mod result;
 mod secrets;
 mod session;
 mod sessions;
+mod state;
 mod store;
 
 use serde::Deserialize;
@@ -43,6 +44,12 @@ pub struct Config {
     pub idle_gap_s: u64,
     /// Actions kept word by word for each session (AARM ).
     pub actions_max: usize,
+    /// Bytes of values that a session remembers. What is beyond is let go, oldest first, and not trusted afterwards.
+    pub memory_bytes_max: usize,
+    /// Bytes of values that a session remembers when nobody has used it for `idle_after_s`.
+    pub idle_bytes_max: usize,
+    /// Seconds without a call after which a session is idle.
+    pub idle_after_s: u64,
     /// Seconds that what was kept of a session outlives it (AARM ).
     pub retention_s: u64,
     /// Whether `countersign/intent` in `_meta` may say what the user wants.
@@ -58,6 +65,9 @@ impl Default for Config {
             session_ttl_s: 3_600,
             idle_gap_s: 900,
             actions_max: 100,
+            memory_bytes_max: 1 << 20,
+            idle_bytes_max: 40 << 10,
+            idle_after_s: 300,
             retention_s: 0,
             host_intent: HostIntent::default(),
             drift: drift::Config::default(),

@@ -140,7 +140,7 @@ impl Awaited {
         // Looked at before the session is taken: that needs no order.
         let facts = Facts::of(self.session.classifier(), &action, outcome.status, text);
         let mut state = self.session.lock();
-        let (previous, context_hash) = state.take_in(&action, &facts, true, self.session.values());
+        let (previous, context_hash) = state.take_in(&action, &facts, true, self.session.shared());
         record(outcome, (!facts.is_empty()).then(|| facts.block(previous, context_hash)));
         drop(state);
         self.session.changed();
@@ -151,7 +151,7 @@ impl Drop for Awaited {
     fn drop(&mut self) {
         if let Some(action) = self.action.take() {
             let facts = Facts::unknown(self.session.classifier(), &action);
-            self.session.lock().take_in(&action, &facts, false, self.session.values());
+            self.session.lock().take_in(&action, &facts, false, self.session.shared());
             self.session.changed();
         }
     }

@@ -234,6 +234,8 @@ impl Sessions {
             let ended = self.shared.has_ended(session, now);
             if ended {
                 self.shared.end(session, Ending::Idle);
+            } else {
+                session.compact_if_idle(now);
             }
             !ended
         });

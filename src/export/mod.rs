@@ -81,7 +81,7 @@ pub struct Config {
     pub product: Option<String>,
     /// `custom`: the JSON Schema, `https://...` or a file.
     pub schema_url: Option<String>,
-    /// `custom`: SHA-256 of the JSON Schema. Required for `https`.
+    /// `custom`: SHA-256 of the JSON Schema; without it, the first that is fetched counts from then on.
     pub schema_digest: Option<String>,
     /// Where events go.
     pub exporters: Vec<ExporterConfig>,

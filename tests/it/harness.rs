@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::audit::{audit, nothing_undecided};
+pub(crate) use crate::kinds::{decisions, is_refused, outcomes};
 
 /// One request as the scripted server received it.
 #[derive(Clone, Debug)]
@@ -389,19 +390,4 @@ identity:
         nothing_undecided(&self.server.received(), &entries);
         (entries, folder)
     }
-}
-
-/// The decisions among entries.
-pub(crate) fn decisions(entries: &[Value]) -> Vec<&Value> {
-    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "decision").collect()
-}
-
-/// The outcomes among entries.
-pub(crate) fn outcomes(entries: &[Value]) -> Vec<&Value> {
-    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == "outcome").collect()
-}
-
-/// Whether a refusal reached the model in the form that every client passes on.
-pub(crate) fn is_refused(answer: &Value) -> bool {
-    answer["result"]["isError"] == true && answer["result"]["_meta"]["countersign/decision"].is_object()
 }

@@ -28,6 +28,7 @@ mod harness;
 mod identity;
 mod instance;
 mod kills;
+mod kinds;
 mod log_faults;
 mod path;
 mod pins;

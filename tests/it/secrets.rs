@@ -156,13 +156,19 @@ fn the_search_finds_what_is_hidden() {
     assert_eq!(leak(b"an innocent text, however long it may become, without any of them", &needles), None);
 }
 
+/// A file for each of the other schemas.
+const EVERY_SCHEMA: &str = ", { type: file, name: ocsf, schema: ocsf, path: ocsf.jsonl }, \
+    { type: file, name: aos, schema: { name: ocsf, version: '1.8', dialect: aos }, path: aos.jsonl }, \
+    { type: file, name: cef, schema: cef, path: events.cef }, { type: file, name: ecs, schema: ecs, path: ecs.jsonl }, \
+    { type: file, name: cim, schema: cim, path: cim.jsonl }, { type: file, name: otel, schema: otel, path: otel.jsonl }";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_written_nowhere() {
     let (folder, key, server) = (Folder::new(), Key::new(), Server::start(leaky).await);
     std::fs::write(folder.0.join("policy.yaml"), POLICY).unwrap();
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\ndata_dir: data\npolicies: [policy.yaml]\n{}\
-         record: {SMALL_LOG}\ntelemetry: {{ exporters: [ {{ type: stdout }}, {{ type: file, path: events.jsonl }} ] }}\n\
+         record: {SMALL_LOG}\ntelemetry: {{ exporters: [ {{ type: stdout }}, {{ type: file, path: events.jsonl }}{EVERY_SCHEMA} ] }}\n\
          servers: {{ test: {{ url: 'http://{}/mcp', credentials: [ {{ header: X-Upstream, secret: {{ env: CANARY }} }} ] }} }}\n",
         key.identity(),
         server.address,

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use countersign::config::parse;
 use countersign::export::{ExportError, Schema};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Stand, ordinary};
 
 /// What a configuration with this block says when it is checked: nothing, or what is not built yet.
 fn check(block: &str) -> Result<Option<String>, String> {
@@ -95,4 +98,46 @@ fn s0_19_every_block_of_the_page_is_accepted_unchanged() {
         }
     }
     assert_eq!(seen, 8);
+}
+
+const POLICY: &str = "
+policy: { id: some, version: '1' }
+rules:
+  - { id: echo, match: { operation: [echo] }, action: ALLOW }
+  - { id: delete, match: { operation: [delete] }, action: DENY, reason: 'Nothing is deleted' }
+";
+
+/// A running instance: every destination in its own schema, with its own filter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a8_3_and_a8_5_destinations_have_schemas_and_filters_of_their_own() {
+    let more = "telemetry:\n  filters: { min_severity: INFO }\n  exporters:\n    \
+                - { type: file, path: all.jsonl }\n    \
+                - { type: file, name: ocsf, path: ocsf.jsonl, schema: { name: ocsf, version: '1.4' } }\n    \
+                - { type: file, name: denials, path: denials.cef, schema: cef, filters: { event_type: decision, decision: DENY } }\n";
+    let stand = Stand::with(POLICY, more, Server::start(ordinary).await).await;
+    for tool in ["echo", "delete", "echo"] {
+        stand.call(tool, json!({ "text": "hello" })).await;
+    }
+    let (_, folder) = stand.stop().await;
+    let lines = |name: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(folder.0.join("data").join(name)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let events =
+        |name: &str| -> Vec<Value> { lines(name).iter().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    let (all, ocsf) = (events("all.jsonl"), events("ocsf.jsonl"));
+    let ids = |events: &[Value], member: &str| -> Vec<String> {
+        events.iter().map(|event| event.pointer(member).unwrap().to_string()).collect()
+    };
+    assert_eq!(ids(&all, "/event_id"), ids(&ocsf, "/metadata/uid"), "the same events, in the same order");
+    assert_eq!(all.iter().filter(|event| event["event_type"] == "aarm.action").count(), 3);
+    let findings: Vec<_> = ocsf.iter().filter(|event| event["class_uid"] == 2004).collect();
+    assert_eq!((findings.len(), &findings[0]["action_id"]), (1, &json!(2)));
+    let denials: Vec<_> = lines("denials.cef").into_iter().filter(|line| !line.contains("|aarm.checkpoint|")).collect();
+    assert_eq!(denials.len(), 1, "{denials:#?}");
+    assert!(
+        denials[0].starts_with("CEF:0|")
+            && denials[0].contains(" act=DENY ")
+            && denials[0].contains("request=test.delete")
+    );
 }

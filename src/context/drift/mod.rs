@@ -291,6 +291,26 @@ impl Memory {
         self.results.push_back(seen);
     }
 
+    /// Lets go what is beyond `bytes_max`, oldest first: running text, then whole results. What was let go counts as
+    /// running text that nobody vouches for.
+    pub fn compact(&mut self, bytes_max: usize) {
+        let mut bytes = self.bytes();
+        for seen in &mut self.results {
+            if bytes <= bytes_max {
+                return;
+            }
+            let before = seen.bytes();
+            seen.fade();
+            bytes -= before - seen.bytes().min(before);
+        }
+        while bytes > bytes_max
+            && let Some(oldest) = self.results.pop_front()
+        {
+            self.lost = true;
+            bytes = bytes.saturating_sub(oldest.bytes());
+        }
+    }
+
     /// Bytes in memory, nearly.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -121,6 +121,13 @@ impl Passage {
         }
     }
 
+    /// Lets the words go. What the sentences said stays.
+    pub(super) fn fade(&mut self) {
+        self.words = Vec::new();
+        self.order = Vec::new();
+        self.sentences.shrink_to_fit();
+    }
+
     /// Makes the passage ready to be searched.
     pub(super) fn index(&mut self) {
         let count = u16::try_from(self.words.len()).unwrap_or(u16::MAX);

@@ -147,6 +147,12 @@ impl Seen {
         seen
     }
 
+    /// Lets running text go: fields stay, and what the text said about itself.
+    pub(super) fn fade(&mut self) {
+        self.passage.fade();
+        self.faded = true;
+    }
+
     /// Whether the value stands as a field, and whether the intent named its record.
     pub(super) fn field(&self, digest: u32) -> Option<bool> {
         let wanted = digest & !1;

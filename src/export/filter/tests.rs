@@ -38,6 +38,14 @@ fn s0_16_event_types_severity_and_classifications_as_the_seed_writes_them() {
     assert_eq!(passed("{min_severity: INFO}"), all());
 }
 
+/// One destination gets findings at once, another everything.
+#[test]
+fn s3_9_a_severity_threshold_for_each_destination() {
+    let (findings, everything) = (passed("{min_severity: HIGH}"), passed("{min_severity: INFO}"));
+    assert!(findings.is_subset(&everything) && findings.len() < everything.len() / 2);
+    assert!(findings.contains("action-denied decision") && !findings.contains("action-allowed action"));
+}
+
 #[test]
 fn a8_3_decisions_including_defer_tools_identities_and_tenants() {
     assert!(passed("{decision: DEFER}").contains("decision-defer decision"));

@@ -147,7 +147,8 @@ pub struct SchemaSettings {
     pub product: Option<String>,
     /// `custom`: the JSON Schema, `https://...` or a file.
     pub schema_url: Option<String>,
-    /// `custom`: SHA-256 of the JSON Schema, `sha256:` and 64 hexadecimal digits. Required for `https`.
+    /// `custom`: SHA-256 of the JSON Schema, `sha256:` and 64 hexadecimal digits. Without it, what is fetched first counts
+    /// from then on.
     pub schema_digest: Option<String>,
 }
 

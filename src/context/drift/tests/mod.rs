@@ -1,4 +1,5 @@
 //! The signals, one by one.
 
+mod compaction;
 mod fixture;
 mod values;
