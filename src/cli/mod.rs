@@ -7,6 +7,7 @@ mod client_config;
 mod config;
 mod demo;
 mod doctor;
+mod export;
 mod init;
 mod keys;
 mod line;
@@ -44,6 +45,9 @@ enum Command {
     Config(config::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Where destinations stand; test them, send events again.
+    #[command(subcommand)]
+    Export(export::Command),
     /// Look at everything that a start needs, and say what to do about what is wrong.
     Doctor(doctor::Arguments),
     /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Export(command) => export::run(command),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Keys(command) => keys::run(command),
