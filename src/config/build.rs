@@ -142,13 +142,12 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let classifier = build_classifier(plan)?;
-        plan.config.telemetry.check()?;
         // What a configuration can get wrong comes before the first file is made.
-        let built = build_upstreams(plan, &clock)?;
-        let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         let pins = Arc::new(Pins::new(&plan.data_dir));
+        let upstreams = join_upstreams(plan, build_upstreams(plan, &clock)?, &clock, &pins);
+        plan.config.telemetry.check()?;
+        let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         pins.begin(recorder.clone());
-        let upstreams = join_upstreams(plan, built, &clock, &pins);
         let secrets = Secrets::open(&plan.data_dir)?;
         let (settings, data_dir) = (plan.config.sessions.clone(), &plan.data_dir);
         let sessions = Sessions::open(settings, classifier, &secrets, data_dir, &recorder)?;
