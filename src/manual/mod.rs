@@ -6,6 +6,9 @@ pub mod conformance {}
 #[doc = include_str!("events.md")]
 pub mod events {}
 
+#[doc = include_str!("exporting.md")]
+pub mod exporting {}
+
 #[doc = include_str!("identity.md")]
 pub mod identity {}
 
