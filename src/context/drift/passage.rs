@@ -121,10 +121,11 @@ impl Passage {
         }
     }
 
-    /// Lets the words go. What the sentences said stays.
+    /// Lets the words go. That sentences gave orders, and what for, stays.
     pub(super) fn fade(&mut self) {
         self.words = Vec::new();
         self.order = Vec::new();
+        self.sentences.retain(|mark| mark.directive);
         self.sentences.shrink_to_fit();
     }
 
