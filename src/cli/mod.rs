@@ -5,6 +5,7 @@
 mod admin_client;
 mod config;
 mod demo;
+mod export;
 mod keys;
 mod line;
 mod policy;
@@ -42,6 +43,9 @@ enum Command {
     Config(config::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Where destinations stand; test them, send events again.
+    #[command(subcommand)]
+    Export(export::Command),
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Config(command) => config::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Export(command) => export::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),

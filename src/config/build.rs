@@ -83,12 +83,14 @@ impl BuildError {
     /// Whether the configuration is to blame (exit code 2) and not the machine (1).
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
+        if let Self::Export(error) = self {
+            return error.is_configuration();
+        }
         matches!(
             self,
             Self::Admin(TokenError::Duplicate(_) | TokenError::Name(_))
                 | Self::Classification(_)
                 | Self::Config(_)
-                | Self::Export(ExportError::Duplicate(_))
                 | Self::Forward(_)
                 | Self::Identify(_)
                 | Self::Record { source: RecordError::Config(_), .. }

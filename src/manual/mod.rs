@@ -9,6 +9,9 @@ pub mod drift {}
 #[doc = include_str!("events.md")]
 pub mod events {}
 
+#[doc = include_str!("exporting.md")]
+pub mod exporting {}
+
 #[doc = include_str!("identity.md")]
 pub mod identity {}
 
