@@ -21,7 +21,7 @@ pub(super) const VERBS: &[(Class, &str)] = &[
     ),
     (
         Class::CREATE,
-        "create make schedule reserve organise organize generate compose arrange insert upload save store prepare add duplicate setup establish install initiate initialise initialize append write build put rebook enrol enroll register download attach import export reproduce sketch",
+        "create make schedule remind reserve organise organize generate compose arrange insert upload save store prepare add duplicate setup establish install initiate initialise initialize append write build put rebook enrol enroll register download attach import export reproduce sketch",
     ),
     (
         Class::UPDATE,
@@ -88,7 +88,7 @@ pub(super) const MONEY_VERBS: &str =
 pub(super) const CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets token tokens otp pin login log ssh mfa 2fa apikey key keys certificate certificates authentication";
 
 /// Secrets in names of tools, where `key` alone may be the key of anything.
-pub(super) const NAME_CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets ssh mfa 2fa apikey certificate certificates token tokens";
+pub(super) const NAME_CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets ssh mfa 2fa apikey token tokens";
 
 /// Reading verbs, as tools are named.
 pub(super) const READS: &str = "get list search find read view show describe count lookup query calculate think browse visit open fetch check summarise summarize translate analyse analyze compare validate preview inspect retrieve load download pull clone diff status help explain estimate convert filter rank select scan monitor watch track navigate screenshot extract parse see look echo ping tail head cat grep print measure detect audit export";
