@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod load;
+mod paths;
 mod plan;
 mod policies;
 mod recount;
@@ -20,10 +21,10 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{console, context, decide, export, forward, identify, intercept, record};
+use crate::{approve, console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
-pub use build::{BuildError, Core};
+pub use build::{BuildError, Core, check_plan};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
 pub use policies::{PolicyFiles, check_policies};
@@ -66,6 +67,8 @@ pub struct Config {
     pub policies_reload_ms: u64,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
+    /// How people are asked. STEP_UP and DEFER refuse until there is this section, or a token that may answer.
+    pub approve: Option<approve::Config>,
     /// Limits on what servers answer.
     pub forward: forward::Config,
     /// The log.
@@ -108,6 +111,7 @@ impl Default for Config {
             policies: Vec::new(),
             policies_reload_ms: 2_000,
             policy: decide::Settings::default(),
+            approve: None,
             forward: forward::Config::default(),
             record: record::Config::default(),
             telemetry: export::Config::default(),

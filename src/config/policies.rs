@@ -4,12 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Plan};
-use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity};
+use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
 use crate::identify::Unverified;
 use crate::model::Digest;
-
-/// The shipped policy for whoever names none.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
 
 /// Where policies come from, and the settings around them.
 #[derive(Clone, Debug)]
@@ -32,11 +29,12 @@ impl PolicyFiles {
             None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
             None => UnverifiedIdentity::Deny,
         };
+        settings.approvers = plan.serves_people();
         settings.listed_agents_only |= plan.config.agents.is_some();
         Self { paths: plan.policies.clone(), settings }
     }
 
-    /// Reads every file; the shipped baseline when there is none. A folder stands for its `.yaml` and `.yml` files.
+    /// Reads every file; the shipped default when there is none. A folder stands for its `.yaml` and `.yml` files.
     ///
     /// # Errors
     /// [`ConfigError::ReadPolicy`]: a file cannot be read.
@@ -49,7 +47,7 @@ impl PolicyFiles {
             }
         }
         if sources.is_empty() && self.paths.is_empty() {
-            sources.push(PolicySource { name: "baseline (shipped)".into(), text: BASELINE.into() });
+            sources = shipped_default();
         }
         Ok(sources)
     }

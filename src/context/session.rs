@@ -12,8 +12,8 @@ use super::sessions::Shared;
 use super::state::State;
 use super::store::Snapshot;
 use crate::model::{
-    Action, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext, SessionId,
-    Timestamp, Verdict,
+    Action, ActionId, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext,
+    SessionId, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -201,6 +201,12 @@ impl Session {
     pub fn classify(&self, action: &Action, answer: &[u8]) -> Classified {
         let (server, operation) = (&action.native.server, &action.native.operation);
         self.shared.classifier.classify(server, operation, Some(&flatten(answer)))
+    }
+
+    /// A person agreed to an action that was decided before: its values are the session's own from now on.
+    pub fn approved(self: &Arc<Self>, action: &ActionId) {
+        self.lock().memory.approved(action.as_str());
+        self.changed();
     }
 
     pub(super) fn classifier(&self) -> &Classifier {

@@ -21,6 +21,7 @@ mod datum;
 mod destination;
 mod domain;
 mod evaluate;
+mod evidence;
 mod exception;
 mod explain;
 mod field;
@@ -54,6 +55,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::{Evidence, action_digest};
 pub use explain::{Explanation, RuleExplanation, TestExplanation};
 pub use frames::FramePermit;
 pub use input::Input;
@@ -64,6 +66,6 @@ pub use scenario::{NOON, Scenario, ScenarioResult};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
-pub use shipped::shipped;
+pub use shipped::{shipped, shipped_default};
 pub use tool::CompiledTool;
 pub use verify::{TestReport, run_tests};

@@ -12,6 +12,7 @@
 mod aarm_r1;
 mod aarm_r2;
 mod aarm_r2_kept;
+mod aarm_r4;
 mod aarm_r5;
 mod aarm_r7;
 mod architecture;
@@ -37,6 +38,7 @@ mod redirects;
 mod reload;
 mod results;
 mod rounds;
+mod scripted;
 mod secrets;
 mod stdio;
 mod telemetry;

@@ -6,6 +6,7 @@ mod backtest;
 mod check;
 mod explain;
 mod learn;
+mod logged;
 mod recorded;
 mod shadow;
 mod test;
@@ -28,7 +29,7 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// Say of an action, or of a recorded one, what every rule answered and why.
     Explain(explain::Arguments),
-    /// Decide every action of the log again, and show what would be decided otherwise.
+    /// Decide what the log recorded, or recorded runs, again: what would be decided otherwise.
     Backtest(backtest::Arguments),
     /// Propose a policy from what agents did. Never applied.
     Learn(learn::Arguments),
@@ -52,7 +53,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Backtest(arguments) => return backtest::run(&arguments),
         Command::Learn(arguments) => learn::run(&arguments),
         Command::Shadow(arguments) => shadow::run(&arguments),
     };

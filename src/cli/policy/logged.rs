@@ -1,4 +1,4 @@
-//! `policy backtest`: what policies would have decided about what was recorded.
+//! `policy backtest` without `--trajectories`: what policies would have decided about what was recorded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::Which;
 use super::recorded::Place;
 
 #[derive(Args, Debug)]
-pub(in crate::cli) struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -21,16 +21,15 @@ pub(in crate::cli) struct Arguments {
     /// differ.
     #[arg(long, value_name = "FILE")]
     against: Vec<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// How often a decision changed in one way about one tool.
 type Changes = BTreeMap<(String, String, String, String), u64>;
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let set = arguments.which.set()?;
+/// `policies`: named by `--policies` instead of by their place on the line.
+pub(super) fn run(arguments: &Arguments, policies: &[PathBuf], as_json: bool) -> Result<ExitCode, String> {
+    let files = if policies.is_empty() { arguments.which.files.clone() } else { policies.to_vec() };
+    let set = Which { files, config: arguments.which.config.clone() }.set()?;
     let against = match arguments.against.as_slice() {
         [] => None,
         files => Some(Which { files: files.to_vec(), config: arguments.which.config.clone() }.set()?),
@@ -60,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         changes.iter().filter(|((_, after, ..), _)| after == verdict).map(|(_, count)| count).sum::<u64>()
     };
     let (denials, approvals) = (added("DENY"), added("STEP_UP"));
-    if arguments.json {
+    if as_json {
         let rows: Vec<_> = changes
             .iter()
             .map(|((before, after, action, by), count)| json!({"before": before, "after": after, "action": action, "by": by, "count": count}))
