@@ -321,3 +321,6 @@ impl Window {
         self.scouted = to;
     }
 }
+
+#[cfg(test)]
+mod tests;
