@@ -321,6 +321,3 @@ impl Window {
         self.scouted = to;
     }
 }
-
-#[cfg(test)]
-mod tests;
