@@ -38,7 +38,7 @@ pub enum BuildError {
     Admin(#[from] TokenError),
     /// What waits for people.
     #[error("prepare `approve`")]
-    Approve(#[from] OpenError),
+    Approve(#[source] Box<OpenError>),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -288,7 +288,8 @@ fn open_log(
 fn open_approvals(plan: &Plan, recorder: &Recorder, clock: &Arc<dyn Clock>) -> Result<Approvals, BuildError> {
     let config = plan.config.approve.clone().unwrap_or_default();
     let served = (plan.serves_people(), plan.config.admin.public_url.as_deref());
-    Ok(Approvals::open(config, recorder.clone(), Arc::clone(clock), &plan.data_dir, served)?)
+    Approvals::open(config, recorder.clone(), Arc::clone(clock), &plan.data_dir, served)
+        .map_err(|error| BuildError::Approve(Box::new(error)))
 }
 
 fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Result<Upstreams, BuildError> {

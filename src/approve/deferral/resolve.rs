@@ -26,7 +26,7 @@ pub enum ResolverError {
         fact: String,
         /// Why.
         #[source]
-        source: HttpClientError,
+        source: Box<HttpClientError>,
     },
     /// The file.
     #[error("read `{path}` for the resolver of `{fact}`")]
@@ -138,8 +138,9 @@ impl Source {
                 if fixed.contains('{') || Url::parse(fixed).is_err() {
                     return Err(wrong("arguments may stand only behind the host"));
                 }
-                let client =
-                    client.build().map_err(|source| ResolverError::Client { fact: fact.to_owned(), source })?;
+                let client = client
+                    .build()
+                    .map_err(|source| ResolverError::Client { fact: fact.to_owned(), source: Box::new(source) })?;
                 Ok(Self::Http { url: url.clone(), pointer: pointer.clone(), client })
             }
             ResolverConfig::Inventory { key, file, values, .. } => {

@@ -132,7 +132,7 @@ pub enum NotifyError {
         name: String,
         /// Why.
         #[source]
-        source: HttpClientError,
+        source: Box<HttpClientError>,
     },
     /// A secret.
     #[error("load a secret of the notifier `{name}`")]
@@ -205,7 +205,7 @@ impl NotifierConfig {
             source.load().map_err(|source| NotifyError::Secret { name: name.to_owned(), source })
         };
         let made = |client: &HttpClient| {
-            client.build().map_err(|source| NotifyError::Client { name: name.to_owned(), source })
+            client.build().map_err(|source| NotifyError::Client { name: name.to_owned(), source: Box::new(source) })
         };
         Ok(match self {
             Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config)?)),
