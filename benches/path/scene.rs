@@ -117,7 +117,7 @@ impl Scene {
             identity: &self.identity,
             context,
             usage: &[],
-            facts: &Facts::NONE,
+            facts: Facts::NONE,
             tool: Some(&self.tool),
             enforcement: Enforcement::Enforce,
         }
