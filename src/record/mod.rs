@@ -57,7 +57,8 @@ pub use log::Log;
 pub use queue::{Appended, Slot};
 pub use read::StoredEntry;
 pub use recorder::{
-    Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, Recorder, Recovered, Reservation, Unreadable,
+    After, Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, FollowUp, Recorder, Recovered, Reservation,
+    Unreadable,
 };
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
 pub use verify::{Report, VerifyOptions, verify_directory};

@@ -96,7 +96,10 @@ impl Decided {
                     let drifted = Drifted { action, subject_hex, vault_day, blocks, decision_leaf };
                     drift::enqueue(inner, chain, alert, &facts.context.signals, drifted);
                 }
-                blocks.remove(Member::Context);
+                // An outcome repeats what was decided, not what came before it.
+                for member in [Member::Approval, Member::Context, Member::Deferral] {
+                    blocks.remove(member);
+                }
                 let server = Arc::clone(&facts.call.action.native.server);
                 decided.open = is_permitted(standing.0, standing.1).then_some(Open {
                     slot: outcome,
@@ -257,9 +260,20 @@ fn build(
     }
     let mut blocks = Blocks::new();
     let add = |blocks: &mut Blocks| {
+        let after = facts.after;
         blocks.add(Member::Action, &action)?;
+        if let Some(approval) = after.and_then(|after| after.approval.as_ref()) {
+            blocks.add(Member::Approval, approval)?;
+        }
         blocks.add(Member::Context, &ContextBlock::of(facts.context, facts.decision.verdict, id, &salts.key))?;
-        blocks.add(Member::Decision, &DecisionBlock::of(facts.decision, &facts.context.signals, None))?;
+        let supersedes = after.and_then(|after| after.supersedes.as_ref());
+        let mut decision = DecisionBlock::of(facts.decision, &facts.context.signals, supersedes);
+        decision.grant_id = after.and_then(|after| after.grant_id.as_deref()).map(Into::into);
+        decision.break_glass_id = after.and_then(|after| after.break_glass_id.as_deref()).map(Into::into);
+        blocks.add(Member::Decision, &decision)?;
+        if let Some(deferral) = after.and_then(|after| after.deferral.as_ref()) {
+            blocks.add(Member::Deferral, deferral)?;
+        }
         blocks.add(Member::Identity, &IdentityBlock::of(facts.identity))
     };
     add(&mut blocks).map_err(|error| RecordError::Build(Arc::new(error)))?;
