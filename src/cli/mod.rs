@@ -4,11 +4,16 @@
 
 mod admin_client;
 mod approvals;
+mod client_config;
 mod config;
 mod control;
 mod demo;
+mod doctor;
+mod export;
+mod init;
 mod keys;
 mod line;
+mod policy;
 mod receipts;
 mod run;
 mod tools;
@@ -49,9 +54,19 @@ enum Command {
     Control(control::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Look at everything that a start needs, and say what to do about what is wrong.
+    Doctor(doctor::Arguments),
+    /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
+    Init(init::Arguments),
+    /// Where destinations stand; test them, send events again.
+    #[command(subcommand)]
+    Export(export::Command),
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// What policies would have decided.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// List, show, verify and prove receipts.
     #[command(subcommand)]
     Receipts(receipts::Command),
@@ -81,7 +96,11 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Init(arguments) => init::run(arguments),
+        Command::Export(command) => export::run(command),
         Command::Keys(command) => keys::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Receipts(command) => receipts::run(command),
         Command::Run(arguments) => run::run(arguments),
         Command::Tools(arguments) => tools::run(&arguments),

@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod load;
+mod paths;
 mod plan;
 mod server;
 
@@ -20,7 +21,7 @@ use crate::net::ServerTls;
 use crate::{approve, console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
-pub use build::{BuildError, Core, compile_policies as check_policies};
+pub use build::{BuildError, Core, check_plan, compile_policies};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
 pub use server::{CredentialHeader, ServerConfig};

@@ -28,7 +28,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`ConfigError::Value`] names the key and what to do.
-    pub fn check(config: Config, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn check(mut config: Config, folder: &Path) -> Result<Self, ConfigError> {
+        config.resolve(folder);
         let listen = address("listen", &config.listen)?;
         let admin = address("admin.listen", &config.admin.listen)?;
         let servers = config.servers.iter().map(|(alias, server)| Ok((alias.clone(), server.kind(alias)?)));

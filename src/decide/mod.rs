@@ -62,6 +62,6 @@ pub use scenario::{NOON, Scenario, ScenarioResult};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
-pub use shipped::shipped;
+pub use shipped::{shipped, shipped_default};
 pub use tool::CompiledTool;
 pub use verify::{TestReport, run_tests};

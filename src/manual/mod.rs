@@ -6,8 +6,14 @@ pub mod approvals {}
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("drift.md")]
+pub mod drift {}
+
 #[doc = include_str!("events.md")]
 pub mod events {}
+
+#[doc = include_str!("exporting.md")]
+pub mod exporting {}
 
 #[doc = include_str!("identity.md")]
 pub mod identity {}

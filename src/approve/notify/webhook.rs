@@ -18,7 +18,7 @@ pub(super) struct Webhook {
 }
 
 enum Form {
-    Signed(hmac::Key),
+    Signed(Box<hmac::Key>),
     Slack,
     Teams,
 }
@@ -33,7 +33,7 @@ impl Webhook {
     }
 
     pub(super) fn signed(url: Secret, key: &Secret, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
-        let form = Form::Signed(hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()));
+        let form = Form::Signed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes())));
         Self { url, form, client, clock }
     }
 

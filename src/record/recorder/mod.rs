@@ -49,9 +49,6 @@ struct Inner {
     vault: Vault,
     /// What every entry says about the log.
     about: LogBlock<'static>,
-    /// Held while two places in the queue are taken: with one place each, tasks that wait for their second would keep
-    /// all places and wait for ever.
-    pairs: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -123,8 +120,7 @@ impl Recorder {
         };
         let vault = Vault::start(config.data_dir.join("vault"))
             .map_err(|source| RecordError::Thread("vault", Some(Arc::new(source))))?;
-        let pairs = tokio::sync::Mutex::new(());
-        let inner = Arc::new(Inner { log, clock, chains: Chains::default(), vault, about, pairs });
+        let inner = Arc::new(Inner { log, clock, chains: Chains::default(), vault, about });
         let recovered = recover::begin(&inner, opened)?;
         Ok((Self { inner }, recovered))
     }
@@ -135,10 +131,7 @@ impl Recorder {
     /// [`RecordError`] when the log takes nothing, or the operating system has no random bytes for ids.
     pub async fn reserve(&self) -> Result<Reservation, RecordError> {
         let random = Random::new()?;
-        let pair = self.inner.pairs.lock().await;
-        let decision = self.inner.log.reserve().await?;
-        let outcome = self.inner.log.reserve().await?;
-        drop(pair);
+        let (decision, outcome) = self.inner.log.reserve_pair().await?;
         Ok(Reservation { decision, outcome, random })
     }
 
