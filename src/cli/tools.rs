@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::admin_client::{Access, AdminClient};
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{Plan, load};
 use crate::context::ToolTable;
 use crate::forward::{ServerPins, ToolPin};
 use crate::model::with_causes;
+
+/// How long the running instance may take: it writes one entry.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -20,12 +25,24 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Accepts what a tool became; without a tool, everything that changed at that server.
+    Accept(Accept),
     /// Lists pinned tools and what became of them. Exit code 1 when one changed and waits to be accepted.
     List(Chosen),
     /// Shows what changed, line by line. Exit code 1 when something did.
     Diff(Chosen),
     /// Lists tools whose results nobody has labelled: their data counts as the highest level.
     Unlabelled(Chosen),
+}
+
+#[derive(Args, Debug)]
+struct Accept {
+    /// The server.
+    server: String,
+    /// The tool.
+    tool: Option<String>,
+    #[command(flatten)]
+    access: Access,
 }
 
 #[derive(Args, Debug)]
@@ -50,15 +67,33 @@ struct Row {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (Command::List(chosen) | Command::Diff(chosen) | Command::Unlabelled(chosen)) = &arguments.command;
+    let chosen = match &arguments.command {
+        Command::Accept(wanted) => return accept(wanted),
+        Command::List(chosen) | Command::Diff(chosen) | Command::Unlabelled(chosen) => chosen,
+    };
     let rows = match rows(chosen) {
         Ok(rows) => rows,
         Err(problem) => return fail(EXIT_USAGE, problem),
     };
     match &arguments.command {
-        Command::List(_) => list(&rows, chosen.json),
         Command::Diff(_) => diff(&rows, chosen.json),
         Command::Unlabelled(_) => unlabelled(&rows, chosen.json),
+        Command::Accept(_) | Command::List(_) => list(&rows, chosen.json),
+    }
+}
+
+/// Asks the running instance: the log has to say who accepted.
+fn accept(wanted: &Accept) -> ExitCode {
+    let body = json!({ "tool": wanted.tool });
+    let path = format!("/v1/tools/{}/accept", wanted.server);
+    match AdminClient::new(&wanted.access, PATIENCE).and_then(|client| client.send(Some(&body), &path)) {
+        Ok(answer) => {
+            for tool in answer.get("accepted").and_then(Value::as_array).into_iter().flatten() {
+                println!("accepted {}.{}", shown(&wanted.server), shown(tool.as_str().unwrap_or_default()));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(EXIT_FAILED, with_causes(&error)),
     }
 }
 

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use serde_json::Value;
 
 use super::intent::TOKEN_PREFIX;
-use crate::model::{Call, Correlation, Digest, Identity, SessionCredential, Transport, Verification};
+use crate::model::{Call, Correlation, Digest, Identity, Peer, SessionCredential, Transport, Verification};
 
 /// What a session is found by: never a credential itself, and always bound to who calls, so that naming somebody
 /// else's session leads nowhere.
@@ -35,7 +35,12 @@ fn correlate(call: &Call, identity: &Identity) -> (Correlation, String) {
         return (Correlation::SignedToken, format!("token\0{}", session.value));
     }
     if call.client.transport == Transport::McpStdio {
-        return (Correlation::Transport, "stdio".into());
+        // Another process is another pair of pipes, and another session.
+        let process = match &call.client.peer {
+            Peer::Process(id) => id.to_string(),
+            Peer::Address(address) => address.to_string(),
+        };
+        return (Correlation::Transport, format!("stdio\0{process}"));
     }
     if let Some(session) = &call.client.protocol_session {
         return (Correlation::ProtocolSession, format!("protocol\0{session}"));
@@ -71,8 +76,8 @@ pub fn caller(call: &Call, identity: &Identity) -> Digest {
     let claim = |claim: &Option<crate::model::Claim>| claim.as_ref().map(|claim| claim.value.to_string());
     let agent = identity.agent.as_ref().map(|agent| agent.id.value.to_string());
     let nobody = (!identity.verification.is_verified()).then(|| match call.client.peer {
-        crate::model::Peer::Address(address) => address.ip().to_string(),
-        crate::model::Peer::Process(id) => id.to_string(),
+        Peer::Address(address) => address.ip().to_string(),
+        Peer::Process(id) => id.to_string(),
     });
     let parts = [claim(&identity.human), claim(&identity.service), agent, nobody];
     let text: Vec<String> = parts.into_iter().map(Option::unwrap_or_default).collect();

@@ -17,6 +17,7 @@ mod result;
 mod secrets;
 mod session;
 mod sessions;
+mod state;
 mod store;
 
 use serde::Deserialize;

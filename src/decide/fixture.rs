@@ -62,7 +62,7 @@ pub(super) fn call(server: &str, operation: &str, arguments: &str) -> Call {
 
 /// A wrapper that gives the inner tool all of its arguments.
 pub(super) fn wrapper(name: &str) -> Arc<Wrapper> {
-    Arc::new(Wrapper { name: name.into(), arguments: Arc::default(), inner: "".into() })
+    Arc::new(Wrapper { name: name.into(), arguments: Arc::new(serde_json::json!({})), inner: "".into() })
 }
 
 pub(super) fn claim(value: &str) -> Claim {

@@ -210,10 +210,11 @@ impl Pipeline {
     }
 
     /// Tells the operator about every failure, and the other destinations (through the log) about those that last.
-    pub(super) fn announce(&self, change: Option<Change>, problem: &str) {
+    pub(super) fn announce(&mut self, change: Option<Change>, problem: &str) {
         let (name, problem) = (self.destination.name(), redact::text(problem).text);
         let failures = self.health.failures;
         if failures > 0 {
+            self.health.problem = Some(problem.chars().take(512).collect());
             let pause = self.health.not_before().map(|at| at.saturating_duration_since(Instant::now()));
             tracing::warn!(destination = name, %problem, failures, ?pause, "delivery failed; the log keeps the events");
         }

@@ -25,6 +25,8 @@ pub(super) struct Health {
     tolerated: u32,
     pub(super) failures: u32,
     pub(super) state: State,
+    /// What the last failure was.
+    pub(super) problem: Option<String>,
     not_before: Option<Instant>,
     rejections: u32,
     alarmed: bool,
@@ -38,6 +40,7 @@ impl Health {
             tolerated: settings.failures_tolerated,
             failures: 0,
             state: State::Healthy,
+            problem: None,
             not_before: None,
             rejections: 0,
             alarmed: false,
@@ -58,6 +61,7 @@ impl Health {
         self.failures = 0;
         self.rejections = 0;
         self.not_before = None;
+        self.problem = None;
         self.state = State::Healthy;
         std::mem::take(&mut self.alarmed).then_some(Change::Recovered)
     }

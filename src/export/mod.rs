@@ -21,6 +21,7 @@ mod item;
 mod monitor;
 mod pipeline;
 mod prepare;
+mod push;
 #[cfg(test)]
 mod samples;
 mod schema;
@@ -38,19 +39,25 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::model::{Clock, Digest};
+use crate::net::{HttpClientError, SecretError};
 use crate::record::Recorder;
 
 pub use cursor::{Counts, Cursor, Place};
 pub use dead_letter::{DeadLetter, dead_letters};
 pub use destination::{
-    Batch, Common, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
-    FileConfig, Limits, LookingUp, NotBuilt, SendError, Sending, StdoutConfig,
+    AuthKind, Batch, BodyCompression, Checking, Common, Confirmation, Confirming, Delivery, Destination,
+    DestinationConfig, ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, EntraConfig, EntraKind,
+    EventFailure, FailedEvent, FileConfig, Limits, LogstashConfig, LookingUp, NotBuilt, OtlpConfig, OtlpHeader,
+    OtlpProtocol, S3Config, S3Credentials, S3Format, S3LockMode, S3Partition, SendError, Sending, SentinelConfig,
+    SplunkHecConfig, StdoutConfig, SyslogConfig, SyslogFormat, SyslogFraming, SyslogTransport, WebhookAuth,
+    WebhookConfig, WebhookFormat,
 };
 pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
 pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
 pub use monitor::{Monitor, State};
+pub use push::{Pushed, Pusher};
 pub use schema::{
     Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
     sourcetype,
@@ -182,6 +189,15 @@ impl Config {
 /// Why exporting cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
+    /// The HTTP client of a destination.
+    #[error("prepare the connection of the exporter `{name}`")]
+    Client {
+        /// The destination.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<HttpClientError>,
+    },
     /// The cursor of a destination cannot be read or written.
     #[error("keep the cursor `{path}`", path = path.display())]
     Cursor {
@@ -224,6 +240,23 @@ pub enum ExportError {
         #[source]
         source: SchemaError,
     },
+    /// A secret of a destination.
+    #[error("load a secret of the exporter `{name}`")]
+    Secret {
+        /// The destination.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<SecretError>,
+    },
+    /// A setting of a destination that cannot be used.
+    #[error("exporter `{name}`: {problem}")]
+    Setting {
+        /// The destination.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A destination's file.
     #[error("open `{path}`", path = path.display())]
     Open {
@@ -233,6 +266,26 @@ pub enum ExportError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl ExportError {
+    pub(super) fn setting(name: &str, problem: impl Into<String>) -> Self {
+        Self::Setting { name: name.to_owned(), problem: problem.into() }
+    }
+
+    /// Whether the configuration is to blame, and not the machine.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Client { .. }
+                | Self::Duplicate(_)
+                | Self::NotBuilt(_)
+                | Self::Schema { .. }
+                | Self::Secret { .. }
+                | Self::Setting { .. }
+        )
+    }
 }
 
 /// All destinations, each on a task of its own.

@@ -55,6 +55,8 @@ pub(super) struct Numbers {
     pub(super) next: u64,
     pub(super) counts: Counts,
     pub(super) oldest: Option<Timestamp>,
+    /// Events in memory, and the bytes of their texts.
+    pub(super) held: (u64, u64),
     /// Attempts by latency, the last for those beyond all bounds.
     latencies: [u64; BUCKETS_MS.len() + 1],
     latency_us: u64,
@@ -102,7 +104,7 @@ pub struct Monitor {
 type Metric = (&'static str, &'static str, &'static str, fn(&Numbers, u64, Timestamp) -> u64);
 
 /// Names by the conventions of Prometheus.
-const METRICS: [Metric; 7] = [
+const METRICS: [Metric; 9] = [
     ("aarm_telemetry_events_emitted_total", "counter", "Events delivered, repeats included", |n, _, _| n.emitted),
     ("aarm_telemetry_export_failures_total", "counter", "Failed attempts to deliver", |n, _, _| n.failures),
     ("aarm_telemetry_dropped_events_total", "counter", "Events in dead letters or named gaps", |n, _, _| {
@@ -113,6 +115,8 @@ const METRICS: [Metric; 7] = [
         size.saturating_sub(n.next)
     }),
     ("aarm_telemetry_cursor_seq", "gauge", "The next entry to settle", |n, _, _| n.next),
+    ("aarm_telemetry_window_events", "gauge", "Events in memory", |n, _, _| n.held.0),
+    ("aarm_telemetry_window_bytes", "gauge", "Bytes of the events in memory", |n, _, _| n.held.1),
     ("aarm_telemetry_oldest_unacked_age_seconds", "gauge", "Age of the oldest unsettled event", |n, _, now| {
         n.oldest.map_or(0, |oldest| now.micros_since(oldest) / 1_000_000)
     }),

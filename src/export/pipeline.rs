@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Place};
 use super::dead_letter::DeadLetters;
 use super::destination::{Batch, Confirmation, Delivery, Destination, SendError};
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
@@ -20,7 +20,7 @@ use super::health::Health;
 use super::item::Item;
 use super::monitor::{Meter, State};
 use super::prepare::{Route, prepare, scout};
-use super::settings::DeliverySettings;
+use super::settings::{CONFIRM_FIRST, DeliverySettings};
 use super::window::Window;
 use crate::model::{Clock, with_causes};
 use crate::record::Recorder;
@@ -56,6 +56,7 @@ pub(super) struct Pipeline {
     sending: usize,
     confirming: bool,
     confirm_at: Instant,
+    confirm_pause: Duration,
     /// When the log is to be looked at; `None`: when it grows.
     look_at: Option<Instant>,
     /// Since when something waits for company.
@@ -122,6 +123,7 @@ impl Pipeline {
             sending: 0,
             confirming: false,
             confirm_at: now,
+            confirm_pause: CONFIRM_FIRST,
             look_at: Some(now),
             waiting_since: None,
             saved_at: now,
@@ -171,7 +173,7 @@ impl Pipeline {
 
     /// Whether a stopping process need not wait: everything arrived, or the destination does not take it now.
     fn has_nothing_left(&self) -> bool {
-        let caught_up = self.window.read_next() >= self.feed.log.durable_size() && self.window.held() == 0;
+        let caught_up = self.window.read_next() >= self.feed.log.durable_size() && self.window.held().0 == 0;
         caught_up || (self.sending == 0 && !self.health.allows(Instant::now()))
     }
 
@@ -278,8 +280,12 @@ impl Pipeline {
             }
             Ok(Done::Answers(tickets, answers)) => {
                 self.confirming = false;
-                self.confirm_at = Instant::now() + self.settings.confirm_interval;
+                let open = self.unconfirmed.len();
                 self.confirmed(&tickets, answers);
+                let progress = self.unconfirmed.len() < open;
+                self.confirm_pause = if progress { CONFIRM_FIRST } else { self.confirm_pause * 2 };
+                self.confirm_pause = self.confirm_pause.min(self.settings.confirm_interval);
+                self.confirm_at = Instant::now() + self.confirm_pause;
             }
             // What the task held is lost to this run: the cursor has not moved, so start over from it.
             Err(error) => self.start_over(&error),
@@ -324,7 +330,9 @@ impl Pipeline {
         if !much && self.saved_at.elapsed() < SAVE_INTERVAL {
             return;
         }
-        let place = self.window.place();
+        let state = self.health.state.as_str();
+        let problem = self.health.problem.as_ref().map(|problem| format!("{state}: {problem}"));
+        let place = Place { problem, ..self.window.place() };
         if place == self.cursor.place {
             return;
         }
@@ -348,6 +356,8 @@ impl Pipeline {
             numbers.next = self.window.next();
             numbers.counts = self.window.counts();
             numbers.oldest = self.window.oldest();
+            let (events, bytes) = self.window.held();
+            numbers.held = (events as u64, bytes as u64);
         });
     }
 }

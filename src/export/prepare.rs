@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::cursor::Counts;
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
 use super::item::{Item, Prepared};
-use super::{DecodedEntry, Filter, Formatter, events_of};
+use super::{DecodedEntry, Event, Filter, Formatter, events_of};
 use crate::model::{Digest, EventType, Severity};
 
 /// What a destination wants, and how.
@@ -23,14 +23,22 @@ impl Route {
     pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
         let events = events_of(entry);
         let wanted = events.iter().zip(0..).filter(|(event, _)| self.filter.passes(event));
-        let items = wanted.map(|(event, ordinal)| {
-            Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
-        });
-        let items: Vec<_> = items.collect();
+        let items: Vec<_> = wanted.map(|(event, ordinal)| self.item(event, ordinal)).collect();
         let filtered = (events.len() - items.len()) as u64;
         // Events about the counts of the others are not among them.
         let counted = events.iter().all(|event| event.event_type != EventType::Checkpoint);
         Prepared { index: entry.index, leaf: entry.leaf_hash, items, filtered, counted }
+    }
+}
+
+impl Route {
+    /// Events as they leave, whether they are wanted or not.
+    pub(super) fn render(&self, events: &[Event]) -> Vec<Arc<Item>> {
+        events.iter().zip(0..).map(|(event, ordinal)| self.item(event, ordinal)).collect()
+    }
+
+    fn item(&self, event: &Event, ordinal: usize) -> Arc<Item> {
+        Arc::new(Item::render(event, ordinal, &self.formatter, &self.origin, self.event_bytes_max))
     }
 }
 

@@ -26,7 +26,10 @@ pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 /// Time between looks at a receiver that refuses us.
 const PROBE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Time between questions about batches that the receiver has yet to confirm.
+/// Time until the first question about a batch that the receiver has yet to confirm.
+pub(super) const CONFIRM_FIRST: Duration = Duration::from_millis(50);
+
+/// Time between such questions while nothing is confirmed: it doubles from the first up to this.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which an unconfirmed batch is sent again. Splunk can take two minutes for the last small batch.

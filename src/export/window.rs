@@ -114,9 +114,9 @@ impl Window {
         self.express.len() + self.queue.len() + self.groups.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Events that are not settled.
-    pub(super) const fn held(&self) -> usize {
-        self.held_events
+    /// Events that are not settled, and the bytes of their texts.
+    pub(super) const fn held(&self) -> (usize, usize) {
+        (self.held_events, self.held_bytes)
     }
 
     /// Whether something should leave without waiting for company.

@@ -80,7 +80,9 @@ fn split(location: &str) -> Option<(Uri, &str)> {
     let (authority, path) = rest.split_at_checked(end)?;
     // Names and passwords before the host are for confusing readers.
     let authority: Authority = authority.parse().ok().filter(|_| !authority.contains('@'))?;
-    let origin = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build().ok()?;
+    // A scheme counts without regard to case (RFC 3986 §3.1), which `Uri` does not know.
+    let scheme = scheme.to_ascii_lowercase();
+    let origin = Uri::builder().scheme(&*scheme).authority(authority).path_and_query("/").build().ok()?;
     Some((origin, path))
 }
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,18 +85,23 @@ pub struct Change {
 /// The pins of all servers.
 pub struct Pins {
     folder: PathBuf,
-    recorder: Recorder,
+    recorder: OnceLock<Recorder>,
     servers: Mutex<HashMap<Arc<str>, ServerPins>>,
     /// Held while pins change: what is kept and what is recorded have one order.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Pins {
-    /// The pins of a data directory.
+    /// The pins of a data directory. Touches nothing: before [`Self::begin`] nothing can be pinned.
     #[must_use]
-    pub fn new(data_dir: &Path, recorder: Recorder) -> Self {
+    pub fn new(data_dir: &Path) -> Self {
         let folder = folder(data_dir);
-        Self { folder, recorder, servers: Mutex::default(), changing: tokio::sync::Mutex::new(()) }
+        Self { folder, recorder: OnceLock::new(), servers: Mutex::default(), changing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Says where pins are recorded. The first time counts.
+    pub fn begin(&self, recorder: Recorder) {
+        let _already_begun = self.recorder.set(recorder);
     }
 
     /// Compares what a server lists with what is pinned, pins what is new, and records both. `whole`: this is the whole
@@ -164,8 +169,9 @@ impl Pins {
     }
 
     async fn record(&self, server: &str, changes: &[PinnedTool<'static>], actor: Option<&str>) -> Result<(), PinError> {
+        let recorder = self.recorder.get().ok_or(RecordError::Closed)?;
         for fact in ControlFact::tools_pinned(server, None, changes, actor) {
-            self.recorder.control(fact).await?;
+            recorder.control(fact).await?;
         }
         Ok(())
     }

@@ -1,10 +1,19 @@
 //! The manual: compiled as rustdoc, and served by the console.
 
+#[doc = include_str!("approvals.md")]
+pub mod approvals {}
+
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("drift.md")]
+pub mod drift {}
+
 #[doc = include_str!("events.md")]
 pub mod events {}
+
+#[doc = include_str!("exporting.md")]
+pub mod exporting {}
 
 #[doc = include_str!("identity.md")]
 pub mod identity {}

@@ -4,7 +4,7 @@
 #   tests/stand/install.sh SCRATCH [PART...]
 #
 # SCRATCH  a folder outside the repository; created if it is not there
-# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf (default: all, in this order)
+# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -23,6 +23,8 @@ mkdir -p "$SCRATCH/stamps" "$SCRATCH/logs"
 declare -A CONTENTS=(
     [tools]="node npm python3-venv"
     [node]="node-linux-ARCH@22.23.3"
+    [rsyslog]="rsyslog rsyslog-openssl"
+    [moto]="moto[server]==5.2.5"
     [conformance]="@modelcontextprotocol/conformance@0.2.0-alpha.12"
     [typescript]="@modelcontextprotocol/client@2.4.0 @modelcontextprotocol/sdk@1.32.2 zod@4.6.7"
     [inspector]="@modelcontextprotocol/inspector@2.12.0"
@@ -31,7 +33,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -59,6 +61,15 @@ install_tools() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" || return
     command -v npm >/dev/null || { echo "no npm after the installation"; return 1; }
     find_python >/dev/null || { echo "no Python of at least 3.10 with venv after the installation"; return 1; }
+}
+
+# install_debian COMMAND: the packages of the part, unless the command is there.
+install_debian() {
+    command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] && return
+    [ "$(id -u)" -eq 0 ] || { echo "not root: install ${CONTENTS[$part]} first"; return 1; }
+    apt-get update || return
+    # shellcheck disable=SC2086  # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${CONTENTS[$part]}
 }
 
 install_node() {
@@ -95,7 +106,8 @@ install_part() {
         tools) install_tools ;;
         node) install_node ;;
         conformance | typescript | inspector | servers) install_npm "$1" ;;
-        python_v2 | python_v1 | ocsf) install_python "$1" ;;
+        python_v2 | python_v1 | ocsf | moto) install_python "$1" ;;
+        rsyslog) install_debian rsyslogd ;;
     esac
 }
 

@@ -31,8 +31,9 @@ pub(super) use snapshot::Snapshot;
 /// How often changes are looked at.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Files written in one tick: about 600 a second, a few megabytes.
-const FILES_MAX: usize = 128;
+/// Files written in one tick, 80 a second: serialising and sealing them takes less than a tenth of a core. With more
+/// sessions in use the files lag behind, and a crash leaves more to be found in the log.
+const FILES_MAX: usize = 16;
 
 /// Why the store does not work.
 #[derive(Debug, thiserror::Error)]

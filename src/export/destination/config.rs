@@ -4,17 +4,37 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Destination, FileConfig, StdoutConfig};
+use super::{
+    Destination, ElasticsearchConfig, FileConfig, LogstashConfig, OtlpConfig, S3Config, SentinelConfig,
+    SplunkHecConfig, StdoutConfig, SyslogConfig, WebhookConfig,
+};
 use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
 
 /// One entry under `telemetry.exporters`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DestinationConfig {
+    /// Elasticsearch or OpenSearch.
+    #[serde(alias = "elastic")]
+    Elasticsearch(ElasticsearchConfig),
     /// A file of JSON lines.
     File(FileConfig),
+    /// Logstash's HTTP input.
+    Logstash(LogstashConfig),
+    /// An OpenTelemetry collector.
+    Otlp(OtlpConfig),
+    /// An S3 bucket.
+    S3(S3Config),
+    /// Microsoft Sentinel.
+    Sentinel(SentinelConfig),
+    /// Splunk HTTP Event Collector.
+    SplunkHec(SplunkHecConfig),
     /// Standard output, one event a line.
     Stdout(StdoutConfig),
+    /// A syslog receiver.
+    Syslog(SyslogConfig),
+    /// Any HTTP endpoint.
+    Webhook(WebhookConfig),
     // Those of later versions: read, and refused by name.
     /// The off-host copy of the log.
     Archive(NotBuilt),
@@ -26,32 +46,15 @@ pub enum DestinationConfig {
     Chronicle(NotBuilt),
     /// Datadog Logs.
     Datadog(NotBuilt),
-    /// Elasticsearch, OpenSearch.
-    #[serde(alias = "elastic")]
-    Elasticsearch(NotBuilt),
     /// Apache Kafka.
     Kafka(NotBuilt),
-    /// Logstash.
-    Logstash(NotBuilt),
-    /// OpenTelemetry.
-    Otlp(NotBuilt),
-    /// Amazon S3.
-    S3(NotBuilt),
     /// Amazon Security Lake.
     SecurityLake(NotBuilt),
-    /// Microsoft Sentinel.
-    Sentinel(NotBuilt),
-    /// Splunk HTTP Event Collector.
-    SplunkHec(NotBuilt),
     /// Sumo Logic.
     #[serde(alias = "sumo")]
     Sumologic(NotBuilt),
-    /// A syslog receiver.
-    Syslog(NotBuilt),
     /// Trend Vision One.
     TrendVisionOne(NotBuilt),
-    /// Any HTTP endpoint.
-    Webhook(NotBuilt),
 }
 
 /// A destination of a later version. Its own keys are read over.
@@ -109,25 +112,25 @@ impl Settings for NotBuilt {
 impl DestinationConfig {
     fn settings(&self) -> &dyn Settings {
         match self {
+            Self::Elasticsearch(config) => config,
             Self::File(config) => config,
+            Self::Logstash(config) => config,
+            Self::Otlp(config) => config,
+            Self::S3(config) => config,
+            Self::Sentinel(config) => config,
+            Self::SplunkHec(config) => config,
             Self::Stdout(config) => config,
+            Self::Syslog(config) => config,
+            Self::Webhook(config) => config,
             Self::Archive(config)
             | Self::AwsFirehose(config)
             | Self::AwsKinesis(config)
             | Self::Chronicle(config)
             | Self::Datadog(config)
-            | Self::Elasticsearch(config)
             | Self::Kafka(config)
-            | Self::Logstash(config)
-            | Self::Otlp(config)
-            | Self::S3(config)
             | Self::SecurityLake(config)
-            | Self::Sentinel(config)
-            | Self::SplunkHec(config)
             | Self::Sumologic(config)
-            | Self::Syslog(config)
-            | Self::TrendVisionOne(config)
-            | Self::Webhook(config) => config,
+            | Self::TrendVisionOne(config) => config,
         }
     }
 
@@ -152,19 +155,11 @@ impl DestinationConfig {
             Self::AwsKinesis(_) => "aws_kinesis",
             Self::Chronicle(_) => "chronicle",
             Self::Datadog(_) => "datadog",
-            Self::Elasticsearch(_) => "elasticsearch",
             Self::Kafka(_) => "kafka",
-            Self::Logstash(_) => "logstash",
-            Self::Otlp(_) => "otlp",
-            Self::S3(_) => "s3",
             Self::SecurityLake(_) => "security_lake",
-            Self::Sentinel(_) => "sentinel",
-            Self::SplunkHec(_) => "splunk_hec",
             Self::Sumologic(_) => "sumologic",
-            Self::Syslog(_) => "syslog",
             Self::TrendVisionOne(_) => "trend_vision_one",
-            Self::Webhook(_) => "webhook",
-            Self::File(_) | Self::Stdout(_) => return None,
+            _ => return None,
         })
     }
 

@@ -5,7 +5,16 @@
 //! keeps no queue: the pipeline does all of that, the same way for all of them.
 
 mod config;
+mod elasticsearch;
 mod file;
+mod http;
+mod otlp;
+mod s3;
+mod sentinel;
+mod signature;
+mod splunk_hec;
+mod syslog;
+mod webhook;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +24,15 @@ use super::Item;
 
 pub(crate) use config::Settings;
 pub use config::{Common, DestinationConfig, NotBuilt};
+pub use elasticsearch::{ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, LogstashConfig};
 pub use file::{FileConfig, StdoutConfig};
+pub use http::BodyCompression;
+pub use otlp::{OtlpConfig, OtlpHeader, OtlpProtocol};
+pub use s3::{S3Config, S3Credentials, S3Format, S3LockMode, S3Partition};
+pub use sentinel::{EntraConfig, EntraKind, SentinelConfig};
+pub use splunk_hec::SplunkHecConfig;
+pub use syslog::{SyslogConfig, SyslogFormat, SyslogFraming, SyslogTransport};
+pub use webhook::{AuthKind, WebhookAuth, WebhookConfig, WebhookFormat};
 
 /// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +174,9 @@ pub type Confirming<'a> = Pin<Box<dyn Future<Output = Result<Vec<Confirmation>, 
 /// A look at the receiver for one event: `None` when it has no way to be asked.
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Option<bool>, SendError>> + Send + 'a>>;
 
+/// A look at the receiver without sending anything: what it said, or `None` when it has no way to be asked.
+pub type Checking<'a> = Pin<Box<dyn Future<Output = Result<Option<String>, SendError>> + Send + 'a>>;
+
 /// A place events go to.
 ///
 /// When `send` returns without an error and without a ticket, every event of the batch that is not named as failed has
@@ -179,6 +199,11 @@ pub trait Destination: Send + Sync {
     fn confirm<'a>(&'a self, tickets: &'a [u64]) -> Confirming<'a> {
         let arrived = vec![Confirmation::Arrived; tickets.len()];
         Box::pin(async move { Ok(arrived) })
+    }
+
+    /// Asks the receiver how it is, where its interface can be asked.
+    fn check(&self) -> Checking<'_> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Whether the receiver has the event with this id, where its interface can be asked.

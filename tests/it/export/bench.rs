@@ -75,6 +75,13 @@ impl Bench {
         }
     }
 
+    /// Delivers to one destination that is there already.
+    pub(super) fn deliver_one(&self, config: &Config, destination: Box<dyn Destination>) -> Exporter {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let destinations = vec![(&config.exporters[0], destination)];
+        Exporter::deliver(config, destinations, &self.recorder, &self.data(), clock).unwrap()
+    }
+
     pub(super) fn deliver(&self, config: &Config, destinations: Vec<Scripted>) -> Exporter {
         let destinations = destinations.into_iter().map(|destination| {
             let exporter = config.exporters.iter().find(|exporter| exporter.name() == destination.name).unwrap();
@@ -82,6 +89,12 @@ impl Bench {
         });
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         Exporter::deliver(config, destinations.collect(), &self.recorder, &self.data(), clock).unwrap()
+    }
+
+    /// Starts the destinations that a configuration names.
+    pub(super) fn start(&self, config: &Config) -> Exporter {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        Exporter::start(config, &self.recorder, &self.data(), clock).unwrap()
     }
 
     /// Every event of the log.

@@ -1,4 +1,15 @@
 //! The exporter: what becomes of events when receivers fail, stall, lie and come back.
 
+mod backlog;
 mod bench;
+mod compliance;
 mod conservation;
+mod elasticsearch;
+mod kills;
+mod otlp;
+mod s3;
+mod sentinel;
+mod splunk_hec;
+mod stub;
+mod syslog;
+mod webhook;

@@ -1,0 +1,328 @@
+//! Elasticsearch and OpenSearch: `_bulk` with `create`, so that data streams take it and repeats are recognised; or
+//! Logstash's HTTP input in front of either.
+//!
+//! The answer to a bulk request is 200 even when none of its events was taken: every item is looked at.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::http::{
+    Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
+};
+use super::signature::base64;
+use super::webhook::json_array;
+use super::{
+    Batch, Checking, Common, Delivery, Destination, EventFailure, FailedEvent, Limits, LookingUp, SendError, Sending,
+    Settings,
+};
+use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings};
+use crate::net::{HttpClient, SecretSource};
+
+/// Elasticsearch, OpenSearch or Logstash.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchConfig {
+    /// The destination's name; its type by default.
+    pub name: Option<String>,
+    /// The cluster, or Logstash's HTTP input.
+    pub url: String,
+    /// The data stream.
+    #[serde(default = "data_stream")]
+    pub data_stream: String,
+    /// How we say who we are.
+    pub auth: Option<ElasticsearchAuth>,
+    /// How bodies are compressed.
+    #[serde(default)]
+    pub compression: BodyCompression,
+    /// The connection.
+    #[serde(default)]
+    pub http: HttpClient,
+    /// The schema; that of `telemetry` by default.
+    pub schema: Option<SchemaSettings>,
+    /// How events are delivered.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
+}
+
+fn data_stream() -> String {
+    "logs-aarm-default".into()
+}
+
+/// Logstash's HTTP input with the `json` codec. It says nothing about single events, and drops no repeats: use `event_id`
+/// as `document_id` behind it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct LogstashConfig(pub ElasticsearchConfig);
+
+/// What answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Cluster,
+    Logstash,
+}
+
+/// `auth: {type: api_key, token_env: NAME}` and the like.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchAuth {
+    /// How.
+    #[serde(rename = "type")]
+    pub kind: ElasticsearchAuthKind,
+    /// The variable that holds the key, token or password.
+    pub token_env: Option<String>,
+    /// Where the key, token or password is; a file is read again for every batch.
+    pub token: Option<SecretSource>,
+    /// `basic`: the user.
+    pub username: Option<String>,
+}
+
+/// How we say who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElasticsearchAuthKind {
+    /// An API key, encoded as the cluster gives it.
+    ApiKey,
+    /// User and password.
+    Basic,
+    /// A token.
+    Bearer,
+}
+
+impl Settings for ElasticsearchConfig {
+    fn kind(&self) -> &'static str {
+        "elasticsearch"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        self.open(name, Peer::Cluster)
+    }
+}
+
+impl Settings for LogstashConfig {
+    fn kind(&self) -> &'static str {
+        "logstash"
+    }
+
+    fn common(&self) -> Common<'_> {
+        self.0.common()
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        self.0.open(name, Peer::Logstash)
+    }
+}
+
+impl ElasticsearchConfig {
+    fn open(&self, name: &str, peer: Peer) -> Result<Box<dyn Destination>, ExportError> {
+        let url = address(name, &self.url)?;
+        let auth = self.auth.as_ref().map(|auth| Auth::open(name, auth)).transpose()?;
+        let stream = &self.data_stream;
+        if stream.is_empty() || stream.contains(['/', '?', '#', '%', ' ', ',', '*']) {
+            return Err(ExportError::setting(name, "`data_stream` is not the name of one data stream"));
+        }
+        Ok(Box::new(Elasticsearch {
+            name: name.into(),
+            target: match peer {
+                Peer::Cluster => below(&url, &format!("{stream}/_bulk")),
+                Peer::Logstash => url.clone(),
+            },
+            search: below(&url, &format!("{stream}/_search")),
+            url,
+            peer,
+            auth: auth.map(Arc::new),
+            compression: self.compression,
+            client: client(name, &self.http)?,
+        }))
+    }
+}
+
+struct Elasticsearch {
+    name: String,
+    url: Url,
+    target: Url,
+    search: Url,
+    peer: Peer,
+    auth: Option<Arc<Auth>>,
+    compression: BodyCompression,
+    client: reqwest::Client,
+}
+
+struct Auth {
+    kind: ElasticsearchAuthKind,
+    username: String,
+    secret: RotatingSecret,
+}
+
+impl Auth {
+    fn open(name: &str, config: &ElasticsearchAuth) -> Result<Self, ExportError> {
+        if config.username.is_some() != (config.kind == ElasticsearchAuthKind::Basic) {
+            return Err(ExportError::setting(name, "`username` belongs to `type: basic`, which needs it"));
+        }
+        let source = either(name, "token", config.token.as_ref(), config.token_env.as_ref())?;
+        let secret = RotatingSecret::open(name, &source)?;
+        Ok(Self { kind: config.kind, username: config.username.clone().unwrap_or_default(), secret })
+    }
+
+    fn header(&self) -> Result<reqwest::header::HeaderValue, SendError> {
+        let secret = self.secret.load();
+        match self.kind {
+            ElasticsearchAuthKind::ApiKey => authorization("ApiKey", secret.expose()),
+            ElasticsearchAuthKind::Bearer => authorization("Bearer", secret.expose()),
+            ElasticsearchAuthKind::Basic => {
+                authorization("Basic", &base64(format!("{}:{}", self.username, secret.expose()).as_bytes()))
+            }
+        }
+    }
+}
+
+/// Data streams want `@timestamp`; schemas that have it keep theirs.
+fn document(item: &Item) -> String {
+    let text = item.rendered.as_str();
+    let time = || item.time.to_rfc3339_millis();
+    match text.strip_prefix('{') {
+        None => json!({ "@timestamp": time(), "message": text, "event": { "id": item.id } }).to_string(),
+        Some(_) if text.contains("\"@timestamp\":") => text.to_owned(),
+        Some("}") => format!("{{\"@timestamp\":\"{}\"}}", time()),
+        Some(rest) => format!("{{\"@timestamp\":\"{}\",{rest}", time()),
+    }
+}
+
+fn bulk(batch: &Batch) -> Vec<u8> {
+    let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 200);
+    for item in &batch.items {
+        body.extend_from_slice(json!({ "create": { "_id": item.id } }).to_string().as_bytes());
+        body.push(b'\n');
+        body.extend_from_slice(document(item).as_bytes());
+        body.push(b'\n');
+    }
+    body
+}
+
+#[derive(Debug, Deserialize)]
+struct BulkReply {
+    items: Vec<BulkItem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BulkItem {
+    create: BulkResult,
+}
+
+#[derive(Debug, Deserialize)]
+struct BulkResult {
+    status: u16,
+    #[serde(default)]
+    error: serde_json::Value,
+}
+
+/// What the answer says about each event. By status, not by the name of the exception: those differ between products.
+fn sort(answer: &Answer, events: usize) -> Result<Delivery, SendError> {
+    let reply: BulkReply = answer.json()?;
+    if reply.items.len() != events {
+        return Err(SendError::later(format!("{} answers for {events} events", reply.items.len())));
+    }
+    let mut failed = Vec::new();
+    for (position, BulkItem { create }) in reply.items.into_iter().enumerate() {
+        let problem = || format!("{}: {}", create.status, create.error);
+        let failure = match create.status {
+            // 409: an earlier attempt arrived, and its answer was lost.
+            200 | 201 | 409 => continue,
+            401 | 403 | 404 => return Err(SendError::Refused(problem())),
+            429 | 500.. => EventFailure::Later(problem()),
+            _ => EventFailure::Rejected(problem()),
+        };
+        failed.push(FailedEvent { position, failure });
+    }
+    Ok(Delivery { failed, ..Delivery::default() })
+}
+
+impl Elasticsearch {
+    async fn authorize(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, SendError> {
+        let Some(auth) = self.auth.clone() else { return Ok(request) };
+        Ok(request.header(AUTHORIZATION, offload(move || auth.header()).await?))
+    }
+
+    async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
+        let (events, peer, compression) = (batch.items.len(), self.peer, self.compression);
+        let encode = move || {
+            compression.apply(match peer {
+                Peer::Cluster => bulk(&batch),
+                Peer::Logstash => json_array(&batch),
+            })
+        };
+        let (body, encoding) = offload(encode).await?;
+        let content_type = match self.peer {
+            Peer::Cluster => "application/x-ndjson",
+            Peer::Logstash => "application/json",
+        };
+        let mut request = self.authorize(self.client.post(self.target.clone())).await?;
+        request = request.header(CONTENT_TYPE, content_type);
+        if let Some(encoding) = encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        let answer = exchange(request.body(body)).await?;
+        if !answer.status.is_success() {
+            return Err(answer.failure());
+        }
+        match self.peer {
+            Peer::Cluster => sort(&answer, events),
+            Peer::Logstash => Ok(Delivery::default()),
+        }
+    }
+
+    async fn find(&self, event_id: &str) -> Result<Option<bool>, SendError> {
+        if self.peer == Peer::Logstash {
+            return Ok(None);
+        }
+        let query = json!({ "query": { "ids": { "values": [event_id] } }, "_source": false }).to_string();
+        let request = self.authorize(self.client.post(self.search.clone())).await?;
+        let answer = exchange(request.header(CONTENT_TYPE, "application/json").body(query)).await?;
+        if !answer.status.is_success() {
+            return Err(answer.failure());
+        }
+        let found: serde_json::Value = answer.json()?;
+        let hits = found.pointer("/hits/hits").and_then(|hits| hits.as_array()).map_or(0, Vec::len);
+        Ok(Some(hits > 0))
+    }
+}
+
+impl Destination for Elasticsearch {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A bulk request of some megabytes is what clusters like best.
+    fn limits(&self) -> Limits {
+        Limits {
+            events_max: 2_000,
+            bytes_max: 5_000_000,
+            event_bytes_max: 4_000_000,
+            overhead: 200,
+            ..Limits::default()
+        }
+    }
+
+    fn send<'a>(&'a self, batch: &'a Batch) -> Sending<'a> {
+        Box::pin(self.deliver(batch.clone()))
+    }
+
+    fn look_up<'a>(&'a self, event_id: &'a str) -> LookingUp<'a> {
+        Box::pin(self.find(event_id))
+    }
+
+    fn check(&self) -> Checking<'_> {
+        Box::pin(async {
+            let answer = exchange(self.authorize(self.client.get(self.url.clone())).await?).await?;
+            if answer.status.is_success() { Ok(Some(answer.problem())) } else { Err(answer.failure()) }
+        })
+    }
+}

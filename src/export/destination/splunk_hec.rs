@@ -1,0 +1,283 @@
+//! Splunk HTTP Event Collector: concatenated JSON envelopes, gzip, indexer acknowledgement where the token has it.
+//!
+//! The collector drops no repeats: every event carries its id in the indexed field `event_id`, so that a search can.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::http::{
+    Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
+};
+use super::{
+    Batch, Checking, Common, Confirmation, Confirming, Delivery, Destination, Limits, SendError, Sending, Settings,
+};
+use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings, sourcetype};
+use crate::net::{HttpClient, SecretSource, random_bytes};
+
+/// Splunk HTTP Event Collector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplunkHecConfig {
+    /// The destination's name; its type by default.
+    pub name: Option<String>,
+    /// The collector, `https://HOST:8088`.
+    pub url: String,
+    /// The variable that holds the token.
+    pub token_env: Option<String>,
+    /// Where the token is; a file is read again for every batch.
+    pub token: Option<SecretSource>,
+    /// The index; that of the token by default.
+    pub index: Option<String>,
+    /// `source` of the events.
+    #[serde(default = "source")]
+    pub source: String,
+    /// `host` of the events; the log's origin by default.
+    pub host: Option<String>,
+    /// `sourcetype` of the events; `aarm:action`, `aarm:decision`... by default, or the names of AITF where the
+    /// destination's own `schema` has that dialect.
+    pub sourcetype: Option<String>,
+    /// How bodies are compressed.
+    #[serde(default)]
+    pub compression: BodyCompression,
+    /// Whether to wait until indexers have the events, where the token offers that.
+    #[serde(default = "yes")]
+    pub acknowledgement: bool,
+    /// The connection.
+    #[serde(default)]
+    pub http: HttpClient,
+    /// The schema; that of `telemetry` by default.
+    pub schema: Option<SchemaSettings>,
+    /// How events are delivered.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
+}
+
+fn source() -> String {
+    "countersign".into()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Settings for SplunkHecConfig {
+    fn kind(&self) -> &'static str {
+        "splunk_hec"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    }
+
+    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        let token = either(name, "token", self.token.as_ref(), self.token_env.as_ref())?;
+        let channel = channel().map_err(|problem| ExportError::setting(name, problem))?;
+        Ok(Box::new(SplunkHec {
+            name: name.into(),
+            url: address(name, &self.url)?,
+            token: Arc::new(RotatingSecret::open(name, &token)?),
+            envelope: Arc::new(self.clone()),
+            client: client(name, &self.http)?,
+            channel,
+            acks: Mutex::default(),
+        }))
+    }
+}
+
+/// A version 4 UUID: who sends, as far as acknowledgements are concerned.
+fn channel() -> Result<String, String> {
+    let mut bytes: [u8; 16] = random_bytes().map_err(|error| error.to_string())?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut parts = Vec::new();
+    let mut rest = hex.as_str();
+    for length in [8, 4, 4, 4, 12] {
+        let (part, other) = rest.split_at(length);
+        parts.push(part);
+        rest = other;
+    }
+    Ok(parts.join("-"))
+}
+
+struct SplunkHec {
+    name: String,
+    url: Url,
+    token: Arc<RotatingSecret>,
+    envelope: Arc<SplunkHecConfig>,
+    client: reqwest::Client,
+    channel: String,
+    acks: Mutex<Acks>,
+}
+
+/// What indexers have yet to confirm. A collector numbers the batches of a channel from 0, and from 0 again after a
+/// restart: then older numbers mean nothing any more, and what they stood for is sent again.
+#[derive(Debug, Default)]
+struct Acks {
+    tickets: u64,
+    /// Acknowledgement ids by ticket.
+    open: HashMap<u64, u64>,
+    highest: Option<u64>,
+}
+
+impl Acks {
+    fn issue(&mut self, id: u64) -> u64 {
+        if self.highest.is_some_and(|highest| id <= highest) {
+            self.open.clear();
+        }
+        self.highest = Some(id);
+        self.tickets += 1;
+        self.open.insert(self.tickets, id);
+        self.tickets
+    }
+}
+
+/// `{"text": "Success", "code": 0, "ackId": 1}`
+#[derive(Debug, Default, Deserialize)]
+struct Reply {
+    code: u64,
+    #[serde(rename = "ackId")]
+    ack_id: Option<u64>,
+    #[serde(rename = "invalid-event-number")]
+    invalid_event: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AckReply {
+    acks: HashMap<String, bool>,
+}
+
+impl SplunkHecConfig {
+    fn write(&self, item: &Item, out: &mut Vec<u8>) {
+        let us = item.time.as_micros();
+        let schema = self.schema.clone().unwrap_or_default();
+        let mut head = json!({
+            // Text, so that no digit is lost; the collector reads both.
+            "time": format!("{}.{:06}", us / 1_000_000, us % 1_000_000),
+            "host": self.host.as_deref().unwrap_or(&item.origin),
+            "source": self.source,
+            "sourcetype": self.sourcetype.clone().unwrap_or_else(|| sourcetype(&schema, item.event_type)),
+            "fields": { "event_id": item.id, "log_index": item.index.to_string() },
+        });
+        if let (Some(index), Some(head)) = (&self.index, head.as_object_mut()) {
+            head.insert("index".into(), index.clone().into());
+        }
+        let mut head = head.to_string();
+        head.pop();
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(b",\"event\":");
+        if item.rendered.starts_with('{') {
+            out.extend_from_slice(item.rendered.as_bytes());
+        } else {
+            out.extend_from_slice(serde_json::Value::from(item.rendered.as_str()).to_string().as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// Sorts an answer by its `code`, which counts even under status 200.
+fn sort(answer: &Answer) -> Result<Reply, SendError> {
+    let Ok(reply) = answer.json::<Reply>() else {
+        return Err(if answer.status.is_success() {
+            SendError::later(format!("not a collector's answer: {}", answer.problem()))
+        } else {
+            answer.failure()
+        });
+    };
+    let problem = answer.problem();
+    match reply.code {
+        0 if answer.status.is_success() => Ok(reply),
+        // Token, index, channel or acknowledgement: the configuration of either side.
+        1..=4 | 7 | 10 | 11 | 14 | 16 => Err(SendError::Refused(problem)),
+        5 | 6 | 12 | 13 | 15 => Err(SendError::Rejected { problem, position: reply.invalid_event }),
+        _ if answer.status.as_u16() == 413 => Err(SendError::TooLarge(problem)),
+        _ => Err(SendError::Later { problem, retry_after: answer.retry_after() }),
+    }
+}
+
+impl SplunkHec {
+    async fn post(&self, path: &str, body: Vec<u8>, encoding: Option<HeaderValue>) -> Result<Answer, SendError> {
+        let token = Arc::clone(&self.token);
+        let token = offload(move || authorization("Splunk", token.load().expose())).await?;
+        let mut request = self.client.post(below(&self.url, path)).header(AUTHORIZATION, token);
+        request = request.header("X-Splunk-Request-Channel", &self.channel);
+        if let Some(encoding) = encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        exchange(request.body(body)).await
+    }
+
+    async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
+        let envelope = Arc::clone(&self.envelope);
+        let encode = move || {
+            let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 400);
+            batch.items.iter().for_each(|item| envelope.write(item, &mut body));
+            envelope.compression.apply(body)
+        };
+        let (body, encoding) = offload(encode).await?;
+        let reply = sort(&self.post("services/collector/event", body, encoding).await?)?;
+        let id = reply.ack_id.filter(|_| self.envelope.acknowledgement);
+        let ticket = id.map(|id| self.acks.lock().unwrap_or_else(PoisonError::into_inner).issue(id));
+        Ok(Delivery { ticket, ..Delivery::default() })
+    }
+
+    async fn ask(&self, tickets: &[u64]) -> Result<Vec<Confirmation>, SendError> {
+        let ids: Vec<Option<u64>> = {
+            let acks = self.acks.lock().unwrap_or_else(PoisonError::into_inner);
+            tickets.iter().map(|ticket| acks.open.get(ticket).copied()).collect()
+        };
+        let asked: Vec<u64> = ids.iter().flatten().copied().collect();
+        let known = if asked.is_empty() {
+            HashMap::new()
+        } else {
+            let body = json!({ "acks": asked }).to_string().into_bytes();
+            let answer = self.post("services/collector/ack", body, None).await?;
+            if !answer.status.is_success() {
+                return Err(answer.failure());
+            }
+            answer.json::<AckReply>()?.acks
+        };
+        let mut acks = self.acks.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = tickets.iter().zip(ids).map(|(ticket, id)| match id {
+            None => Confirmation::Lost("the collector restarted before indexers had the events".into()),
+            Some(id) if known.get(&id.to_string()).copied().unwrap_or_default() => {
+                acks.open.remove(ticket);
+                Confirmation::Arrived
+            }
+            Some(_) => Confirmation::Pending,
+        });
+        Ok(answers.collect())
+    }
+}
+
+impl Destination for SplunkHec {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The collector's own default is 1 MB before decompression.
+    fn limits(&self) -> Limits {
+        Limits { events_max: 2_000, bytes_max: 950_000, overhead: 400, ..Limits::default() }
+    }
+
+    fn send<'a>(&'a self, batch: &'a Batch) -> Sending<'a> {
+        Box::pin(self.deliver(batch.clone()))
+    }
+
+    fn confirm<'a>(&'a self, tickets: &'a [u64]) -> Confirming<'a> {
+        Box::pin(self.ask(tickets))
+    }
+
+    fn check(&self) -> Checking<'_> {
+        Box::pin(async {
+            let answer = exchange(self.client.get(below(&self.url, "services/collector/health/1.0"))).await?;
+            if answer.status.is_success() { Ok(Some(answer.problem())) } else { Err(answer.failure()) }
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! Splunk HTTP Event Collector, by its own documentation (S3-5).
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use countersign::export::Confirmation;
+use countersign::net::Body;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::compliance::{CANARY, Class, batch, build, comply, conserve, token};
+use super::stub::{Fault, Protocol, Stub, text};
+use crate::harness::{Folder, Received, respond};
+
+/// A collector. With acknowledgements an event is taken when the indexer says so: at the second question.
+#[derive(Default)]
+struct Hec {
+    acknowledges: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    asked: HashMap<u64, u32>,
+}
+
+fn path(request: &Received) -> &str {
+    request.headers["x-path"].to_str().unwrap()
+}
+
+fn events(request: &Received) -> Vec<Value> {
+    serde_json::Deserializer::from_str(&text(request)).into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+impl Protocol for Hec {
+    fn is_delivery(&self, request: &Received) -> bool {
+        path(request) == "/services/collector/event"
+    }
+
+    fn answer(&self, request: &Received) -> (Response<Body>, Vec<String>) {
+        if request.method == http::Method::GET {
+            return (respond(StatusCode::OK, r#"{"text":"HEC is healthy","code":17}"#), Vec::new());
+        }
+        if request.headers["authorization"] != format!("Splunk {CANARY}") {
+            return (respond(StatusCode::FORBIDDEN, r#"{"text":"Invalid token","code":4}"#), Vec::new());
+        }
+        let channel = request.headers["x-splunk-request-channel"].to_str().unwrap();
+        assert_eq!(channel.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        let mut state = self.state.lock().unwrap();
+        if path(request) == "/services/collector/ack" {
+            let asked: Value = serde_json::from_str(&text(request)).unwrap();
+            let acks: serde_json::Map<String, Value> = asked["acks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| {
+                    let times = state.asked.entry(id.as_u64().unwrap()).or_default();
+                    *times += 1;
+                    (id.to_string(), json!(*times > 1))
+                })
+                .collect();
+            return (respond(StatusCode::OK, &json!({ "acks": acks }).to_string()), Vec::new());
+        }
+        assert_eq!(path(request), "/services/collector/event");
+        let ids =
+            events(request).iter().map(|event| event["fields"]["event_id"].as_str().unwrap().to_owned()).collect();
+        let mut reply = json!({ "text": "Success", "code": 0 });
+        if self.acknowledges {
+            reply["ackId"] = json!(state.next);
+            state.next += 1;
+        }
+        (respond(StatusCode::OK, &reply.to_string()), ids)
+    }
+}
+
+const FAULTS: &[(Fault, Class)] = &[
+    (Fault::Answer(503, &[], r#"{"text":"Server is busy","code":9}"#), Class::Later),
+    (Fault::Answer(500, &[], r#"{"text":"Internal server error","code":8}"#), Class::Later),
+    (Fault::Answer(429, &[], ""), Class::Later),
+    // What counts is the code.
+    (Fault::Answer(200, &[], r#"{"text":"Server is busy","code":9}"#), Class::Later),
+    (Fault::Answer(200, &[], "<html>welcome</html>"), Class::Later),
+    (Fault::Answer(403, &[], r#"{"text":"Invalid token","code":4}"#), Class::Refused),
+    (Fault::Answer(401, &[], r#"{"text":"Invalid authorization","code":3}"#), Class::Refused),
+    (Fault::Answer(400, &[], r#"{"text":"Incorrect index","code":7}"#), Class::Refused),
+    (Fault::Answer(400, &[], r#"{"text":"Data channel is missing","code":10}"#), Class::Refused),
+    (Fault::Answer(400, &[], r#"{"text":"Invalid data format","code":6,"invalid-event-number":1}"#), Class::Rejected),
+    (Fault::Answer(400, &[], r#"{"text":"Event field is required","code":12}"#), Class::Rejected),
+];
+
+fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
+    let token = token(folder, CANARY);
+    format!(
+        "{{ type: splunk_hec, url: 'http://{}', token: {{ file: '{token}' }}, index: aarm_events, \
+         http: {{ timeout_ms: 400 }}, delivery: {{ linger_ms: 1, batch_events: 9, retry_base_ms: 2, retry_cap_ms: 5, \
+         probe_interval_ms: 4, confirm_interval_ms: 5 }}{more} }}",
+        stub.address
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_5_splunk_hec_complies() {
+    for acknowledges in [false, true] {
+        let (stub, folder) = (Stub::start(Hec { acknowledges, ..Hec::default() }).await, Folder::new());
+        let exporter = exporter(&stub, &folder, "");
+        comply(&stub, &*build(&folder, &exporter).unwrap(), FAULTS).await;
+        conserve(&stub, &folder, &exporter, FAULTS).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_5_envelopes_are_those_of_the_collector() {
+    let (stub, folder) = (Stub::start(Hec::default()).await, Folder::new());
+    let destination = build(&folder, &exporter(&stub, &folder, ", compression: gzip, source: proxy")).unwrap();
+    assert_eq!(destination.check().await.unwrap().unwrap(), r#"HTTP 200: {"text":"HEC is healthy","code":17}"#);
+    destination.send(&batch(7..8)).await.unwrap();
+    let request = stub.requests().pop().unwrap();
+    assert_eq!(request.headers["content-encoding"], "gzip");
+    let event = events(&request).pop().unwrap();
+    assert_eq!(
+        event,
+        json!({
+            "time": "1795209298.000000", "host": "localhost/test", "source": "proxy", "sourcetype": "aarm:decision",
+            "fields": { "event_id": "0007:aarm.decision", "log_index": "7" }, "index": "aarm_events",
+            "event": { "event_id": "0007:aarm.decision", "number": 7 },
+        })
+    );
+}
+
+#[tokio::test]
+async fn s3_5_a_restarted_indexer_confirms_nothing() {
+    let hec = Hec { acknowledges: true, ..Hec::default() };
+    hec.state.lock().unwrap().next = 5;
+    let (stub, folder) = (Stub::start(hec).await, Folder::new());
+    let destination = build(&folder, &exporter(&stub, &folder, "")).unwrap();
+    let first = destination.send(&batch(0..1)).await.unwrap().ticket.unwrap();
+    assert_eq!(destination.confirm(&[first]).await.unwrap(), [Confirmation::Pending]);
+    // The next answer has a number that was given out before: whoever gave it knows nothing of the first batch.
+    stub.fail(Fault::Answer(200, &[], r#"{"text":"Success","code":0,"ackId":0}"#));
+    let second = destination.send(&batch(1..2)).await.unwrap().ticket.unwrap();
+    let answers = destination.confirm(&[first, second]).await.unwrap();
+    assert!(matches!(answers[..], [Confirmation::Lost(_), Confirmation::Pending]), "{answers:?}");
+    assert_eq!(destination.confirm(&[second]).await.unwrap(), [Confirmation::Arrived]);
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_taken_from_its_file() {
+    let (stub, folder) = (Stub::start(Hec::default()).await, Folder::new());
+    let exporter = exporter(&stub, &folder, "");
+    token(&folder, "the-old-token");
+    let destination = build(&folder, &exporter).unwrap();
+    let refused = destination.send(&batch(0..1)).await.unwrap_err();
+    assert!(!refused.to_string().contains("the-old-token"), "{refused}");
+    token(&folder, CANARY);
+    destination.send(&batch(0..1)).await.unwrap();
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Sends the events of a short run to real receivers and compares what they understood with what was sent.
+#
+#   tests/stand/exporters.sh SCRATCH TARGET WORK
+#
+# SCRATCH  the folder that install.sh filled; TARGET the build folder; WORK a folder for what the run leaves behind.
+# Receivers: rsyslog over UDP, TCP and TLS (its own parser says what the fields are), moto as S3.
+set -euo pipefail
+PATH="$PATH:/usr/sbin"
+
+[ $# -eq 3 ] || { echo "usage: exporters.sh SCRATCH TARGET WORK" >&2; exit 2; }
+SCRATCH=$(cd "$1" && pwd)
+BINARY="$(cd "$2" && pwd)/debug/countersign"
+mkdir -p "$3/exporters"
+WORK=$(cd "$3/exporters" && pwd)
+PIDS=()
+
+finish() {
+    local pid
+    for pid in "${PIDS[@]:-}"; do
+        [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
+    done
+}
+trap finish EXIT
+
+free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# until_true SECONDS COMMAND...: repeats the command until it succeeds.
+until_true() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@" 2>/dev/null; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+UDP=$(free_port)
+TCP=$(free_port)
+TLS=$(free_port)
+S3=$(free_port)
+cd "$WORK"
+
+# A certificate of an authority of our own, for localhost.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=stand" \
+    -keyout ca.key -out ca.pem 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout server.key -out server.csr 2>/dev/null
+openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+    -extfile <(printf 'subjectAltName=DNS:localhost') -out server.pem 2>/dev/null
+
+cat >rsyslog.conf <<CONF
+global(workDirectory="$WORK" maxMessageSize="64k" defaultNetstreamDriverCAFile="$WORK/ca.pem"
+       defaultNetstreamDriverCertFile="$WORK/server.pem" defaultNetstreamDriverKeyFile="$WORK/server.key")
+module(load="imudp")
+module(load="imptcp")
+module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
+template(name="parsed" type="list" option.jsonf="on") {
+    property(outname="facility" name="syslogfacility" format="jsonf")
+    property(outname="severity" name="syslogseverity" format="jsonf")
+    property(outname="version" name="protocol-version" format="jsonf")
+    property(outname="time" name="timereported" dateFormat="rfc3339" format="jsonf")
+    property(outname="host" name="hostname" format="jsonf")
+    property(outname="app" name="app-name" format="jsonf")
+    property(outname="type" name="msgid" format="jsonf")
+    property(outname="text" name="msg" format="jsonf")
+}
+ruleset(name="udp") { action(type="omfile" file="$WORK/udp.jsonl" template="parsed") }
+ruleset(name="tcp") { action(type="omfile" file="$WORK/tcp.jsonl" template="parsed") }
+ruleset(name="tls") { action(type="omfile" file="$WORK/tls.jsonl" template="parsed") }
+input(type="imudp" address="127.0.0.1" port="$UDP" ruleset="udp")
+input(type="imptcp" address="127.0.0.1" port="$TCP" ruleset="tcp")
+input(type="imtcp" address="127.0.0.1" port="$TLS" ruleset="tls")
+CONF
+rsyslogd -n -f rsyslog.conf -i "$WORK/rsyslog.pid" >rsyslog.log 2>&1 </dev/null &
+PIDS+=($!)
+"$SCRATCH/moto/bin/moto_server" -H 127.0.0.1 -p "$S3" >moto.log 2>&1 </dev/null &
+PIDS+=($!)
+until_true 30 bash -c ": >/dev/tcp/127.0.0.1/$TLS" || { echo "rsyslog does not listen"; tail -n 5 rsyslog.log; exit 1; }
+until_true 60 curl -sf -X PUT "http://127.0.0.1:$S3/security-logs" -o /dev/null || { echo "moto does not listen"; exit 1; }
+
+printf 'policy: { id: all, version: "1" }\nrules:\n  - { id: everything, match: {}, action: ALLOW }\n' >policy.yaml
+printf 'AKIDEXAMPLE' >key-id
+printf 'not-a-real-key' >key
+cat >countersign.yaml <<YAML
+listen: 127.0.0.1:$(free_port)
+admin: { listen: "127.0.0.1:$(free_port)" }
+data_dir: data
+policies: [policy.yaml]
+servers: { nothing: { url: "http://127.0.0.1:1/mcp" } }
+telemetry:
+  exporters:
+    - { type: file, path: sent.jsonl }
+    - { type: syslog, name: udp, address: "127.0.0.1:$UDP", transport: udp }
+    - { type: syslog, name: tcp, address: "127.0.0.1:$TCP", transport: tcp, app_name: stand }
+    - { type: syslog, name: tls, address: "localhost:$TLS", tls: { ca: "$WORK/ca.pem" } }
+    - type: s3
+      bucket: security-logs
+      prefix: aarm/
+      endpoint: "http://127.0.0.1:$S3"
+      partitioning: [date, event_type]
+      credentials: { access_key_id: { file: "$WORK/key-id" }, secret_access_key: { file: "$WORK/key" } }
+      delivery: { linger_ms: 100 }
+YAML
+"$BINARY" run -q -c countersign.yaml >proxy.log 2>&1 </dev/null &
+PROXY=$!
+PIDS+=("$PROXY")
+behind() { "$BINARY" export status -c countersign.yaml --json | jq -e '[.destinations[].behind] | add == 0' >/dev/null; }
+until_true 60 behind || { echo "not delivered:"; "$BINARY" export status -c countersign.yaml; tail -n 5 proxy.log; exit 1; }
+for name in udp tcp tls s3; do
+    "$BINARY" export test "$name" -c countersign.yaml --json | tee -a tested.jsonl | jq -e .taken >/dev/null
+done
+kill -TERM "$PROXY"
+wait "$PROXY" || { echo "the proxy ended badly"; tail -n 5 proxy.log; exit 1; }
+
+# ids FILE: the event ids of JSON lines, sorted; the test events left out.
+ids() { jq -r 'select(.receipt.index < 9007199254740991) | .event_id' "$1" | sort -u; }
+ids data/sent.jsonl >wanted
+[ -s wanted ] || { echo "nothing was sent"; exit 1; }
+for name in udp tcp tls; do
+    # What rsyslog's parser made of the headers.
+    jq -e --arg app "$([ "$name" = tcp ] && echo stand || echo countersign)" -s \
+        'all(.[]; .facility == "13" and .version == "1" and .app == $app and .host == "localhost"
+            and (.type | startswith("aarm.")) and (.time | endswith("Z") or endswith("+00:00"))
+            and ((.text | ltrimstr(" ") | fromjson).event_type == .type))' "$name.jsonl" >/dev/null ||
+        { echo "$name: rsyslog understood something else:"; head -n 2 "$name.jsonl"; exit 1; }
+    jq -c '.text | ltrimstr(" ") | fromjson' "$name.jsonl" >"$name.events"
+    ids "$name.events" >"$name.ids"
+    # The last entry, `stop`, may come after the end of a datagram's way.
+    [ -z "$(comm -13 "$name.ids" wanted)" ] || { echo "$name: missing:"; comm -13 "$name.ids" wanted; exit 1; }
+    grep -q '"export_test"' "$name.events" || { echo "$name: no test event"; exit 1; }
+    echo "rsyslog $name: $(wc -l <"$name.ids") events"
+done
+"$SCRATCH/moto/bin/python" - "$S3" >s3.events <<'PY'
+import gzip, sys, boto3
+s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+                  aws_access_key_id="a", aws_secret_access_key="b")
+for page in s3.get_paginator("list_objects_v2").paginate(Bucket="security-logs", Prefix="aarm/date="):
+    for found in page.get("Contents", []):
+        body = s3.get_object(Bucket="security-logs", Key=found["Key"])["Body"].read()
+        sys.stdout.write(gzip.decompress(body).decode())
+PY
+ids s3.events >s3.ids
+[ -z "$(comm -13 s3.ids wanted)" ] || { echo "s3: missing:"; comm -13 s3.ids wanted; exit 1; }
+echo "moto s3: $(wc -l <s3.ids) events"
+"$BINARY" receipts verify --data-dir data >/dev/null
