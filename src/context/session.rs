@@ -12,8 +12,8 @@ use super::sessions::Shared;
 use super::state::State;
 use super::store::Snapshot;
 use crate::model::{
-    Action, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext, SessionId,
-    Timestamp, Verdict,
+    Action, ActionId, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext,
+    SessionId, Timestamp, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -194,6 +194,12 @@ impl Session {
         if let Some(store) = &self.shared.store {
             store.changed(self);
         }
+    }
+
+    /// A person agreed to an action that was decided before: its values are the session's own from now on.
+    pub fn approved(self: &Arc<Self>, action: &ActionId) {
+        self.lock().memory.approved(action.as_str());
+        self.changed();
     }
 
     pub(super) fn classifier(&self) -> &Classifier {

@@ -21,6 +21,7 @@ mod datum;
 mod destination;
 mod domain;
 mod evaluate;
+mod evidence;
 mod exception;
 mod field;
 mod frames;
@@ -52,6 +53,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::{Evidence, action_digest};
 pub use frames::FramePermit;
 pub use input::Input;
 pub use permit::{Gate, Permit, PermitKind};
@@ -60,6 +62,6 @@ pub use scenario::{NOON, Scenario, ScenarioResult};
 pub use schema::{PolicyError, PolicyErrors, PolicySource};
 pub use set::{PolicySet, PolicySummary};
 pub use settings::{DefaultPosture, SchemaCheck, Settings, UnknownSchema, UnverifiedIdentity};
-pub use shipped::shipped;
+pub use shipped::{shipped, shipped_default};
 pub use tool::CompiledTool;
 pub use verify::{TestReport, run_tests};

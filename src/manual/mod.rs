@@ -1,7 +1,13 @@
 //! The manual: compiled as rustdoc, and served by the console.
 
+#[doc = include_str!("approvals.md")]
+pub mod approvals {}
+
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
+
+#[doc = include_str!("drift.md")]
+pub mod drift {}
 
 #[doc = include_str!("events.md")]
 pub mod events {}

@@ -121,10 +121,11 @@ impl Passage {
         }
     }
 
-    /// Lets the words go. What the sentences said stays.
+    /// Lets the words go. That sentences gave orders, and what for, stays.
     pub(super) fn fade(&mut self) {
         self.words = Vec::new();
         self.order = Vec::new();
+        self.sentences.retain(|mark| mark.directive);
         self.sentences.shrink_to_fit();
     }
 
@@ -134,6 +135,8 @@ impl Passage {
         let mut order: Vec<u16> = (0..count).collect();
         order.sort_unstable_by_key(|at| self.words.get(usize::from(*at)).map(|word| word & !GLUED));
         self.order = order;
+        self.words.shrink_to_fit();
+        self.sentences.shrink_to_fit();
     }
 
     /// Calls `visit` for every place where the phrase stands, until it says that it has seen enough.
@@ -185,6 +188,11 @@ impl Passage {
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
         self.words.capacity() * 4 + self.order.capacity() * 2 + self.sentences.capacity() * size_of::<Mark>()
+    }
+
+    /// The digest of the words from `start` on, as [`Phrase::digest`] gives it.
+    pub(super) fn digest_from(&self, start: usize, key: &HashKey) -> u32 {
+        key.sequence(self.words.iter().skip(start).map(|word| word & !GLUED))
     }
 
     pub(super) const fn word_count(&self) -> usize {

@@ -46,6 +46,8 @@ pub(super) struct Seen {
     /// Running text was let go.
     pub(super) faded: bool,
     pub(super) directive: bool,
+    /// Effects that its sentences order.
+    orders: Effects,
     pub(super) instruction_like: bool,
     pub(super) restates_goal: bool,
 }
@@ -69,6 +71,12 @@ pub(super) struct Asked {
     pub(super) effects: Effects,
 }
 
+/// Whether a phrase would leave something of it out.
+fn has_scheme(text: &str) -> bool {
+    let text = text.trim_start();
+    text.contains("://") || text.starts_with("www.") || text.starts_with("mailto:")
+}
+
 impl Seen {
     pub(super) fn read(
         number: u64,
@@ -79,7 +87,6 @@ impl Seen {
         key: &HashKey,
     ) -> Self {
         let mut passage = Passage::default();
-        let mut fields: Vec<(u32, u32)> = Vec::new();
         // Records that share a word with the intent, and the one leaf that does; none when several do.
         let mut touched: HashMap<u32, Option<usize>> = HashMap::new();
         let echoes: HashSet<u32> = asked.arguments.iter().copied().collect();
@@ -89,8 +96,8 @@ impl Seen {
         let all = every_leaf(result.parts);
         for (number, leaf) in all.iter().enumerate() {
             let mut touches = false;
+            let before = passage.word_count();
             if leaf.form != Form::Line {
-                let before = passage.word_count();
                 passage.add(&leaf.text, key, |hash, _, _| {
                     touches |= intent.is_some_and(|intent| intent.is_distinctive(hash));
                 });
@@ -100,27 +107,31 @@ impl Seen {
                 continue;
             }
             addresses |= Shape::of(&leaf.text).is_address();
-            let phrase = Phrase::of(&leaf.text, key);
             if touches {
                 touched.entry(leaf.record).and_modify(|only| *only = None).or_insert(Some(number));
             }
-            if !phrase.is_empty() && phrase.len() <= FIELD_WORDS_MAX {
-                let digest = phrase.digest(key);
-                if !echoes.contains(&digest) {
-                    digests.push((number, leaf.record, digest));
-                }
+            // The words were just hashed, unless they are a line's or have a scheme in front.
+            let (count, digest) = if leaf.form == Form::Line || has_scheme(&leaf.text) {
+                let phrase = Phrase::of(&leaf.text, key);
+                (phrase.len(), phrase.digest(key))
+            } else {
+                let count = passage.word_count() - before;
+                (count, if count <= FIELD_WORDS_MAX { passage.digest_from(before, key) } else { 0 })
+            };
+            if (1..=FIELD_WORDS_MAX).contains(&count) && !echoes.contains(&digest) {
+                digests.push((number, leaf.record, digest));
             }
         }
-        for (number, record, digest) in digests {
-            let resolved = touched.get(&record).is_some_and(|only| *only != Some(number));
-            fields.push((digest & !1, u32::from(resolved)));
-        }
+        let named = |number: usize, record: &u32| touched.get(record).is_some_and(|only| *only != Some(number));
+        let flagged = digests.iter().map(|(number, record, digest)| digest & !1 | u32::from(named(*number, record)));
+        let mut fields: Vec<u32> = flagged.collect();
         passage.index();
-        let mut fields: Vec<u32> = fields.into_iter().map(|(digest, resolved)| digest | resolved).collect();
         fields.sort_unstable();
         fields.dedup();
         fields.shrink_to_fit();
-        let directive = passage.sentences.iter().any(|mark| mark.directive);
+        let directives = || passage.sentences.iter().filter(|mark| mark.directive);
+        let directive = directives().next().is_some();
+        let orders = directives().fold(Effects::default(), |all, mark| all.with(mark.effects));
         let address = |part: &String| part.contains('@') || part.contains("://") || part.contains("www.");
         addresses |= result.parts.iter().any(address);
         let acknowledges = passage.word_count() <= ACKNOWLEDGEMENT_WORDS_MAX && !directive && !addresses;
@@ -135,6 +146,7 @@ impl Seen {
             entities: Vec::new(),
             faded: false,
             directive,
+            orders,
             instruction_like: false,
             restates_goal: false,
         };
@@ -163,8 +175,7 @@ impl Seen {
 
     /// Whether it orders an effect of these kinds, whatever the values.
     pub(super) fn orders(&self, wanted: Effects) -> bool {
-        self.trust != Trust::Trusted
-            && self.passage.sentences.iter().any(|mark| mark.directive && mark.effects.meets(wanted))
+        self.trust != Trust::Trusted && self.orders.meets(wanted)
     }
 
     pub(super) fn entity(&self, digest: u32) -> Option<&Entity> {

@@ -21,7 +21,7 @@ pub(super) const VERBS: &[(Class, &str)] = &[
     ),
     (
         Class::CREATE,
-        "create make schedule reserve organise organize generate compose arrange insert upload save store prepare add duplicate setup establish install initiate initialise initialize append write build put rebook enrol enroll register download attach import export reproduce sketch",
+        "create make schedule remind reserve organise organize generate compose arrange insert upload save store prepare add duplicate setup establish install initiate initialise initialize append write build put rebook enrol enroll register download attach import export reproduce sketch",
     ),
     (
         Class::UPDATE,
@@ -38,11 +38,8 @@ pub(super) const VERBS: &[(Class, &str)] = &[
 /// Words that are verbs only in the place of one: "to book a table", not "a book".
 pub(super) const NOUN_VERBS: &[(Class, &str)] = &[
     (Class::ACCESS, "transfer"),
-    (
-        Class::COMMUNICATE,
-        "email mail message text post comment call report ask ping dm answer answer note raise issue open tell let",
-    ),
-    (Class::PAY, "transfer order charge tip rent reserve book top return get send"),
+    (Class::COMMUNICATE, "email mail message text post comment call report ask ping dm answer note raise issue open"),
+    (Class::PAY, "transfer order charge tip rent top return get send"),
     (
         Class::CREATE,
         "book plan draft record log copy file design open start note fork branch issue raise block enter form host set rent order get keep",
@@ -81,7 +78,7 @@ pub(super) const EFFECT_NOUNS: &[(Class, &str)] = &[
 pub(super) const LIGHT: &str = "make place request do issue set need want like process submit send complete give take schedule write add leave initiate raise perform get open create file have put propose arrange";
 
 /// Money, which makes a payment out of sending.
-pub(super) const MONEY: &str = "money payment payments amount dollars dollar euro euros usd eur gbp chf pounds fund funds cash balance rent bill bills fee fees transaction transactions salary invoice sum wage price remittance iban difference share tip deposit refund";
+pub(super) const MONEY: &str = "money payment payments amount dollars dollar euro euros usd eur gbp chf pounds fund funds cash balance rent bill bills fee fees transaction transactions salary invoice sum wage price remittance iban difference";
 
 /// Verbs that pay when money is their object.
 pub(super) const MONEY_VERBS: &str =
@@ -91,7 +88,7 @@ pub(super) const MONEY_VERBS: &str =
 pub(super) const CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets token tokens otp pin login log ssh mfa 2fa apikey key keys certificate certificates authentication";
 
 /// Secrets in names of tools, where `key` alone may be the key of anything.
-pub(super) const NAME_CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets ssh mfa 2fa apikey certificate certificates token tokens";
+pub(super) const NAME_CREDENTIALS: &str = "password passwords passwd passphrase passcode credential credentials secret secrets ssh mfa 2fa apikey token tokens";
 
 /// Reading verbs, as tools are named.
 pub(super) const READS: &str = "get list search find read view show describe count lookup query calculate think browse visit open fetch check summarise summarize translate analyse analyze compare validate preview inspect retrieve load download pull clone diff status help explain estimate convert filter rank select scan monitor watch track navigate screenshot extract parse see look echo ping tail head cat grep print measure detect audit export";

@@ -57,3 +57,15 @@ fn action<'a>(id: &'a str, operation: &'a str, arguments: &'a Value, at: u64) ->
     let at = Timestamp::from_secs(at);
     ActionSeen { id, method: "tools/call", operation, arguments, hints: None, external: None, at }
 }
+
+impl Play {
+    pub(super) fn compact(&mut self, bytes_max: usize) {
+        self.memory.compact(bytes_max);
+    }
+
+    /// A result that nobody could look at.
+    pub(super) fn unseen(&mut self, operation: &str) {
+        let result = ResultSeen { action: "act_y", operation, parts: &[], whole: false, trust: Trust::Fields };
+        self.memory.result(&result, &self.key);
+    }
+}

@@ -1,11 +1,10 @@
 //! What words and sentences say: which effects they ask for, and whether they give an order.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
+mod table;
 
 use super::scan::{Begins, Word};
-use super::vocabulary as v;
 use crate::model::Effect;
+pub(super) use table::class;
 
 /// What a word can be, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,77 +120,6 @@ impl Effects {
     }
 }
 
-/// The class of a word in lower case.
-pub(super) fn class(word: &str) -> Class {
-    table().get(word).copied().unwrap_or_default()
-}
-
-fn table() -> &'static HashMap<Box<str>, Class> {
-    static TABLE: OnceLock<HashMap<Box<str>, Class>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let mut table: HashMap<Box<str>, Class> = HashMap::new();
-        let mut put = |word: &str, class: u64| table.entry(word.into()).or_default().0 |= class;
-        for (class, words) in v::VERBS {
-            for word in words.split(' ') {
-                put(word, class.0 | Class::BASE.0);
-                put(&gerund(word), class.0);
-            }
-        }
-        for (class, words) in v::NOUN_VERBS {
-            words.split(' ').for_each(|word| put(word, class.0 << NOUN_VERB_SHIFT | Class::BASE.0));
-        }
-        for (class, words) in v::EFFECT_NOUNS {
-            words.split(' ').for_each(|word| put(word, class.0 << EFFECT_NOUN_SHIFT));
-        }
-        for (class, words) in [
-            (Class::READ, v::READS),
-            (Class::READ_NOUN, v::READ_NOUNS),
-            (Class::CONFIRM, v::CONFIRMS),
-            (Class::FORM, v::FORMS),
-            (Class::PERSON, v::PEOPLE),
-            (Class::WEB, v::WEB),
-            (Class::FETCH, v::FETCHES),
-            (Class::DELEGATE, v::DELEGATES),
-            (Class::DELEGATED, v::DELEGATED),
-            (Class::STOP, v::STOP),
-            (Class::GENERIC, v::GENERIC),
-            (Class::PLEASE, v::PLEASE),
-            (Class::MODAL, v::MODALS),
-            (Class::BASE, v::IMPERATIVES),
-            (Class::LIGHT, v::LIGHT),
-            (Class::MONEY, v::MONEY),
-            (Class::MONEY_VERB, v::MONEY_VERBS),
-            (Class::SECRET, v::CREDENTIALS),
-            (Class::NAME_SECRET, v::NAME_CREDENTIALS),
-            (Class::OVERRIDE_VERB, v::OVERRIDE_VERBS),
-            (Class::OVERRIDE_OBJECT, v::OVERRIDE_OBJECTS),
-            (Class::MACHINE, v::MACHINES),
-            (Class::PRECEDENCE, v::PRECEDENCE),
-            (Class::SECRECY, v::SECRECY),
-            (Class::MARKUP, v::MARKUP),
-            (Class::BEFORE_VERB, v::BEFORE_VERBS),
-            (Class::EVENT, v::EVENTS),
-            (Class::SHOP, v::SHOPS),
-            (Class::ROLE, v::ROLES),
-        ] {
-            words.split(' ').for_each(|word| put(word, class.0));
-        }
-        table
-    })
-}
-
-/// `send` to `sending`, `make` to `making`, `get` to `getting`.
-fn gerund(verb: &str) -> String {
-    let mut letters = verb.chars().rev();
-    let (last, before) = (letters.next().unwrap_or(' '), letters.next().unwrap_or(' '));
-    let is_vowel = |letter: char| "aeiou".contains(letter);
-    match last {
-        'e' if before != 'e' => format!("{}ing", verb.strip_suffix('e').unwrap_or(verb)),
-        'b' | 'd' | 'g' | 'm' | 'n' | 'p' | 't' if verb.len() <= 4 && is_vowel(before) => format!("{verb}{last}ing"),
-        _ => format!("{verb}ing"),
-    }
-}
-
 /// Reads a text word by word and knows what the sentence so far has said.
 #[derive(Debug, Default)]
 pub(super) struct Sentence {
@@ -221,6 +149,7 @@ pub(super) struct Sentence {
     second_at: Option<usize>,
     modal_at: Option<usize>,
     let_at: Option<usize>,
+    tell_at: Option<usize>,
 }
 
 /// Categories of the attack lexicon.
@@ -277,10 +206,14 @@ impl Sentence {
         self.effects = self.effects.with(effects);
     }
 
-    /// "let Bob know": tells somebody, unless it is the user who wants to know.
+    /// "let Bob know", "tell Bob": tells somebody, unless it is the user who wants to know.
     fn lets_know(&mut self, word: &Word<'_>) {
+        if self.tell_at.take().is_some() && !matches!(word.text, "me" | "us") {
+            self.effects = self.effects.with(Effects::COMMUNICATE);
+        }
         match word.text {
             "let" => self.let_at = Some(self.count),
+            "tell" => self.tell_at = Some(self.count),
             "me" | "us" if self.let_at.is_some_and(|at| self.count == at + 1) => self.let_at = None,
             "know" if self.let_at.is_some_and(|at| self.count - at <= 4) => {
                 self.effects = self.effects.with(Effects::COMMUNICATE);
