@@ -1,7 +1,7 @@
 //! The path of an action. Read this first.
 //!
 //! ```text
-//! agent ─► identify ─► context ─► decide ─► RECORD decision ─► forward ─► RECORD outcome ─► agent
+//! agent ─► identify ─► context ─► decide ─► RECORD decision ─► [approve] ─► forward ─► RECORD outcome ─► agent
 //! ```
 //!
 //! This is the only place where stages meet, and the types keep the order: nothing is forwarded without a `Permit`,
@@ -18,7 +18,9 @@ mod refused_credentials;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
+use crate::approve::{About, Approvals, Asked, Came, Cleared};
 use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
 use crate::forward::{HangUp, Origin, Upstreams};
@@ -30,6 +32,7 @@ use crate::model::{
 };
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
 
+use inputs::Inputs;
 pub use refused_credentials::RefusedCredentials;
 
 /// Everything an action passes through.
@@ -44,6 +47,8 @@ pub struct Mediator {
     pub policies: ArcSwap<PolicySet>,
     /// The evidence.
     pub recorder: Recorder,
+    /// What waits for people.
+    pub approvals: Approvals,
     /// The servers.
     pub upstreams: Upstreams,
     /// The clock.
@@ -68,26 +73,58 @@ struct Taken {
     decided: Decided,
     decision: Decision,
     gate: Gate,
+    /// The parameters as they would run, when a person is asked about them.
+    asks: Option<Bytes>,
 }
 
 impl Mediator {
-    /// The path of one action.
-    async fn act(self: &Arc<Self>, mut call: Call, identity: Arc<Identity>, hang_up: HangUp) -> Reply {
+    /// The path of one action. Twice through it goes what waits for a person: once to be asked about, once to run.
+    async fn act(self: &Arc<Self>, mut call: Call, mut identity: Arc<Identity>, hang_up: HangUp) -> Reply {
+        let policy_set = self.policies.load().hash();
+        let mut cleared = match self.approvals.come(&mut call, &identity, policy_set, hang_up.happened()).await {
+            Came::Goes(cleared) => cleared,
+            Came::Ends(refusal) => return refused(&call, *refusal),
+        };
         // What the client tells the server inside the call comes first: refused, it takes the call with it.
         let inputs = match self.inputs(&mut call, &identity).await {
             Ok(inputs) => inputs,
             Err(refusal) => return refused(&call, refusal),
         };
-        // Waits only for the log's queue and, at a server's first call, for the list of its tools.
-        let mut taken = match self.take(&mut call, &identity).await {
-            Ok(taken) => taken,
-            Err(error) => return refused(&call, error.refusal()),
-        };
-        // COMMIT POINT: nothing is forwarded, asked or answered before the decision survives a crash.
-        if let Err(error) = taken.decided.durable().await {
-            return refused(&call, error.refusal());
+        loop {
+            if cleared.is_some() {
+                // Time has passed: a credential that ended meanwhile authorises nothing (AARM A-4.22).
+                identity = self.identify(&mut call).await;
+            }
+            // Waits only for the log's queue and, at a server's first call, for the list of its tools.
+            let mut taken = match self.take(&mut call, &identity, cleared.as_deref()).await {
+                Ok(taken) => taken,
+                Err(error) => return refused(&call, error.refusal()),
+            };
+            // COMMIT POINT: nothing is forwarded, asked or answered before the decision survives a crash.
+            if let Err(error) = taken.decided.durable().await {
+                return refused(&call, error.refusal());
+            }
+            tell(self.observer.as_ref(), &call, &identity, &taken.decision);
+            let may_ask = cleared.as_ref().is_none_or(|waited| waited.may_escalate());
+            let Some(asks) = taken.decided.index().zip(taken.asks.take()).filter(|_| may_ask) else {
+                return self.carry_out(call, identity, taken, (inputs, hang_up)).await;
+            };
+            let about = About { identity: &identity, decision: &taken.decision, waited: cleared.take() };
+            match self.approvals.ask(&mut call, about, asks, hang_up.happened()).await {
+                Asked::Cleared(evidence) => cleared = Some(evidence.instead_of(&taken.decided, &call.action)),
+                Asked::Ends(refusal) => return refused(&call, *refusal),
+            }
         }
-        tell(self.observer.as_ref(), &call, &identity, &taken.decision);
+    }
+
+    /// Forwards what is permitted, and tells the client of what is not.
+    async fn carry_out(
+        self: &Arc<Self>,
+        call: Call,
+        identity: Arc<Identity>,
+        taken: Taken,
+        (inputs, hang_up): (Inputs, HangUp),
+    ) -> Reply {
         let receipt = taken.decided.receipt().clone();
         let Gate::Open(permit) = taken.gate else {
             return refused(&call, taken.decision.refusal(&call.action, receipt));
@@ -105,13 +142,24 @@ impl Mediator {
         }
     }
 
-    async fn take(&self, call: &mut Call, identity: &Identity) -> Result<Taken, RecordError> {
+    async fn identify(&self, call: &mut Call) -> Arc<Identity> {
+        let mut identity = self.authenticator.identify(&call.credentials, &call.client.peer).await;
+        self.sessions.admit(call, &mut identity);
+        Arc::new(identity)
+    }
+
+    async fn take(
+        &self,
+        call: &mut Call,
+        identity: &Identity,
+        cleared: Option<&Cleared>,
+    ) -> Result<Taken, RecordError> {
         let tool = self.upstreams.tool(call, caller(call, identity)).await;
         let reservation = self.recorder.reserve().await?;
         // One policy set for the whole action, whatever is loaded meanwhile.
         let policies = self.policies.load_full();
         call.action.destination = policies.destination(&call.action);
-        Ok(self.decide(call, identity, &policies, tool, reservation))
+        Ok(self.decide(call, identity, &policies, (tool, cleared), reservation))
     }
 
     /// Observes, decides, signs and enqueues: one critical section for each session, without a wait inside, so that
@@ -121,7 +169,7 @@ impl Mediator {
         call: &Call,
         identity: &Identity,
         policies: &PolicySet,
-        tool: Option<Arc<CompiledTool>>,
+        (tool, cleared): (Option<Arc<CompiledTool>>, Option<&Cleared>),
         reservation: Reservation,
     ) -> Taken {
         let server = self.upstreams.server(&call.action.native.server);
@@ -133,31 +181,41 @@ impl Mediator {
         let chain = self.recorder.chain(session.id());
         let mut observed = session.observe(call);
         let (tool_known, context) = (tool.as_deref(), observed.context());
+        let pin = tool.as_ref().map(|tool| tool.definition().digest);
+        let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));
+        let (waited, cleared) = (cleared, Cleared::stronger(cleared, standing.as_ref()));
         let begun = self.clock.monotonic_ns();
         let meters = policies.meters(&call.action);
-        let (mut decision, gate) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
-            let facts = Facts::NONE;
+        let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
+            let facts = cleared.map_or(Facts::NONE, Cleared::facts);
             let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
-            let decided = policies.decide(&input);
-            let metered = decided.0.meters.clone();
-            (decided, metered)
+            let (decision, gate) = match cleared {
+                Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
+                None => policies.decide(&input),
+            };
+            let asks = self.approvals.asks(&decision, &gate).then(|| policies.would_run(&input));
+            let metered = decision.meters.clone();
+            ((decision, gate, asks), metered)
         });
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
+        let after = cleared.map(|cleared| cleared.followed_by(&decision, waited));
         let facts = DecisionFacts {
             call,
             identity,
             context: observed.context(),
             decision: &decision,
             forwarded: gate.modified_arguments(),
-            tool: tool.as_ref().map(|tool| tool.definition().digest),
+            tool: pin,
             parameters_mode: self.parameters_mode,
+            after: after.as_ref(),
         };
         let decided = self.recorder.decided(reservation, &chain, facts);
+        self.approvals.note_use(cleared, &decision);
         if decision.verdict != Verdict::Deny || matches!(gate, Gate::Open(_)) {
             observed.label(&decision.effect);
         }
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
-        Taken { session, decided, decision, gate }
+        Taken { session, decided, decision, gate, asks }
     }
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
@@ -199,13 +257,12 @@ impl Mediate for Arc<Mediator> {
         // A task of its own: the client's connection may end at any moment. It takes the answer with it and, in the newer
         // era, the call; never the record.
         let work = tokio::spawn(async move {
-            let mut identity = this.authenticator.identify(&call.credentials, &call.client.peer).await;
-            this.sessions.admit(&mut call, &mut identity);
-            let identity = Arc::new(identity);
+            let identity = this.identify(&mut call).await;
             // Protocol frames too: who may not act may not look around either (design §14.5).
             let turned_away = !identity.verification.is_verified() && !identity.flagged;
             match call.kind {
                 _ if turned_away => this.turn_away(call, identity, hang_up).await,
+                _ if this.approvals.is_suspended(&call, &identity) => this.act(call, identity, hang_up).await,
                 FrameKind::Protocol | FrameKind::Response => this.pass(call, identity, hang_up).await,
                 _ => this.act(call, identity, hang_up).await,
             }

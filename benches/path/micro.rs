@@ -27,7 +27,7 @@ const SAMPLES: usize = 400;
 /// Most time for one operation: slow ones have fewer samples.
 const OPERATION_MAX: Duration = Duration::from_secs(2);
 /// A decision entry with its envelope is about this long.
-const ENTRY_BYTES: usize = 1_536;
+pub(crate) const ENTRY_BYTES: usize = 1_536;
 /// The file that is appended to, round and round.
 const FILE_BYTES: usize = 16 << 20;
 

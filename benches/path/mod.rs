@@ -22,6 +22,7 @@ mod nginx;
 mod render;
 mod report;
 mod rounds;
+mod scene;
 mod seams;
 mod starts;
 mod subject;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use countersign::export::{DecodedEntry, Event, Formatter, Schema, SchemaSettings, events_of};
 use countersign::record::StoredEntry;
 
@@ -36,7 +37,7 @@ fn stored() -> Result<StoredEntry, String> {
     let text = std::fs::read(path).map_err(|error| error.to_string())?;
     let predicate: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let payload = BASE64_STANDARD.encode(serde_json::json!({ "predicate": predicate }).to_string());
-    Ok(StoredEntry { index: 42, bytes: format!("{{\"payload\":\"{payload}\"}}").into() })
+    Ok(StoredEntry::new(42, Bytes::from(format!("{{\"payload\":\"{payload}\"}}"))))
 }
 
 fn open() -> Result<Operation, String> {

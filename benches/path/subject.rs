@@ -115,7 +115,7 @@ telemetry:
 }
 
 /// `rules` rules of which one allows the call and the others must be found not to forbid it.
-fn policy(rules: usize) -> String {
+pub(crate) fn policy(rules: usize) -> String {
     let mut text = String::from(
         "policy:
   id: bench

@@ -2,19 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::{EXIT_USAGE, fail};
-use crate::config::{BuildError, Plan, check_policies, load};
-use crate::identify;
+use super::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::config::{BuildError, Plan, check_plan, load};
 use crate::model::with_causes;
-use crate::net::SystemClock;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Load the configuration and its policies, and say what is wrong.
+    /// Build everything that a start would, but the log and the ports, and say what is wrong.
     Check {
         /// The configuration file.
         #[arg(short, long, default_value = "countersign.yaml")]
@@ -24,6 +21,12 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command) -> ExitCode {
     let Command::Check { config } = command;
+    // Keys of issuers and certificates are watched by tasks once they are built.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(EXIT_FAILED, format!("start the runtime: {error}")),
+    };
+    let _inside = runtime.enter();
     match check(&config) {
         Ok(plan) => {
             let (servers, policies) = (plan.config.servers.len(), plan.policies.len());
@@ -36,9 +39,6 @@ pub(super) fn run(command: Command) -> ExitCode {
 
 fn check(path: &Path) -> Result<Plan, BuildError> {
     let plan = Plan::check(load(path)?, path.parent().unwrap_or(Path::new(".")))?;
-    check_policies(&plan)?;
-    plan.config.telemetry.check()?;
-    let agents = plan.config.agents.as_deref();
-    identify::build(&plan.config.identity, agents, Arc::new(SystemClock::new()))?;
+    check_plan(&plan)?;
     Ok(plan)
 }

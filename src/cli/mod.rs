@@ -3,9 +3,14 @@
 //! Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 evidence incomplete.
 
 mod admin_client;
+mod approvals;
+mod client_config;
 mod config;
+mod control;
 mod demo;
+mod doctor;
 mod export;
+mod init;
 mod keys;
 mod line;
 mod policy;
@@ -38,11 +43,21 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// See what waits for a person, and answer it.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// Check or describe the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Suspend, resume, break glass, and take standing permissions back.
+    #[command(subcommand)]
+    Control(control::Command),
     /// Everything in one minute, offline, without configuration.
     Demo(demo::Arguments),
+    /// Look at everything that a start needs, and say what to do about what is wrong.
+    Doctor(doctor::Arguments),
+    /// Write a configuration and a key to begin with, from a client's own configuration if there is one.
+    Init(init::Arguments),
     /// Where destinations stand; test them, send events again.
     #[command(subcommand)]
     Export(export::Command),
@@ -77,8 +92,12 @@ pub fn main() -> ExitCode {
     };
     tell_operators();
     match arguments.command {
+        Command::Approvals(command) => approvals::run(command),
         Command::Config(command) => config::run(command),
+        Command::Control(command) => control::run(command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Init(arguments) => init::run(arguments),
         Command::Export(command) => export::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Policy(command) => policy::run(command),

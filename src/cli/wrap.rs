@@ -67,6 +67,8 @@ fn plan(arguments: Arguments) -> Result<(Plan, String), ConfigError> {
     if arguments.enforce {
         config.mode = Enforcement::Enforce;
     }
+    // Without listeners nobody could answer.
+    (config.approve, config.admin) = (None, crate::console::Config::default());
     config.servers.clear();
     config.servers.insert(name.clone(), ServerConfig { command: Some(arguments.command), ..ServerConfig::default() });
     let base = arguments.data_dir.or_else(|| Some(default_data_dir()?.join("wrap").join(&name)));

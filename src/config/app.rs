@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,6 +16,9 @@ use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
 use crate::record::Log;
 use crate::record::disk::{Disk, RealDisk};
+
+/// How long an entry about a request may take when the process ends.
+const TEND_END_MAX: Duration = Duration::from_secs(2);
 
 /// Everything, built and listening, not yet serving.
 pub struct App {
@@ -82,6 +86,7 @@ impl App {
         let clock = Arc::clone(&self.core.clock);
         let admin = console::Admin {
             health,
+            approvals: self.core.mediator.approvals.clone(),
             tokens: self.tokens,
             hosts: self.hosts,
             clock,
@@ -90,6 +95,10 @@ impl App {
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
             let _stop_or_gone = admin_stop.wait_for(|stop| *stop).await;
+        }));
+        let mut tend_stop = stopped.clone();
+        let tending = tokio::spawn(self.core.mediator.approvals.clone().tend(async move {
+            let _stop_or_gone = tend_stop.wait_for(|stop| *stop).await;
         }));
         let log = self.core.log.clone();
         let serving = tokio::spawn(self.interceptor.serve(self.listener, self.tls, stopped));
@@ -107,6 +116,8 @@ impl App {
             None => serving.await,
         };
         admin.abort();
+        // It ends between two writes; a write that hangs is the log's own to report.
+        let _ended = tokio::time::timeout(TEND_END_MAX, tending).await.is_ok();
         let drained = served.unwrap_or(Ok(Drained::Some));
         self.core.close(drained.as_ref().copied().unwrap_or(Drained::Some)).await?;
         Ok(drained.map(drop)?)
@@ -172,9 +183,14 @@ impl console::Health for Health {
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let sessions = u64::try_from(self.mediator.sessions.len()).unwrap_or(u64::MAX);
+        let deferred = self.mediator.approvals.deferred();
+        let pending = u64::try_from(self.mediator.approvals.pending()).unwrap_or(u64::MAX);
         vec![
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
+            ("countersign_deferrals_pending", "Suspended actions", u64::try_from(deferred.0).unwrap_or(u64::MAX)),
+            ("countersign_deferral_median_ms", "Median time to resolution of the latest", deferred.1),
+            ("countersign_approvals_pending", "Requests that wait for a person", pending),
         ]
     }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::server::ServerKind;
-use super::{ConfigError, Plan};
+use super::{ConfigError, Plan, ServerConfig};
+use crate::approve::{Approvals, OpenError};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
@@ -21,6 +22,7 @@ use crate::intercept::{Drained, ServeError};
 use crate::mediate::{Mediator, Observer, RefusedCredentials};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
 use crate::net::{SystemClock, TlsError};
+use crate::record;
 use crate::record::disk::{Disk, RealDisk};
 use crate::record::entry::LoadedPolicy;
 use crate::record::index::Follower;
@@ -32,6 +34,9 @@ pub enum BuildError {
     /// Tokens of the admin API.
     #[error("prepare `admin`")]
     Admin(#[from] TokenError),
+    /// What waits for people.
+    #[error("prepare `approve`")]
+    Approve(#[source] Box<OpenError>),
     /// The configuration names something that does not work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -137,8 +142,9 @@ impl Core {
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let classifier = build_classifier(plan)?;
+        // What a configuration can get wrong comes before the first file is made.
         let pins = Arc::new(Pins::new(&plan.data_dir));
-        let upstreams = build_upstreams(plan, &clock, &pins)?;
+        let upstreams = join_upstreams(plan, build_upstreams(plan, &clock)?, &clock, &pins);
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         pins.begin(recorder.clone());
@@ -154,6 +160,7 @@ impl Core {
             sessions,
             meters: Meters::default(),
             policies: ArcSwap::from_pointee(policies),
+            approvals: open_approvals(plan, &recorder, &clock)?,
             recorder,
             upstreams,
             clock: Arc::clone(&clock),
@@ -223,6 +230,34 @@ impl Core {
     }
 }
 
+/// Builds whatever can be built without a log, a port or a request to anybody, and lets it go: policies, identity,
+/// credentials, TLS, servers, the settings of log and exporters. Needs a runtime of tokio around it.
+///
+/// # Errors
+/// [`BuildError`]: the first thing that does not work.
+pub fn check_plan(plan: &Plan) -> Result<(), BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let config = &plan.config;
+    compile_policies(plan)?;
+    identify::build(&config.identity, config.agents.as_deref(), Arc::clone(&clock))?;
+    build_upstreams(plan, &clock)?;
+    build_classifier(plan)?;
+    config.telemetry.check()?;
+    if let Some(tls) = &config.tls {
+        tls.build(clock)?;
+    }
+    let failed = |source| BuildError::Record { data_dir: plan.data_dir.clone(), source };
+    log_settings(plan).check().map_err(failed)
+}
+
+/// The settings of the log, with what other sections say about it.
+fn log_settings(plan: &Plan) -> record::Config {
+    let mut settings = plan.config.record.clone();
+    settings.data_dir.clone_from(&plan.data_dir);
+    settings.name.clone_from(&plan.config.name);
+    settings
+}
+
 /// Loads and compiles the policies of a plan.
 ///
 /// # Errors
@@ -245,6 +280,7 @@ pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
         None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
         None => UnverifiedIdentity::Deny,
     };
+    settings.approvers = plan.serves_people();
     settings.listed_agents_only |= plan.config.agents.is_some();
     PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
@@ -264,9 +300,7 @@ fn open_log(
     notices: &mut Vec<String>,
 ) -> Result<(Log, Recorder), BuildError> {
     let failed = |source| BuildError::Record { data_dir: plan.data_dir.clone(), source };
-    let mut settings = plan.config.record.clone();
-    settings.data_dir.clone_from(&plan.data_dir);
-    settings.name.clone_from(&plan.config.name);
+    let settings = log_settings(plan);
     let (log, opened) = Log::open(&settings, disk, Arc::clone(clock)).map_err(failed)?;
     let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
     if !opened.fresh {
@@ -278,26 +312,33 @@ fn open_log(
     Ok((log, recorder))
 }
 
-fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Result<Upstreams, BuildError> {
+fn open_approvals(plan: &Plan, recorder: &Recorder, clock: &Arc<dyn Clock>) -> Result<Approvals, BuildError> {
+    let config = plan.config.approve.clone().unwrap_or_default();
+    let served = (plan.serves_people(), plan.config.admin.public_url.as_deref());
+    Approvals::open(config, recorder.clone(), Arc::clone(clock), &plan.data_dir, served)
+        .map_err(|error| BuildError::Approve(Box::new(error)))
+}
+
+/// A way to each server, by its alias.
+type Built = HashMap<Arc<str>, Arc<dyn Upstream>>;
+
+fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Built, BuildError> {
+    let configured =
+        plan.servers.iter().filter_map(|(alias, kind)| Some((alias, kind, plan.config.servers.get(alias)?)));
+    let built = configured.map(|(alias, kind, config)| {
+        let name: Arc<str> = alias.as_str().into();
+        let upstream = build_upstream(&name, kind, config, clock)?;
+        Ok((name, upstream))
+    });
+    built.collect()
+}
+
+fn join_upstreams(plan: &Plan, mut built: Built, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Upstreams {
     let mut servers = HashMap::new();
     for (alias, kind) in &plan.servers {
-        let Some(config) = plan.config.servers.get(alias) else { continue };
-        let name: Arc<str> = alias.as_str().into();
-        let (upstream, speaks_mcp): (Arc<dyn Upstream>, bool) = match kind {
-            ServerKind::McpHttp(url) | ServerKind::Http(url, _) => {
-                let settings = HttpSettings {
-                    server: Arc::clone(&name),
-                    url: url.clone(),
-                    timeout: config.timeout(),
-                    concurrency_max: config.concurrency_max,
-                    credentials: config.credential_headers(alias)?,
-                    tls: config.client_tls(alias, url)?,
-                };
-                (Arc::new(HttpUpstream::new(settings)?), matches!(kind, ServerKind::McpHttp(_)))
-            }
-            ServerKind::Command(command) => (config.stdio(&name, command, Arc::clone(clock)), true),
-        };
-        let enforcement = match (plan.config.mode, config.mode) {
+        let Some((name, upstream)) = built.remove_entry(alias.as_str()) else { continue };
+        let own = plan.config.servers.get(alias).and_then(|config| config.mode);
+        let enforcement = match (plan.config.mode, own) {
             // A server can be put in shadow by itself; it cannot be enforced in a process that is all shadow.
             (Enforcement::Shadow, _) | (_, Some(Enforcement::Shadow)) => Enforcement::Shadow,
             _ => Enforcement::Enforce,
@@ -307,11 +348,33 @@ fn build_upstreams(plan: &Plan, clock: &Arc<dyn Clock>, pins: &Arc<Pins>) -> Res
             tools: Arc::new(Catalogue::new(Arc::clone(&name), Some(Arc::clone(pins)))),
             pending: Arc::default(),
             enforcement,
-            speaks_mcp,
+            speaks_mcp: !matches!(kind, ServerKind::Http(..)),
         };
         servers.insert(name, server);
     }
-    Ok(Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits()))
+    Upstreams::new(servers, Arc::clone(clock), plan.config.forward.limits())
+}
+
+fn build_upstream(
+    name: &Arc<str>,
+    kind: &ServerKind,
+    config: &ServerConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Upstream>, BuildError> {
+    Ok(match kind {
+        ServerKind::McpHttp(url) | ServerKind::Http(url, _) => {
+            let settings = HttpSettings {
+                server: Arc::clone(name),
+                url: url.clone(),
+                timeout: config.timeout(),
+                concurrency_max: config.concurrency_max,
+                credentials: config.credential_headers(name)?,
+                tls: config.client_tls(name, url)?,
+            };
+            Arc::new(HttpUpstream::new(settings)?)
+        }
+        ServerKind::Command(command) => config.stdio(name, command, Arc::clone(clock)),
+    })
 }
 
 /// Nobody watches.

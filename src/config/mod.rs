@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod load;
+mod paths;
 mod plan;
 mod server;
 
@@ -17,10 +18,10 @@ use serde::Deserialize;
 use crate::identify::Agent;
 use crate::model::Enforcement;
 use crate::net::ServerTls;
-use crate::{console, context, decide, export, forward, identify, intercept, record};
+use crate::{approve, console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
-pub use build::{BuildError, Core, compile_policies as check_policies};
+pub use build::{BuildError, Core, check_plan, compile_policies};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
 pub use server::{CredentialHeader, ServerConfig};
@@ -59,6 +60,8 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
+    /// How people are asked. STEP_UP and DEFER refuse until there is this section, or a token that may answer.
+    pub approve: Option<approve::Config>,
     /// Limits on what servers answer.
     pub forward: forward::Config,
     /// The log.
@@ -100,6 +103,7 @@ impl Default for Config {
             servers: BTreeMap::new(),
             policies: Vec::new(),
             policy: decide::Settings::default(),
+            approve: None,
             forward: forward::Config::default(),
             record: record::Config::default(),
             telemetry: export::Config::default(),

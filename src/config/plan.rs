@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::server::ServerKind;
 use super::{Config, ConfigError};
+use crate::console::Role;
 
 /// A configuration whose values were checked.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`ConfigError::Value`] names the key and what to do.
-    pub fn check(config: Config, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn check(mut config: Config, folder: &Path) -> Result<Self, ConfigError> {
+        config.resolve(folder);
         let listen = address("listen", &config.listen)?;
         let admin = address("admin.listen", &config.admin.listen)?;
         let servers = config.servers.iter().map(|(alias, server)| Ok((alias.clone(), server.kind(alias)?)));
@@ -55,6 +57,9 @@ impl Plan {
                 format!("`{listen}` is reachable from other machines: configure `identity`, or listen on 127.0.0.1"),
             ));
         }
+        if let Some(approve) = &config.approve {
+            approve.check().map_err(|problem| value("approve", problem))?;
+        }
         let data_dir = match &config.data_dir {
             Some(path) => folder.join(path),
             None => default_data_dir()
@@ -62,6 +67,14 @@ impl Plan {
         };
         let policies = config.policies.iter().map(|path| folder.join(path)).collect();
         Ok(Self { listen, admin, data_dir, policies, servers, config })
+    }
+}
+
+impl Plan {
+    /// Whether there is anybody to ask.
+    #[must_use]
+    pub fn serves_people(&self) -> bool {
+        self.config.approve.is_some() || self.config.admin.tokens.iter().any(|token| token.role == Role::Approver)
     }
 }
 

@@ -4,6 +4,8 @@
 //! token in `Authorization: Bearer`; nothing takes one in a URL. Who acts is who the token says, never what a body says.
 //! Must never show credentials, answer another site's page, or let one tenant's people see another's actions.
 
+mod approvals;
+mod controls;
 mod guard;
 mod health;
 mod page;
@@ -23,6 +25,7 @@ use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::approve::Approvals;
 use crate::mediate::Mediator;
 use crate::model::Clock;
 
@@ -85,6 +88,8 @@ pub trait Health: Send + Sync {
 pub struct Admin {
     /// The state of the product.
     pub health: Arc<dyn Health>,
+    /// What waits for people.
+    pub approvals: Approvals,
     /// Who may use it.
     pub tokens: Tokens,
     /// Its own `Host` names, besides loopback.
@@ -110,16 +115,19 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
-    let mut v1 = Router::new();
+    let mut v1 = approvals::routes(admin.approvals.clone()).merge(controls::routes(admin.approvals));
     if let Some(mediator) = admin.mediator {
         v1 = v1.merge(sessions::routes(Arc::clone(&mediator))).merge(tools::routes(mediator));
     }
-    let v1 = v1
-        .route("/me", get(me))
-        .fallback(unknown)
-        .layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate));
+    guarded(guard, admin.health, v1)
+}
+
+/// `v1` behind the guard, beside what monitors ask.
+fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router) -> Router {
+    let authenticate = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
+    let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
-        .merge(health::routes(admin.health))
+        .merge(health::routes(health))
         .nest("/v1", v1)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

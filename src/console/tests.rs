@@ -29,8 +29,8 @@ fn api() -> (Router, String) {
     let text = format!("{{name: ann, role: viewer, hash: '{hash}'}}");
     let tokens = Tokens::new(&[serde_saphyr::from_str(&text).unwrap()]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
-    let admin = Admin { health: Arc::new(Fine), tokens, hosts: vec!["admin.example".into()], clock, mediator: None };
-    (routes(admin), secret.expose().to_owned())
+    let guard = Arc::new(Guard::new(tokens, &["admin.example".into()], clock));
+    (guarded(guard, Arc::new(Fine), Router::new()), secret.expose().to_owned())
 }
 
 async fn get_with(api: &Router, path: &str, headers: &[(&str, &str)]) -> axum::response::Response {

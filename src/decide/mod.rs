@@ -21,6 +21,7 @@ mod datum;
 mod destination;
 mod domain;
 mod evaluate;
+mod evidence;
 mod exception;
 mod field;
 mod frames;
@@ -52,6 +53,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use evidence::{Evidence, action_digest};
 pub use frames::FramePermit;
 pub use input::Input;
 pub use permit::{Gate, Permit, PermitKind};

@@ -141,8 +141,8 @@ impl<'s> Ruling<'s> {
         ruling.confidence = Some(confidence::of(&rule.rule.condition, context));
         ruling.severity = rule.rule.severity.unwrap_or_else(|| severity(action, rule.rule.classification, context));
         ruling.approvers = rule.rule.approvers.clone();
-        if action == Verdict::Modify {
-            // One rule decides that the action is changed; all that ask for a change are heard.
+        if matches!(action, Verdict::Defer | Verdict::Modify | Verdict::StepUp) {
+            // One rule decides that the action is changed, or waits and then runs; all that ask for a change are heard.
             let modifiers = answers
                 .iter()
                 .filter(|answer| answer.holds() && answer.counts() && answer.rule.rule.action == Verdict::Modify);

@@ -221,7 +221,8 @@ impl PolicySet {
                 Verdict::Allow => Gate::Open(Permit::unchanged(call)),
                 Verdict::Defer | Verdict::Deny | Verdict::Modify | Verdict::StepUp => Gate::Closed,
             };
-            return (unanswered(ruling).into_decision(input.enforcement, self.hash), gate);
+            let ruling = if self.settings.approvers { ruling } else { unanswered(ruling) };
+            return (ruling.into_decision(input.enforcement, self.hash), gate);
         }
         let changes = ruling.modifiers.iter().flat_map(|rule| &rule.rule.changes);
         match modify::modify(changes, input, &self.settings) {
@@ -242,7 +243,7 @@ impl PolicySet {
         }
     }
 
-    fn rule_on(&self, input: &Input<'_>) -> Ruling<'_> {
+    pub(super) fn rule_on(&self, input: &Input<'_>) -> Ruling<'_> {
         if let Some(ruling) = checks::refuse(input, &self.settings, self.hash) {
             return ruling;
         }

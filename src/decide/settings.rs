@@ -31,6 +31,10 @@ pub struct Settings {
     /// AARM R3(a) by the letter: anything unknown in any rule that is about this action defers it, even where it
     /// could not change the outcome (resolution G-7). Forbidden actions are refused all the same.
     pub strict_defer: bool,
+    /// Whether there is anybody to ask: without, STEP_UP and DEFER refuse with the reason code `no_approver`. Set by
+    /// the configuration; what is decided is the same either way.
+    #[serde(skip)]
+    pub approvers: bool,
     /// Domains of the organisation. Each stands for itself and everything below it. `external` means: none of them.
     pub internal_domains: Vec<String>,
     /// Words for what tools do: names with `*` and `?` over the operation and `tool.operation`. One of these takes the
@@ -78,6 +82,7 @@ impl Default for Settings {
             schema: SchemaCheck::Enforce,
             unknown_schema: UnknownSchema::Deny,
             strict_defer: false,
+            approvers: false,
             internal_domains: Vec::new(),
             categories: BTreeMap::new(),
             privileges: ["viewer", "contributor", "maintainer", "admin", "owner"].map(str::to_owned).to_vec(),

@@ -4,10 +4,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::boundary;
+use super::event::is_silent;
 use super::schema::members::{Member, Members};
 use crate::model::json::{Document, Kind, Limits, View, scan};
-use crate::model::{Digest, Timestamp};
-use crate::record::{StoredEntry, leaf_hash};
+use crate::model::{Digest, Severity, Timestamp};
+use crate::record::{Gist, StoredEntry};
 
 /// An entry of the log, opened once for all destinations, without secrets.
 #[derive(Debug)]
@@ -23,13 +24,24 @@ pub struct DecodedEntry {
 }
 
 impl DecodedEntry {
-    /// Opens an entry of our own log. Its signature was made here; whoever doubts the log asks the verifier, not the
+    /// Opens an entry of our own log. One that no event comes of is not read: of the entries of an action in a busy log,
+    /// that is the decision that allows it, and what its result brought into the session. Its signature was made here; whoever doubts the log asks the verifier, not the
     /// exporter.
     ///
     /// # Errors
     /// A sentence, when it is not an entry.
     pub fn open(entry: &StoredEntry) -> Result<Self, String> {
-        Self::of(payload(entry)?, entry.index, leaf_hash(&entry.bytes))
+        if entry.gist.is_some_and(is_silent) {
+            let (index, leaf_hash) = (entry.index, entry.leaf_hash);
+            return Ok(Self {
+                index,
+                leaf_hash,
+                text: String::new(),
+                document: Document::default(),
+                places: Box::default(),
+            });
+        }
+        Self::of(payload(entry)?, entry.index, entry.leaf_hash)
     }
 
     /// Whether an entry could yield an event of HIGH or above: a cheap look that never says no wrongly. Actions state their
@@ -37,6 +49,12 @@ impl DecodedEntry {
     #[must_use]
     pub fn may_be_urgent(entry: &StoredEntry) -> bool {
         const ORDINARY: [&str; 3] = [r#""kind":"outcome""#, r#""kind":"decision""#, r#""kind":"context""#];
+        if let Some(Gist { severity: Some(severity), .. }) = entry.gist {
+            return severity >= Severity::High;
+        }
+        if entry.gist.is_some_and(is_silent) {
+            return false;
+        }
         payload(entry).is_ok_and(|payload| {
             [r#""HIGH""#, r#""CRITICAL""#].iter().any(|word| payload.contains(word))
                 || !ORDINARY.iter().any(|kind| payload.contains(kind))
@@ -55,7 +73,7 @@ impl DecodedEntry {
         Ok(Self { index, leaf_hash, text, document, places: places.unwrap_or_default() })
     }
 
-    /// What the entry states; `None` for an entry without a predicate.
+    /// What the entry states; `None` for an entry without a predicate, and for one that was not read.
     #[must_use]
     pub fn predicate(&self) -> Option<View<'_>> {
         self.document.root(&self.text).get("predicate")

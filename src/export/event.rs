@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::DecodedEntry;
-use crate::model::json::Kind;
-use crate::model::{EventType, Severity};
+use crate::model::json;
+use crate::model::{EventType, Severity, Verdict};
+use crate::record::Gist;
+use crate::record::entry::Kind;
 
 /// One event: which entry it comes from, and what that entry says.
 #[derive(Clone, Debug)]
@@ -17,6 +19,12 @@ pub struct Event {
     pub severity: Severity,
     /// The entry it comes from.
     pub entry: Arc<DecodedEntry>,
+}
+
+/// Whether no event comes of an entry, whatever else it says: an action that is allowed is told by its outcome
+/// (design §14.2). True of no entry of which [`events_of`] makes one.
+pub(super) fn is_silent(gist: Gist) -> bool {
+    gist.kind == Kind::Context || gist.kind == Kind::Decision && gist.verdict == Some(Verdict::Allow)
 }
 
 /// The events of one entry, in order. Most entries have one, some none, a refusal two.
@@ -95,7 +103,7 @@ fn severity(entry: &DecodedEntry) -> Severity {
 
 /// A tool whose definition changed under an agent is the worst of them.
 fn tool_pin_severity(entry: &DecodedEntry) -> Severity {
-    let tools = entry.at("tool_pin.tools").filter(|tools| tools.kind() == Kind::Array);
+    let tools = entry.at("tool_pin.tools").filter(|tools| tools.kind() == json::Kind::Array);
     let changes = tools.into_iter().flat_map(|tools| tools.children()).filter_map(|tool| tool.get("change")?.as_str());
     let severity = changes.map(|change| match &*change {
         "first_seen" => Severity::Info,
@@ -104,4 +112,36 @@ fn tool_pin_severity(entry: &DecodedEntry) -> Severity {
         _ => Severity::High,
     });
     severity.max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{StoredEntry, seal};
+
+    #[test]
+    fn entries_that_are_not_read_have_no_events() {
+        let verdicts = [Verdict::Allow, Verdict::Defer, Verdict::Deny, Verdict::Modify, Verdict::StepUp];
+        let mut silent = 0;
+        for (kind, verdict) in Kind::ALL.into_iter().flat_map(|kind| verdicts.map(|verdict| (kind, verdict))) {
+            for enforced in [true, false] {
+                let payload = format!(
+                    r#"{{"predicate":{{"decision":{{"enforced":{enforced},"result":"{}","severity":"INFO"}},"kind":"{}"}}}}"#,
+                    verdict.as_str(),
+                    kind.as_str()
+                );
+                let read = StoredEntry::new(7, seal(payload.as_bytes(), &[]));
+                let severity = (kind != Kind::Context).then_some(Severity::Info);
+                let gist = Some(Gist { kind, verdict: Some(verdict), severity });
+                let (made, read) = (StoredEntry { gist, ..read.clone() }, DecodedEntry::open(&read).unwrap());
+                let made = DecodedEntry::open(&made).unwrap();
+                assert_eq!((made.index, made.leaf_hash), (read.index, read.leaf_hash));
+                silent += usize::from(made.predicate().is_none());
+                let ids = |entry| events_of(&Arc::new(entry)).into_iter().map(|event| event.id).collect::<Vec<_>>();
+                assert_eq!(ids(made), ids(read), "{kind:?} {verdict:?} {enforced}");
+            }
+        }
+        // Twice each: whatever was allowed, and what results brought, whatever the verdict was.
+        assert_eq!(silent, 2 + 2 * verdicts.len());
+    }
 }

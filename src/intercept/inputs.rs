@@ -10,7 +10,7 @@ use http::{HeaderMap, Method};
 
 use super::mcp::{Arrival, argument_text};
 use super::{Malformed, Refused};
-use crate::model::json::{Kind, View, scan};
+use crate::model::json::{Kind, Limits, View, scan};
 use crate::model::{
     Action, ActionId, Arguments, Call, Client, Credentials, FrameKind, NativeName, Outbound, Timestamp,
 };
@@ -40,6 +40,28 @@ pub fn read_input_request(request: &Bytes, arrival: Arrival, client: Client) -> 
     };
     let method: Arc<str> = Arc::from(&*method);
     Ok(call(Arc::clone(&method), method, arguments, &arrival, client, Credentials::default(), request))
+}
+
+/// Reads the answers inside a call again, after its body was put together anew. `None` when they cannot be read.
+pub fn reread_inputs(call: &mut Call) -> Option<()> {
+    let arrival = Arrival {
+        server: Arc::clone(&call.action.native.server),
+        action: call.action.id.clone(),
+        received: call.action.received,
+        limits: Limits::default(),
+    };
+    let body = call.outbound.body.clone();
+    let (text, document) = scan(&body, arrival.limits).ok()?;
+    let responses = document.root(text).get("params").and_then(|params| params.get("inputResponses"));
+    let mut inputs = match responses {
+        Some(responses) => read_input_responses(responses, &body, &arrival, &call.client, &call.credentials).ok()?,
+        None => Vec::new(),
+    };
+    for input in &mut inputs {
+        input.action.jsonrpc_id.clone_from(&call.action.jsonrpc_id);
+    }
+    call.inputs = inputs;
+    Some(())
 }
 
 /// Reads the values of `inputResponses` of a message that came with `body`, an action each.

@@ -22,7 +22,7 @@ use crate::net::Body;
 
 pub use head::{Head, HostCheck};
 pub use http_tool::{PathTemplate, read as read_http};
-pub use inputs::{INPUT_RESPONSE, INPUTS_MAX, read_input_request};
+pub use inputs::{INPUT_RESPONSE, INPUTS_MAX, read_input_request, reread_inputs};
 pub use mcp::{Arrival, MODERN_VERSION, Refused, read as read_mcp, read_line};
 pub use methods::frame_kind;
 pub use reply::{AnswerForm, Malformed, REFUSED, error_line, malformed, refusal, refusal_line};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::model::json::{JsonError, write_string};
-use crate::model::{Call, Era, Refusal, RefusalKind, Transport};
+use crate::model::{Call, Era, Pending, Refusal, RefusalKind, Transport};
 use crate::net::{Body, full};
 
 /// A request that is refused before it is a call. Each variant is one answer on the wire.
@@ -78,6 +78,7 @@ pub const REFUSED: i64 = 40_301;
 
 /// Application error codes lie outside the range that JSON-RPC reserves: the HTTP status and two digits.
 mod code {
+    pub(super) const PENDING: i64 = 20_201;
     pub(super) const UNAUTHENTICATED: i64 = 40_101;
     pub(super) const OVERLOADED: i64 = 42_901;
     pub(super) const INTERNAL: i64 = 50_001;
@@ -104,6 +105,7 @@ pub fn malformed(problem: &Malformed, id: Option<&str>) -> Response<Body> {
 pub struct AnswerForm {
     id: Option<Arc<str>>,
     method: Arc<str>,
+    server: Arc<str>,
     era: Era,
     transport: Transport,
 }
@@ -114,7 +116,8 @@ impl AnswerForm {
     pub fn of(call: &Call) -> Self {
         let (action, client) = (&call.action, &call.client);
         let (id, method) = (action.jsonrpc_id.clone(), Arc::clone(&action.method));
-        Self { id, method, era: client.era, transport: client.transport }
+        let server = Arc::clone(&action.native.server);
+        Self { id, method, server, era: client.era, transport: client.transport }
     }
 }
 
@@ -123,7 +126,14 @@ impl AnswerForm {
 pub fn refusal(refusal: &Refusal, form: &AnswerForm) -> Response<Body> {
     let (status, code) = codes(refusal);
     if form.transport == Transport::Http {
-        return problem(status, refusal);
+        let mut response = problem(status, refusal);
+        if let RefusalKind::Pending(pending) = &refusal.kind {
+            // The same request again is how an agent learns what came of it.
+            let location = HeaderValue::from_str(&format!("/http/{}{}", form.server, pending.path));
+            response.headers_mut().extend(location.ok().map(|location| (header::LOCATION, location)));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        return response;
     }
     if status == StatusCode::UNAUTHORIZED {
         let mut response = json(status, error_line(form.id.as_deref(), code, &refusal.outside));
@@ -140,6 +150,11 @@ pub fn refusal(refusal: &Refusal, form: &AnswerForm) -> Response<Body> {
 /// The message that says so, without a line feed: for a tool call a result, for everything else a JSON-RPC error.
 #[must_use]
 pub fn refusal_line(refusal: &Refusal, method: &str, id: &str, era: Era) -> String {
+    if let RefusalKind::Pending(pending) = &refusal.kind
+        && let Some(state) = &pending.state
+    {
+        return another_round(id, refusal, pending, state);
+    }
     match method {
         "tools/call" => tool_error(id, refusal, era),
         _ => error_line(Some(id), codes(refusal).1, &explain(refusal)),
@@ -150,6 +165,7 @@ pub fn refusal_line(refusal: &Refusal, method: &str, id: &str, era: Era) -> Stri
 const fn codes(refusal: &Refusal) -> (StatusCode, i64) {
     match &refusal.kind {
         RefusalKind::Decided { .. } => (StatusCode::FORBIDDEN, REFUSED),
+        RefusalKind::Pending(_) => (StatusCode::ACCEPTED, code::PENDING),
         RefusalKind::Unauthenticated { .. } => (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED),
         RefusalKind::LogUnavailable => (StatusCode::SERVICE_UNAVAILABLE, code::LOG),
         RefusalKind::Overloaded => (StatusCode::TOO_MANY_REQUESTS, code::OVERLOADED),
@@ -182,11 +198,43 @@ fn tool_error(id: &str, refusal: &Refusal, era: Era) -> String {
     line
 }
 
+/// A round of MCP 2026-07-28: the client comes back with the state, after its user saw the page when it can show one.
+/// What the user answers there is a notice and no approval.
+fn another_round(id: &str, refusal: &Refusal, pending: &Pending, state: &str) -> String {
+    let mut line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"resultType\":\"input_required\",");
+    if let Some(url) = pending.url.as_ref().filter(|_| pending.ask_to_open) {
+        line.push_str("\"inputRequests\":{\"countersign/approval\":{\"method\":\"elicitation/create\",\"params\":{");
+        line.push_str("\"mode\":\"url\",\"elicitationId\":");
+        write_string(&mut line, pending.id.as_str());
+        line.push_str(",\"url\":");
+        write_string(&mut line, url);
+        line.push_str(",\"message\":");
+        write_string(&mut line, &refusal.outside);
+        line.push_str("}}},");
+    }
+    line.push_str("\"requestState\":");
+    write_string(&mut line, state);
+    line.push_str(",\"_meta\":{\"countersign/decision\":");
+    line.push_str(&details(refusal));
+    line.push_str("}}}");
+    line
+}
+
 /// The sentence that the model reads: what, by which policy, why, where it is recorded, and not to try again.
 fn explain(refusal: &Refusal) -> String {
     let mut text = refusal.outside.to_string();
-    if let RefusalKind::Decided { policy, receipt, .. } = &refusal.kind {
-        let _written = write!(text, " (policy {}, receipt {receipt}). Do not retry unchanged.", policy.policy_id);
+    match &refusal.kind {
+        RefusalKind::Decided { policy, receipt, .. } => {
+            let _written = write!(text, " (policy {}, receipt {receipt}). Do not retry unchanged.", policy.policy_id);
+        }
+        RefusalKind::Pending(pending) => {
+            let _written = write!(
+                text,
+                " Approval pending, id {}. Call again later with exactly the same arguments to learn the answer.",
+                pending.id
+            );
+        }
+        _ => {}
     }
     text
 }
@@ -215,6 +263,14 @@ fn details(refusal: &Refusal) -> String {
             member("reason_code", reason_code.as_str());
             member("receipt_id", receipt.as_str());
         }
+        RefusalKind::Pending(pending) => {
+            member("decision", pending.verdict.as_str());
+            member("status", "pending");
+            member("approval_id", pending.id.as_str());
+            member("policy_id", &pending.policy.policy_id);
+            member("reason_code", pending.reason_code.as_str());
+            member("receipt_id", pending.receipt.as_str());
+        }
         RefusalKind::LogUnavailable => member("reason_code", "log_unavailable"),
         RefusalKind::Overloaded => member("reason_code", "overloaded"),
         RefusalKind::Unauthenticated { .. } => member("reason_code", "unauthenticated"),
@@ -228,8 +284,8 @@ fn details(refusal: &Refusal) -> String {
 
 /// RFC 9457, for tools that speak plain HTTP.
 fn problem(status: StatusCode, refusal: &Refusal) -> Response<Body> {
-    let mut body =
-        format!("{{\"type\":\"about:blank\",\"title\":\"Refused by Countersign\",\"status\":{},", status.as_u16());
+    let title = if status == StatusCode::ACCEPTED { "Waits for a person" } else { "Refused by Countersign" };
+    let mut body = format!("{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{},", status.as_u16());
     body.push_str("\"detail\":");
     write_string(&mut body, &explain(refusal));
     body.push_str(",\"countersign/decision\":");

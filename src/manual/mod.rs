@@ -1,5 +1,8 @@
 //! The manual: compiled as rustdoc, and served by the console.
 
+#[doc = include_str!("approvals.md")]
+pub mod approvals {}
+
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 

@@ -33,7 +33,7 @@ impl Mediator {
             let Some(mut input) = call.inputs.get(at).cloned() else { break };
             input.outbound.body = call.outbound.body.clone();
             input.credentials.session = call.credentials.session.clone();
-            let mut taken = self.take(&mut input, identity).await.map_err(|error| error.refusal())?;
+            let mut taken = self.take(&mut input, identity, None).await.map_err(|error| error.refusal())?;
             taken.decided.durable().await.map_err(|error| error.refusal())?;
             tell(self.observer.as_ref(), &input, identity, &taken.decision);
             let Gate::Open(permit) = &taken.gate else {

@@ -34,7 +34,7 @@ impl Mediator {
     async fn question(&self, question: &Question, origin: &Origin) -> Result<Bytes, Box<Refusal>> {
         let mut call = self.asked(question, origin)?;
         let received = call.action.received;
-        let mut taken = self.take(&mut call, &origin.identity).await.map_err(|error| error.refusal())?;
+        let mut taken = self.take(&mut call, &origin.identity, None).await.map_err(|error| error.refusal())?;
         taken.decided.durable().await.map_err(|error| error.refusal())?;
         tell(self.observer.as_ref(), &call, &origin.identity, &taken.decision);
         let Gate::Open(permit) = &taken.gate else { return Err(Box::new(refused_as(&call, &taken))) };

@@ -33,10 +33,42 @@ pub enum Counter {
     ReloadFailures,
     /// Tokens of the admin API that were refused.
     AdminLoginsRefused,
+    /// Requests to people.
+    ApprovalsRequested,
+    /// Of these, answered with yes.
+    ApprovalsGranted,
+    /// Of these, answered with no.
+    ApprovalsDenied,
+    /// Of these, that nobody answered in time.
+    ApprovalsExpired,
+    /// Of these, passed on to others.
+    ApprovalsEscalated,
+    /// Uses of the kill switch.
+    Suspensions,
+    /// Uses of break-glass.
+    BreakGlasses,
+    /// Suspended actions that were taken up.
+    Deferrals,
+    /// Actions that could not be suspended: too many, or too deep.
+    DeferralsRefused,
+    /// Suspended actions that nothing settled in time.
+    DeferralsExpired,
+    /// Suspended actions that people were asked about.
+    DeferralsEscalated,
+    /// Facts from calendars.
+    ResolvedByCalendar,
+    /// Facts from lookups.
+    ResolvedByHttp,
+    /// Facts from inventories.
+    ResolvedByInventory,
+    /// Messages that people were sent.
+    NotificationsSent,
+    /// Messages that could not be sent.
+    NotificationsFailed,
 }
 
 /// All counters, with the name and the help that Prometheus shows.
-pub const COUNTERS: [(Counter, &str, &str); 14] = [
+pub const COUNTERS: [(Counter, &str, &str); 30] = [
     (Counter::Actions, "aarm_actions_total", "Actions decided"),
     (Counter::Denied, "aarm_actions_denied_total", "Actions refused"),
     (Counter::Modified, "aarm_actions_modified_total", "Actions forwarded with changed parameters"),
@@ -51,6 +83,34 @@ pub const COUNTERS: [(Counter, &str, &str); 14] = [
     (Counter::ExportFailures, "countersign_export_failures_total", "Failed attempts to deliver"),
     (Counter::ReloadFailures, "countersign_reload_failures_total", "Reloads that were refused"),
     (Counter::AdminLoginsRefused, "countersign_admin_logins_refused_total", "Refused tokens of the admin API"),
+    (Counter::ApprovalsRequested, "countersign_approvals_requested_total", "Requests to people"),
+    (Counter::ApprovalsGranted, "countersign_approvals_granted_total", "Requests that were answered with yes"),
+    (Counter::ApprovalsDenied, "countersign_approvals_denied_total", "Requests that were answered with no"),
+    (Counter::ApprovalsExpired, "countersign_approvals_expired_total", "Requests that nobody answered in time"),
+    (Counter::ApprovalsEscalated, "countersign_approvals_escalated_total", "Requests that were passed on to others"),
+    (Counter::Suspensions, "countersign_suspensions_total", "Uses of the kill switch"),
+    (Counter::BreakGlasses, "countersign_break_glass_total", "Uses of break-glass"),
+    (Counter::Deferrals, "countersign_deferrals_total", "Suspended actions that were taken up"),
+    (
+        Counter::DeferralsRefused,
+        "countersign_deferrals_refused_total",
+        "Actions that could not be suspended: too many, or too deep",
+    ),
+    (
+        Counter::DeferralsExpired,
+        "countersign_deferrals_expired_total",
+        "Suspended actions that nothing settled in time",
+    ),
+    (
+        Counter::DeferralsEscalated,
+        "countersign_deferrals_escalated_total",
+        "Suspended actions that people were asked about",
+    ),
+    (Counter::ResolvedByCalendar, "countersign_resolved_calendar_total", "Facts from calendars"),
+    (Counter::ResolvedByHttp, "countersign_resolved_http_total", "Facts from lookups"),
+    (Counter::ResolvedByInventory, "countersign_resolved_inventory_total", "Facts from inventories"),
+    (Counter::NotificationsSent, "countersign_notifications_sent_total", "Messages that people were sent"),
+    (Counter::NotificationsFailed, "countersign_notifications_failed_total", "Messages that could not be sent"),
 ];
 
 static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];

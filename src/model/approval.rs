@@ -4,23 +4,34 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApprovalId, DeferralId, Timestamp};
+use super::{ApprovalId, DeferralId, Digest, ReceiptId, Timestamp};
 
-/// A person's answer to one request, bound to what was shown.
+/// A person's yes to one request, bound to what was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     /// The request.
     pub id: ApprovalId,
-    /// What came of it.
-    pub result: ApprovalResult,
     /// Who answered; never taken from a body.
-    pub approver: Option<Arc<str>>,
-    /// Why.
-    pub reason: Option<Arc<str>>,
-    /// When it was asked.
-    pub requested: Timestamp,
-    /// When it was answered.
-    pub decided: Option<Timestamp>,
+    pub approver: Arc<str>,
+    /// What it holds for.
+    pub binding: Binding,
+    /// The entry of the decision that asked.
+    pub decision: ReceiptId,
+}
+
+/// What an approval holds for: nothing else may run on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Who calls.
+    pub caller: Digest,
+    /// What is called, with the exact arguments.
+    pub action: Digest,
+    /// The definition of the tool when it was asked.
+    pub tool_pin: Option<Digest>,
+    /// The policies when it was asked.
+    pub policy_set: Digest,
+    /// Until when it may be used.
+    pub expires: Timestamp,
 }
 
 /// What came of a request to a person.

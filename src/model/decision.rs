@@ -202,18 +202,32 @@ pub struct MatchedRule {
 pub enum ReasonCode {
     /// The inventory does not list the agent, or not for this server.
     AgentNotListed,
+    /// A person said no.
+    ApprovalDenied,
+    /// What a person approved is not what would run now: other policies, another tool, another caller, or too late.
+    ApprovalStale,
+    /// Nobody answered in time, which is a no.
+    ApprovalTimeout,
+    /// A person said yes.
+    Approved,
     /// The arguments do not fit the tool's own schema.
     ArgumentsInvalid,
+    /// Two people opened this for a bounded time, against the policies.
+    BreakGlass,
     /// Several risks together are more than the limit.
     CompositionalRisk,
     /// Rules of equal priority disagree (A-3.7b).
     ConflictingPolicies,
     /// No rule matched: the configured default.
     DefaultPosture,
+    /// It depends on an action that is suspended.
+    DependsOnDeferred,
     /// What is known about the session is not all there is, or cannot be kept.
     ContextUnavailable,
     /// A rule could not be evaluated.
     EvaluationError,
+    /// A standing permission of a person covers it.
+    Granted,
     /// Nobody could be verified.
     IdentityUnverified,
     /// A rule matched on what is known too badly (A-3.7c).
@@ -226,6 +240,10 @@ pub enum ReasonCode {
     PolicyRule,
     /// The tool's schema is not known.
     SchemaUnknown,
+    /// The kill switch holds it.
+    Suspended,
+    /// Too much waits already.
+    TooManyPending,
     /// The tool is not what it was when it was pinned, and nobody has accepted the change.
     ToolChanged,
     /// A rule refers to something that is not known yet (A-3.7a).
@@ -238,12 +256,19 @@ impl ReasonCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentNotListed => "agent_not_listed",
+            Self::ApprovalDenied => "approval_denied",
+            Self::ApprovalStale => "approval_stale",
+            Self::ApprovalTimeout => "approval_timeout",
+            Self::Approved => "approved",
             Self::ArgumentsInvalid => "arguments_invalid",
+            Self::BreakGlass => "break_glass",
             Self::CompositionalRisk => "compositional_risk",
             Self::ConflictingPolicies => "conflicting_policies",
             Self::DefaultPosture => "default_posture",
+            Self::DependsOnDeferred => "depends_on_deferred",
             Self::ContextUnavailable => "context_unavailable",
             Self::EvaluationError => "evaluation_error",
+            Self::Granted => "granted",
             Self::IdentityUnverified => "identity_unverified",
             Self::LowConfidence => "low_confidence",
             Self::ModificationFailed => "modification_failed",
@@ -251,6 +276,8 @@ impl ReasonCode {
             Self::PolicyRule => "policy_rule",
             Self::ToolChanged => "tool_changed",
             Self::SchemaUnknown => "schema_unknown",
+            Self::Suspended => "suspended",
+            Self::TooManyPending => "too_many_pending",
             Self::UnpopulatedContext => "unpopulated_context",
         }
     }

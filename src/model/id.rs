@@ -73,6 +73,14 @@ identifier!(
     ApprovalId, "apr_"
 );
 identifier!(
+    /// One use of a control: a suspension, a break-glass.
+    ControlId, "ctl_"
+);
+identifier!(
+    /// One standing permission.
+    GrantId, "grt_"
+);
+identifier!(
     /// One suspended action.
     DeferralId, "dfr_"
 );

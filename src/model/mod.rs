@@ -22,7 +22,7 @@ mod tool;
 mod usage;
 
 pub use action::{Action, Arguments, Destination, NativeName, Wrapper};
-pub use approval::{Approval, ApprovalResult, Deferral};
+pub use approval::{Approval, ApprovalResult, Binding, Deferral};
 pub use call::{
     Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
 };
@@ -32,10 +32,12 @@ pub use decision::{
 };
 pub use event::{EventType, Severity};
 pub use fact::{Fact, Facts};
-pub use id::{ActionId, ApprovalId, DeferralId, Digest, InstanceId, InvalidId, ReceiptId, RunId, SessionId};
+pub use id::{
+    ActionId, ApprovalId, ControlId, DeferralId, Digest, GrantId, InstanceId, InvalidId, ReceiptId, RunId, SessionId,
+};
 pub use identity::{AgentIdentity, Claim, Delegation, Identity, Verification};
 pub use outcome::{Agreement, Outcome, OutcomeStatus, ResultSummary, ResultText};
-pub use refusal::{Refusal, RefusalKind, with_causes};
+pub use refusal::{Pending, Refusal, RefusalKind, with_causes};
 pub use session::{
     Correlation, DataLevel, DriftAlert, DriftTrigger, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction,
     SessionContext,

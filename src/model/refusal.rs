@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ActionId, PolicyReference, ReasonCode, ReceiptId, Verdict};
+use super::{ActionId, ApprovalId, PolicyReference, ReasonCode, ReceiptId, Verdict};
 
 /// A call that ends here, with a text for the caller and a text for the operator.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub enum RefusalKind {
         /// The receipt.
         receipt: ReceiptId,
     },
+    /// It waits for a person. There is a receipt.
+    Pending(Box<Pending>),
     /// The credential is missing, bad, expired or revoked.
     Unauthenticated {
         /// The receipt, when one was written.
@@ -53,6 +55,29 @@ pub enum RefusalKind {
     },
     /// A fault of the product.
     Internal,
+}
+
+/// What the client of a call that waits is told.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The request to people.
+    pub id: ApprovalId,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The policy that decided.
+    pub policy: PolicyReference,
+    /// Why, in one word.
+    pub reason_code: ReasonCode,
+    /// The receipt of the decision.
+    pub receipt: ReceiptId,
+    /// The sealed state with which the client comes back, where its protocol has rounds.
+    pub state: Option<Arc<str>>,
+    /// The page of the request.
+    pub url: Option<Arc<str>>,
+    /// Whether the client is asked to show that page to its user.
+    pub ask_to_open: bool,
+    /// Where a client of a plain HTTP tool calls again: below the server's base.
+    pub path: Arc<str>,
 }
 
 impl Refusal {

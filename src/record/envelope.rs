@@ -6,16 +6,17 @@
 //! ```
 //!
 //! The bytes that were signed are stored, so that no verifier has to make them again; one document has one text, and
-//! every other text is refused. Pure. It does not know what a payload means, nor whose keys are good.
+//! every other text is refused. Pure. It does not read what a payload means, nor know whose keys are good.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 
+use super::entry::Kind;
 use super::keys::{PublicKey, SigningKey};
 use super::merkle;
 use super::tiles::ENTRY_BYTES_MAX;
-use crate::model::Digest;
 use crate::model::json;
+use crate::model::{Digest, Severity, Verdict};
 
 /// The payload type of every entry (in-toto attestation framework).
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -53,13 +54,27 @@ pub enum EnvelopeError {
     TooManySignatures,
 }
 
-/// A signed entry, ready to be appended.
+/// An entry and its leaf hash. Computed once, where the entry is made or read from the disk: the tree and whoever
+/// exports need it again.
 #[derive(Clone, Debug)]
 pub struct Sealed {
     /// The entry.
     pub bytes: Bytes,
     /// Its leaf hash, which the next entry of the session names.
     pub leaf_hash: Digest,
+    /// What it is, where this process made it.
+    pub gist: Option<Gist>,
+}
+
+/// What an entry is, as its maker says: enough to know whether anybody has to open it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gist {
+    /// Its kind.
+    pub kind: Kind,
+    /// The verdict, in decisions and outcomes.
+    pub verdict: Option<Verdict>,
+    /// How much the decision matters, in decisions and outcomes.
+    pub severity: Option<Severity>,
 }
 
 /// An entry, taken apart. Its signatures are not verified yet.
@@ -93,8 +108,7 @@ pub fn seal(payload: &[u8], keys: &[&SigningKey]) -> Sealed {
         entry.push_str(AFTER_SIGNATURE);
     }
     entry.push_str(END);
-    let leaf_hash = leaf_hash(entry.as_bytes());
-    Sealed { bytes: Bytes::from(entry), leaf_hash }
+    Bytes::from(entry).into()
 }
 
 /// Takes an entry apart. It must be the one text that [`seal`] makes of its payload and signatures.
@@ -134,6 +148,12 @@ pub fn open_envelope(entry: &[u8]) -> Result<Envelope, EnvelopeError> {
     let canonical = json::scan(&payload, json::Limits::default())
         .is_ok_and(|(text, document)| json::is_canonical(document.root(text)));
     if canonical { Ok(Envelope { payload, signatures }) } else { Err(EnvelopeError::Payload) }
+}
+
+impl From<Bytes> for Sealed {
+    fn from(bytes: Bytes) -> Self {
+        Self { leaf_hash: leaf_hash(&bytes), bytes, gist: None }
+    }
 }
 
 impl Envelope {

@@ -21,8 +21,8 @@ use bytes::Bytes;
 use super::RecordError;
 use super::checkpoint::Checkpoint;
 use super::disk::Operation;
-use super::merkle::leaf_hash;
 use super::publish::Publisher;
+use super::read::StoredEntry;
 use super::shared::{CheckpointReply, Shared};
 use super::tiles::{Edge, Row, TILE_WIDTH, encode_bundle, encode_tile, tile_path};
 
@@ -212,18 +212,17 @@ impl Integrator {
             let step = (size - self.edge.size()).min(STEP_ENTRIES_MAX);
             let step = usize::try_from(step).unwrap_or(usize::MAX);
             for entry in self.shared.read(self.edge.size(), step, STEP_BYTES_MAX)? {
-                self.take_in(entry.bytes);
+                self.take_in(entry);
             }
             self.publish_pending()?;
         }
         Ok(())
     }
 
-    fn take_in(&mut self, entry: Bytes) {
+    fn take_in(&mut self, entry: StoredEntry) {
         let pending = &mut self.pending;
-        let leaf = leaf_hash(&entry);
-        self.bundle.push(entry);
-        self.edge.push(leaf, |full| {
+        self.bundle.push(entry.bytes);
+        self.edge.push(entry.leaf_hash, |full| {
             pending.push((Row::Level(full.level), full.number, encode_tile(&full.hashes)));
         });
         if self.edge.size().is_multiple_of(TILE_WIDTH) {

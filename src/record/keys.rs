@@ -8,10 +8,15 @@
 //!
 //! A receipt key that is gone cannot sign the past again: that is the forward security which Ed25519 alone has not.
 //! Private bytes never leave this module and are wiped when dropped. `keys/` in the data directory holds public keys.
+//!
+//! Two libraries: aws-lc-rs signs, because it takes half the time and every action is signed twice; ed25519-dalek reads
+//! keys and verifies, strictly. A signature of Ed25519 is one value, whoever computes it, and a test holds the two to
+//! that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -31,6 +36,8 @@ const OTHERS: u32 = 0o077;
 /// A private key that signs, with its public half.
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
+    /// The same key, for the library that signs quicker; `None` when it does not take it.
+    quick: Option<Ed25519KeyPair>,
     id_text: Box<str>,
 }
 
@@ -72,7 +79,9 @@ impl SigningKey {
     /// Signs a message (RFC 8032, pure Ed25519).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
+        let quick = self.quick.as_ref().and_then(|quick| quick.try_sign(message).ok());
+        let signature = quick.and_then(|signature| signature.as_ref().try_into().ok());
+        signature.unwrap_or_else(|| self.key.sign(message).to_bytes())
     }
 
     /// The public half.
@@ -90,8 +99,10 @@ impl SigningKey {
 
 impl From<ed25519_dalek::SigningKey> for SigningKey {
     fn from(key: ed25519_dalek::SigningKey) -> Self {
-        let id_text = PublicKey(key.verifying_key()).id().to_string().into();
-        Self { key, id_text }
+        let public = key.verifying_key();
+        let id_text = PublicKey(public).id().to_string().into();
+        let quick = Ed25519KeyPair::from_seed_and_public_key(key.as_bytes(), public.as_bytes()).ok();
+        Self { key, quick, id_text }
     }
 }
 
@@ -219,6 +230,8 @@ pub(crate) fn receipt_keys(disk: &dyn Disk, layout: &Layout) -> Result<Vec<Epoch
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+
     use super::*;
 
     #[test]
@@ -231,6 +244,20 @@ mod tests {
         assert_eq!(PublicKey::from_pem(public), Some(key.public()));
         assert!(key.public().verify(b"message", &key.sign(b"message")));
         assert!(!key.public().verify(b"another", &key.sign(b"message")));
+    }
+
+    #[test]
+    fn both_libraries_sign_alike_and_verify_one_another() {
+        for length in [0, 1, 64, 1_024, 48_000] {
+            let message = vec![0x5a; length];
+            let key = SigningKey::generate().unwrap();
+            let quick = key.quick.as_ref().unwrap().try_sign(&message).unwrap();
+            assert_eq!(quick.as_ref(), key.key.sign(&message).to_bytes(), "{length}");
+            assert!(key.public().verify(&message, &key.sign(&message)));
+            let other = UnparsedPublicKey::new(&ED25519, key.public().to_bytes());
+            assert!(other.verify(&message, &key.key.sign(&message).to_bytes()).is_ok());
+            assert!(other.verify(b"another", quick.as_ref()).is_err());
+        }
     }
 
     #[test]

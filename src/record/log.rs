@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
-use tokio::sync::{TryAcquireError, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
 use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile};
@@ -17,7 +16,7 @@ use super::queue::{Appended, Slot};
 use super::read::StoredEntry;
 use super::shared::Shared;
 use super::tiles::{ENTRY_BYTES_MAX, TileReader};
-use super::{Config, Opened, RecordError};
+use super::{Config, Opened, RecordError, Sealed};
 use crate::model::Clock;
 
 /// An open log. Clones share it; the last one dropped without [`Log::close`] ends it as a crash would, with what was
@@ -52,17 +51,32 @@ impl Log {
     /// # Errors
     /// At once, when the log is closed, poisoned or full.
     pub async fn reserve(&self) -> Result<Slot, RecordError> {
+        self.wait_for_slots(1).await.map(Slot::ordinary)
+    }
+
+    /// Waits for room for an action: for its decision and its outcome, both at once. Whoever held one place and waited
+    /// for the other could keep everybody waiting for ever.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub async fn reserve_pair(&self) -> Result<(Slot, Slot), RecordError> {
+        let mut both = self.wait_for_slots(2).await?;
+        let one = both.split(1).ok_or(RecordError::QueueFull)?;
+        Ok((Slot::ordinary(one), Slot::ordinary(both)))
+    }
+
+    async fn wait_for_slots(&self, count: u32) -> Result<OwnedSemaphorePermit, RecordError> {
         let shared = &self.handle.shared;
         loop {
-            match self.try_reserve() {
+            match self.try_slots(&shared.room.ordinary, count) {
                 Err(RecordError::QueueFull) => {}
                 other => return other,
             }
             let mut health = shared.room.watch_health();
             tokio::select! {
-                permit = Arc::clone(&shared.room.ordinary).acquire_owned() => {
+                permit = Arc::clone(&shared.room.ordinary).acquire_many_owned(count) => {
                     let refusal = || shared.refusal().unwrap_or(RecordError::Closed);
-                    return permit.map(|permit| Slot { permit, reserved: false }).map_err(|_| refusal());
+                    return permit.map_err(|_| refusal());
                 }
                 _ = health.changed() => {}
             }
@@ -74,7 +88,7 @@ impl Log {
     /// # Errors
     /// [`RecordError::QueueFull`] when waiting would help, else why the log takes nothing.
     pub fn try_reserve(&self) -> Result<Slot, RecordError> {
-        self.try_slot(false)
+        self.try_slots(&self.handle.shared.room.ordinary, 1).map(Slot::ordinary)
     }
 
     /// Takes some of the room that is kept back for the entries that close a log or name a gap in it.
@@ -82,17 +96,15 @@ impl Log {
     /// # Errors
     /// As [`Self::try_reserve`], but never [`RecordError::Full`] before the reserve is used up.
     pub fn try_reserve_last(&self) -> Result<Slot, RecordError> {
-        self.try_slot(true)
+        self.try_slots(&self.handle.shared.room.reserved, 1).map(|permit| Slot { permit, reserved: true })
     }
 
-    fn try_slot(&self, reserved: bool) -> Result<Slot, RecordError> {
-        let shared = &self.handle.shared;
-        let semaphore = if reserved { &shared.room.reserved } else { &shared.room.ordinary };
-        match Arc::clone(semaphore).try_acquire_owned() {
-            Ok(permit) => Ok(Slot { permit, reserved }),
-            Err(TryAcquireError::Closed) => Err(shared.refusal().unwrap_or(RecordError::Closed)),
-            Err(TryAcquireError::NoPermits) => Err(shared.refusal().unwrap_or(RecordError::QueueFull)),
-        }
+    fn try_slots(&self, from: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, RecordError> {
+        let refusal = || self.handle.shared.refusal();
+        Arc::clone(from).try_acquire_many_owned(count).map_err(|error| match error {
+            TryAcquireError::Closed => refusal().unwrap_or(RecordError::Closed),
+            TryAcquireError::NoPermits => refusal().unwrap_or(RecordError::QueueFull),
+        })
     }
 
     /// Puts an entry at the end of the log. Never blocks; the order of the calls is the order in the log.
@@ -100,9 +112,10 @@ impl Log {
     /// An entry without bytes or with more than 65,535, and one that comes after the log was closed, is refused through
     /// the returned handle.
     #[must_use = "an entry counts only when it is durable"]
-    pub fn append(&self, slot: Slot, entry: Bytes) -> Appended {
-        if entry.is_empty() || entry.len() > ENTRY_BYTES_MAX {
-            return Appended::refused(RecordError::EntrySize(entry.len()));
+    pub fn append(&self, slot: Slot, entry: impl Into<Sealed>) -> Appended {
+        let entry = entry.into();
+        if entry.bytes.is_empty() || entry.bytes.len() > ENTRY_BYTES_MAX {
+            return Appended::refused(RecordError::EntrySize(entry.bytes.len()));
         }
         if let Some(error) = self.handle.shared.health.poisoned() {
             return Appended::refused(error);

@@ -49,7 +49,7 @@ pub use archive::{Archive, Found};
 pub use checkpoint::Checkpoint;
 pub use disk::RealDisk;
 pub use entry::ParametersMode;
-pub use envelope::{Envelope, EnvelopeError, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
+pub use envelope::{Envelope, EnvelopeError, Gist, PAYLOAD_TYPE, Sealed, leaf_hash, open_envelope, seal};
 pub use error::RecordError;
 pub use instance::Instance;
 pub use keys::{EpochKey, PublicKey, SigningKey, SigningKeys};
@@ -57,7 +57,8 @@ pub use log::Log;
 pub use queue::{Appended, Slot};
 pub use read::StoredEntry;
 pub use recorder::{
-    Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, Recorder, Recovered, Reservation, Unreadable,
+    After, Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, FollowUp, Recorder, Recovered, Reservation,
+    Unreadable,
 };
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
 pub use verify::{Report, VerifyOptions, verify_directory};
@@ -110,7 +111,7 @@ impl Default for Config {
             first_segment_bytes: 4 << 20,
             reserved_bytes: 1 << 20,
             queue_entries_max: 4_096,
-            tail_bytes_max: 8 << 20,
+            tail_bytes_max: 24 << 20,
             checkpoint_interval_ms: 1_000,
             parameters: ParametersMode::Redacted,
             checkpoints_kept: 1_000,

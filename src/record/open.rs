@@ -69,7 +69,7 @@ impl Head {
 }
 
 pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Store, RecordError> {
-    check(config)?;
+    config.check()?;
     let data_dir = std::path::absolute(&config.data_dir);
     let layout = Layout::new(&data_dir.map_err(RecordError::on(Operation::Stat, &config.data_dir))?);
     let mut publisher = Publisher::new(Arc::clone(&disk), layout.root());
@@ -140,24 +140,30 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
     Ok(Store { shared, threads, ending, lock, opened })
 }
 
-fn check(config: &Config) -> Result<(), RecordError> {
-    let wrong = |what: &str| Err(RecordError::Config(what.to_owned()));
-    if config.data_dir.as_os_str().is_empty() {
-        return wrong("`data_dir` is not set");
+impl Config {
+    /// What can be checked before anything is opened.
+    ///
+    /// # Errors
+    /// [`RecordError::Config`] names the setting and what it must be.
+    pub fn check(&self) -> Result<(), RecordError> {
+        let wrong = |what: &str| Err(RecordError::Config(what.to_owned()));
+        if self.data_dir.as_os_str().is_empty() {
+            return wrong("`data_dir` is not set");
+        }
+        if self.name.as_deref().is_some_and(|name| !is_origin_name(name)) {
+            return wrong("`name` must be a host name, or a host name and a path, without spaces and `+`");
+        }
+        if self.segment_bytes < SEGMENT_BYTES_MIN || self.first_segment_bytes < SEGMENT_BYTES_MIN {
+            return wrong("`segment_bytes` and `first_segment_bytes` must be at least 262144");
+        }
+        if self.segment_bytes < self.reserved_bytes.saturating_mul(2) {
+            return wrong("`segment_bytes` must be at least twice `reserved_bytes`");
+        }
+        if self.queue_entries_max == 0 || self.checkpoint_interval_ms == 0 || self.checkpoints_kept == 0 {
+            return wrong("`queue_entries_max`, `checkpoint_interval_ms` and `checkpoints_kept` must not be 0");
+        }
+        Ok(())
     }
-    if config.name.as_deref().is_some_and(|name| !is_origin_name(name)) {
-        return wrong("`name` must be a host name, or a host name and a path, without spaces and `+`");
-    }
-    if config.segment_bytes < SEGMENT_BYTES_MIN || config.first_segment_bytes < SEGMENT_BYTES_MIN {
-        return wrong("`segment_bytes` and `first_segment_bytes` must be at least 262144");
-    }
-    if config.segment_bytes < config.reserved_bytes.saturating_mul(2) {
-        return wrong("`segment_bytes` must be at least twice `reserved_bytes`");
-    }
-    if config.queue_entries_max == 0 || config.checkpoint_interval_ms == 0 || config.checkpoints_kept == 0 {
-        return wrong("`queue_entries_max`, `checkpoint_interval_ms` and `checkpoints_kept` must not be 0");
-    }
-    Ok(())
 }
 
 /// One process a data directory: two would sign two trees under one name.

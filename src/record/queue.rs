@@ -6,16 +6,21 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::RecordError;
+use super::{RecordError, Sealed};
 
 /// Room for one entry of any length. Dropped unused, it goes to the next who waits.
 #[derive(Debug)]
 pub struct Slot {
     pub(crate) permit: OwnedSemaphorePermit,
     pub(crate) reserved: bool,
+}
+
+impl Slot {
+    pub(crate) const fn ordinary(permit: OwnedSemaphorePermit) -> Self {
+        Self { permit, reserved: false }
+    }
 }
 
 /// An entry on its way. Dropping this does not take the entry back.
@@ -62,7 +67,7 @@ impl Appended {
 
 /// An entry that waits for the writer.
 pub(crate) struct Queued {
-    pub(crate) entry: Bytes,
+    pub(crate) entry: Sealed,
     pub(crate) reserved: bool,
     done: oneshot::Sender<Result<u64, RecordError>>,
 }
@@ -91,7 +96,7 @@ struct Inside {
 
 impl Queue {
     /// Puts an entry at the end. Refused once the queue is closed.
-    pub(crate) fn push(&self, slot: Slot, entry: Bytes) -> Appended {
+    pub(crate) fn push(&self, slot: Slot, entry: Sealed) -> Appended {
         let (done, receiver) = oneshot::channel();
         let queued = Queued { entry, reserved: slot.reserved, done };
         let mut inside = self.inside();

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::RecordError;
 use super::shared::Shared;
 use super::tiles::{TILE_WIDTH, TileReader};
+use super::{Gist, RecordError, Sealed};
+use crate::model::Digest;
 
 /// Bundles that readers of old entries keep in memory, in bytes of entries: several exporters may be behind at once.
 const BUNDLES_BYTES_MAX: usize = 8 << 20;
@@ -22,12 +23,25 @@ pub struct StoredEntry {
     pub index: u64,
     /// The envelope.
     pub bytes: Bytes,
+    /// Its leaf hash.
+    pub leaf_hash: Digest,
+    /// What it is, while it is still in memory as this process made it.
+    pub gist: Option<Gist>,
+}
+
+impl StoredEntry {
+    /// An entry and its place.
+    #[must_use]
+    pub fn new(index: u64, entry: impl Into<Sealed>) -> Self {
+        let Sealed { bytes, leaf_hash, gist } = entry.into();
+        Self { index, bytes, leaf_hash, gist }
+    }
 }
 
 /// The newest entries.
 pub(crate) struct Tail {
     first: u64,
-    entries: VecDeque<Bytes>,
+    entries: VecDeque<Sealed>,
     bytes: usize,
     bytes_max: usize,
 }
@@ -37,23 +51,23 @@ impl Tail {
         Self { first, entries: VecDeque::new(), bytes: 0, bytes_max }
     }
 
-    pub(crate) fn push(&mut self, entry: Bytes) {
-        self.bytes += entry.len();
+    pub(crate) fn push(&mut self, entry: Sealed) {
+        self.bytes += entry.bytes.len();
         self.entries.push_back(entry);
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.bytes.len();
             self.first += 1;
         }
     }
 
     /// The entries from `from` on; `None` when that one is not here any more.
-    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Option<Vec<Bytes>> {
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Option<Vec<Sealed>> {
         let skip = usize::try_from(from.checked_sub(self.first)?).ok()?;
         let mut entries = Vec::new();
         for entry in self.entries.iter().skip(skip) {
             entries.push(entry.clone());
-            if enough(entry) {
+            if enough(&entry.bytes) {
                 break;
             }
         }
@@ -141,13 +155,17 @@ impl Shared {
             count >= entries_max || bytes >= bytes_max
         };
         let entries = self.find(from, end, enough)?;
-        Ok((from..end).zip(entries).map(|(index, bytes)| StoredEntry { index, bytes }).collect())
+        Ok((from..end).zip(entries).map(|(index, entry)| StoredEntry::new(index, entry)).collect())
     }
 
-    fn find(&self, from: u64, end: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
+    fn find(&self, from: u64, end: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Sealed>, RecordError> {
         if let Some(entries) = self.tail().read(from, &mut enough) {
             return Ok(entries);
         }
+        Ok(self.find_on_disk(from, end, enough)?.into_iter().map(Sealed::from).collect())
+    }
+
+    fn find_on_disk(&self, from: u64, end: u64, enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
         if from < self.bundles.settled() {
             return self.bundles.read(from, enough);
         }

@@ -255,7 +255,7 @@ impl Copy {
         if index < checkpointed {
             self.partial.push(entry.clone());
         }
-        self.tail.push(entry);
+        self.tail.push(entry.into());
         if self.buffer.len() >= COPY_BYTES { self.flush() } else { Ok(()) }
     }
 

@@ -62,12 +62,12 @@ impl Writer {
         self.buffer.clear();
         let mut count = 0;
         for (queued, index) in batch.iter().zip(self.next_index..) {
-            let end = self.buffer.len() + frame_bytes(queued.entry.len());
+            let end = self.buffer.len() + frame_bytes(queued.entry.bytes.len());
             let too_long = count > 0 && end > WRITE_BYTES_MAX;
             if end > place || too_long || count == WRITE_ENTRIES_MAX {
                 break;
             }
-            encode(&mut self.buffer, self.active.header.number, index, count, &queued.entry);
+            encode(&mut self.buffer, self.active.header.number, index, count, &queued.entry.bytes);
             count += 1;
         }
         if count == 0 {

@@ -119,7 +119,11 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     };
     let servers = HashMap::from([("test".into(), known)]);
     let identity = countersign::identify::Config::default();
+    let (people, folder) = (countersign::approve::Config::default(), crate::harness::Folder::new());
+    let approvals =
+        countersign::approve::Approvals::open(people, recorder.clone(), Arc::clone(&clock), &folder.0, (false, None));
     Arc::new(Mediator {
+        approvals: approvals.unwrap(),
         authenticator: countersign::identify::build(&identity, None, Arc::clone(&clock)).unwrap(),
         sessions: Sessions::new(countersign::context::Config::default(), unlabelled(), &Secrets::new(&[1; 32])),
         meters: countersign::context::Meters::default(),

@@ -79,6 +79,9 @@ const POLICIES: &[(&str, &str, &str)] = &[
     ("  - [", "policy.yaml:3:", "correct the line"),
 ];
 
+/// The example of RFC 7517, appendix A.1.
+const KEY_SET: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+
 async fn refused(folder: &Path, arguments: &[&str], place: &str, remedy: &str) {
     let (code, output) = command(folder, arguments).await;
     assert_eq!(code, 2, "{output}");
@@ -95,6 +98,8 @@ async fn a_bad_configuration_starts_nothing() {
     for (text, place, remedy) in appended.chain(whole) {
         std::fs::write(folder.0.join("bad.yaml"), &text).unwrap();
         refused(&folder.0, &["run", "-c", "bad.yaml"], place, remedy).await;
+        // Whatever keeps it from starting is found without starting it.
+        refused(&folder.0, &["config", "check", "-c", "bad.yaml"], place, remedy).await;
     }
     refused(&folder.0, &["run", "-c", "absent.yaml"], "absent.yaml", "give its path with -c").await;
 }
@@ -110,6 +115,90 @@ async fn a_bad_policy_starts_nothing() {
     }
     std::fs::write(folder.0.join("policy.yaml"), "").unwrap();
     refused(&folder.0, &["run", "-c", "good.yaml"], "policy.yaml:1:", "write a map").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relative_paths_start_at_the_configuration() {
+    let folder = Folder::new();
+    let below = folder.0.join("etc");
+    std::fs::create_dir_all(below.join("keys")).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(below.join("keys/a.pem"), made.cert.pem()).unwrap();
+    std::fs::write(below.join("keys/a.key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(below.join("keys/token"), "s3cret").unwrap();
+    std::fs::write(below.join("keys/jwks.json"), KEY_SET).unwrap();
+    let more = "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\ndata_dir: data\n\
+        tls: { certificate: keys/a.pem, key: keys/a.key, client_ca: keys/a.pem }\n\
+        identity: { jwt: [ { issuer: i, audience: a, algorithms: [ES256], jwks_file: keys/jwks.json } ] }\n\
+        servers:\n  t:\n    url: https://127.0.0.1:9/mcp\n    tls: { ca: keys/a.pem, certificate: keys/a.pem, key: keys/a.key }\n    \
+        credentials: [ { header: X-Key, secret: { file: keys/token } } ]\n";
+    std::fs::write(below.join("c.yaml"), more).unwrap();
+    for (place, path) in [(&folder.0, "etc/c.yaml"), (&below, "c.yaml"), (&below.join("keys"), "../c.yaml")] {
+        let (code, output) = command(place, &["config", "check", "-c", path]).await;
+        assert_eq!(code, 0, "{output}");
+    }
+    assert!(!below.join("data").exists(), "a check makes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_configuration_becomes_one_of_ours() {
+    let folder = Folder::new();
+    let mcp = r#"{"mcpServers":{"my files":{"command":"/bin/cat","args":["-"],"env":{"MODE":"x","API_KEY":"sk_live_0123456789abcdef0123"}},
+        "mail":{"url":"http://127.0.0.1:9/mcp","headers":{"Authorization":"Bearer abcdef0123456789abcdef"}}}}"#;
+    std::fs::write(folder.0.join("mcp.json"), mcp).unwrap();
+    let (code, output) = command(&folder.0, &["init", "--from", "mcp.json", "--dir", "new", "--json"]).await;
+    assert_eq!(code, 0, "{output}");
+    let said: serde_json::Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+    assert_eq!(said["client"]["mcpServers"]["my-files"]["url"], "http://127.0.0.1:4180/mcp/my-files");
+    let written = std::fs::read_to_string(folder.0.join("new/countersign.yaml")).unwrap();
+    assert!(!written.contains("sk_live") && !written.contains("abcdef0123"), "{written}");
+    assert!(written.contains("pass_environment: [\"API_KEY\"]") && written.contains("\"MODE\": \"x\""), "{written}");
+    let mode = |path: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(folder.0.join(path)).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode("new/secrets"), mode("new/secrets/mail-authorization")), (0o700, 0o600));
+    let (code, output) = command(&folder.0, &["config", "check", "-c", "new/countersign.yaml"]).await;
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = command(&folder.0, &["init", "--from", "mcp.json", "--dir", "new"]).await;
+    assert!(code == 2 && output.contains("is there already"), "{output}");
+    let (code, output) = command(&folder.0, &["init", "--from", "absent.json"]).await;
+    assert!(code == 2 && output.contains("absent.json"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_is_wrong_and_what_to_do() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: '127.0.0.1:{port}' }}\ndata_dir: data\n\
+         servers: {{ here: {{ command: [cat] }}, gone: {{ command: [countersign-no-such] }}, web: {{ url: 'http://127.0.0.1:{port}/mcp' }} }}\n"
+    );
+    std::fs::write(folder.0.join("c.yaml"), config).unwrap();
+    let (code, output) = command(&folder.0, &["doctor", "-c", "c.yaml", "--json"]).await;
+    assert_eq!(code, 1, "{output}");
+    let said: serde_json::Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+    let status = |name: &str| {
+        let all = said["checks"].as_array().unwrap();
+        let check = all.iter().find(|check| check["check"] == name).unwrap_or_else(|| panic!("{name}: {said}"));
+        assert_eq!(check["status"] == "ok", check["remedy"].is_null(), "{check}");
+        check["status"].as_str().unwrap().to_owned()
+    };
+    for name in ["configuration", "permissions", "clock", "log", "listen", "server here", "server web"] {
+        assert_eq!(status(name), "ok", "{name}");
+    }
+    assert_eq!(
+        (status("identity"), status("admin.listen"), status("server gone")),
+        ("warning".into(), "failed".into(), "failed".into())
+    );
+    assert!(!folder.0.join("data").exists(), "it makes nothing");
+    std::fs::create_dir_all(folder.0.join("data/private")).unwrap();
+    std::fs::write(folder.0.join("data/private/root.key"), "x").unwrap();
+    let (_, output) = command(&folder.0, &["doctor", "-c", "c.yaml"]).await;
+    assert!(output.contains("FAILED   permissions") && output.contains("chmod 700"), "{output}");
+    let (code, output) = command(&folder.0, &["doctor", "-c", "absent.yaml"]).await;
+    assert!(code == 2 && output.contains("countersign init"), "{output}");
 }
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {

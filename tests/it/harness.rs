@@ -2,138 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use countersign::config::{App, Plan, parse};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::audit::{audit, nothing_undecided};
 pub(crate) use crate::kinds::{decisions, is_refused, outcomes};
-
-/// One request as the scripted server received it.
-#[derive(Clone, Debug)]
-pub(crate) struct Received {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Received {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
-    }
-}
+pub(crate) use crate::scripted::{Received, Server, ordinary, respond, stateless};
 
 /// How long anything on loopback may take.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
-
-type Script = dyn Fn(&Received) -> Response<countersign::net::Body> + Send + Sync;
-
-/// A scripted MCP server that remembers everything it received.
-pub(crate) struct Server {
-    pub(crate) address: std::net::SocketAddr,
-    received: Arc<Mutex<Vec<Received>>>,
-}
-
-impl Server {
-    pub(crate) async fn start(
-        script: impl Fn(&Received) -> Response<countersign::net::Body> + Send + Sync + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let received: Arc<Mutex<Vec<Received>>> = Arc::default();
-        let (log, script): (_, Arc<Script>) = (Arc::clone(&received), Arc::new(script));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-                    async move {
-                        let (parts, body) = request.into_parts();
-                        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                        let request = Received { method: parts.method, headers: parts.headers, body };
-                        log.lock().unwrap().push(request.clone());
-                        Ok::<_, std::convert::Infallible>(script(&request))
-                    }
-                });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        Self { address, received }
-    }
-
-    /// Everything that was received but our own listing of tools.
-    pub(crate) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
-    }
-
-    /// The tool calls that arrived.
-    pub(crate) fn calls(&self) -> Vec<Received> {
-        self.received().into_iter().filter(|request| request.json()["method"] == "tools/call").collect()
-    }
-}
-
-/// Answers as a server of the stateless era with the same tools.
-pub(crate) fn stateless(request: &Received) -> Response<countersign::net::Body> {
-    let message = request.json();
-    let id = message["id"].clone();
-    let tools = ["echo", "send", "delete", "pay", "read"]
-        .map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
-    let result = match message["method"].as_str() {
-        Some("tools/list") => json!({ "resultType": "complete", "tools": tools, "ttlMs": 0, "cacheScope": "private" }),
-        Some("tools/call") => json!({
-            "resultType": "complete", "content": [{ "type": "text", "text": "done" }], "isError": false,
-        }),
-        _ => json!({ "resultType": "complete" }),
-    };
-    respond(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
-}
-
-/// Answers as an ordinary MCP server of the older era with a handful of tools, `echo` among them.
-pub(crate) fn ordinary(request: &Received) -> Response<countersign::net::Body> {
-    let message = request.json();
-    let id = message["id"].clone();
-    let result = match message["method"].as_str() {
-        Some("initialize") => json!({
-            "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
-            "serverInfo": { "name": "scripted", "version": "1" },
-        }),
-        Some("tools/list") => {
-            let tools = ["echo", "send", "delete", "pay", "read"]
-                .map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
-            json!({ "tools": tools })
-        }
-        Some("tools/call") => json!({
-            "content": [{ "type": "text", "text": message["params"]["arguments"].to_string() }], "isError": false,
-        }),
-        Some(_) if !id.is_null() => json!({}),
-        _ => return respond(StatusCode::ACCEPTED, ""),
-    };
-    if message["method"] == "tools/list" && request.headers.contains_key("mcp-method") {
-        // Not a server of the stateless era.
-        let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32601, "message": "no" } });
-        return respond(StatusCode::BAD_REQUEST, &error.to_string());
-    }
-    respond(StatusCode::OK, &json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string())
-}
-
-pub(crate) fn respond(status: StatusCode, body: &str) -> Response<countersign::net::Body> {
-    let mut response = Response::new(countersign::net::full(body.to_owned()));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", "application/json".parse().unwrap());
-    response
-}
 
 /// A folder of its own for each test, removed when the test passes.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -161,7 +47,10 @@ pub(crate) struct Stand {
     pub(crate) folder: Folder,
     pub(crate) server: Server,
     pub(crate) address: std::net::SocketAddr,
-    key: String,
+    pub(crate) admin: std::net::SocketAddr,
+    pub(crate) key: String,
+    /// The key of somebody else.
+    pub(crate) other_key: String,
     admin_token: String,
     admin_address: std::net::SocketAddr,
     config: countersign::config::Config,
@@ -194,24 +83,38 @@ impl Stand {
 
     /// Starts with `servers` beside the scripted one: entries of the flow mapping, each behind a comma.
     pub(crate) async fn with_servers(policy: &str, servers: &str, more: &str, server: Server, folder: Folder) -> Self {
+        Self::with_people(policy, servers, "", more, server, folder).await
+    }
+
+    /// Starts with `people` under `admin:`: entries of the flow mapping, each behind a comma.
+    pub(crate) async fn with_people(
+        policy: &str,
+        servers: &str,
+        people: &str,
+        more: &str,
+        server: Server,
+        folder: Folder,
+    ) -> Self {
         std::fs::write(folder.0.join("policy.yaml"), policy).unwrap();
         let (key, hash) = countersign::identify::mint().unwrap();
         let (admin_token, admin_hash) = countersign::console::mint().unwrap();
+        let (other_key, other_hash) = countersign::identify::mint().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0
-admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: olga, role: admin, hash: '{admin_hash}' }}] }}
+admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: olga, role: admin, hash: '{admin_hash}' }}{people}] }}
 data_dir: data
 servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }}{servers} }}
 policies: [policy.yaml]
 identity:
   api_keys:
     - {{ name: test, hash: '{hash}', human: alice@example.com, service: tests, agent: tester, role: engineer, scope: [tools] }}
+    - {{ name: other, hash: '{other_hash}', human: mallory@example.com, service: tests, agent: other }}
 {more}",
             server.address
         );
         let config = parse(&config, &folder.0.join("countersign.yaml")).unwrap();
         let app = App::build(Plan::check(config.clone(), &folder.0).unwrap(), None).await.unwrap();
-        let (address, admin_address) = (app.address(), app.admin_address());
+        let (address, admin) = (app.address(), app.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             app.run(async { stopped.await.unwrap_or_default() }).await.unwrap();
@@ -220,9 +123,11 @@ identity:
             folder,
             server,
             address,
+            admin,
             key: key.expose().to_owned(),
+            other_key: other_key.expose().to_owned(),
             admin_token: admin_token.expose().to_owned(),
-            admin_address,
+            admin_address: admin,
             config,
             stop: Some(stop),
             running: Some(running),
@@ -310,12 +215,20 @@ identity:
         format!("Authorization: Bearer {}", self.key)
     }
 
+    /// Sends a request to another of the product's addresses.
+    pub(crate) async fn send_to(
+        &self,
+        address: std::net::SocketAddr,
+        request: Request<Full<Bytes>>,
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = open(address, request).await.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (parts.status, parts.headers, body)
+    }
+
     /// Sends a request and returns the answer while its body may still be on its way.
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        sender.send_request(request).await.unwrap()
+        open(self.address, request).await
     }
 
     /// Calls a tool in the older era and returns the answer.
@@ -325,6 +238,14 @@ identity:
         });
         let (_, _, body) = self.post(message.to_string()).await;
         serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
+    /// Stops without an audit, for who goes on in the same folder.
+    pub(crate) async fn leave(mut self) -> (Server, Folder) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().await.unwrap();
+        let Self { server, folder, .. } = self;
+        (server, folder)
     }
 
     /// Asks the admin API, as an administrator.
@@ -390,4 +311,11 @@ identity:
         nothing_undecided(&self.server.received(), &entries);
         (entries, folder)
     }
+}
+
+async fn open(address: std::net::SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender.send_request(request).await.unwrap()
 }

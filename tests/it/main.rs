@@ -12,6 +12,7 @@
 mod aarm_r1;
 mod aarm_r2;
 mod aarm_r2_kept;
+mod aarm_r4;
 mod aarm_r5;
 mod aarm_r7;
 mod architecture;
@@ -35,6 +36,7 @@ mod pins;
 mod receipts;
 mod redirects;
 mod rounds;
+mod scripted;
 mod secrets;
 mod stdio;
 mod telemetry;

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Puts the proxy in front of real servers and lets real peers at it.
 #
-#   tests/stand/through.sh conformance|clients|servers SCRATCH TARGET WORK
+#   tests/stand/through.sh conformance|clients|approvals|servers SCRATCH TARGET WORK
 #
 # SCRATCH  the folder that install.sh filled; TARGET the build folder; WORK a folder for what the run leaves behind.
 # Every run ends with the audit of the proxy's log.
 set -euo pipefail
 
-[ $# -eq 4 ] || { echo "usage: through.sh conformance|clients|servers SCRATCH TARGET WORK" >&2; exit 2; }
+[ $# -eq 4 ] || { echo "usage: through.sh conformance|clients|approvals|servers SCRATCH TARGET WORK" >&2; exit 2; }
 WHAT=$1
 SCRATCH=$(cd "$2" && pwd)
 TARGET=$(cd "$3" && pwd)
@@ -21,11 +21,13 @@ free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 
 
 finish() {
     "$HERE/servers.sh" stop "$STATE" || true
+    [ -n "${APPROVER:-}" ] && kill "$APPROVER" 2>/dev/null || true
     [ -n "${PROXY:-}" ] && kill -KILL "$PROXY" 2>/dev/null || true
 }
 trap finish EXIT
 
-# proxy SERVERS POLICY: starts the proxy; sets PROXY (its pid), URL (its base) and TOKEN.
+# proxy SERVERS POLICY: starts the proxy; sets PROXY (its pid), URL (its base), ADMIN (its admin API) and TOKEN. PEOPLE is
+# added under `admin:`, APPROVE to the file.
 proxy() {
     local port admin polls=0 key
     port=$(free_port)
@@ -36,7 +38,8 @@ proxy() {
     printf '%s\n' "$2" >"$WORK/policy.yaml"
     cat >"$WORK/countersign.yaml" <<YAML
 listen: 127.0.0.1:$port
-admin: { listen: "127.0.0.1:$admin" }
+admin: { listen: "127.0.0.1:$admin"${PEOPLE:-} }
+${APPROVE:-}
 data_dir: data
 policies: [policy.yaml]
 policy: { schema: off, unknown_schema: allow }
@@ -54,6 +57,7 @@ YAML
         sleep 0.05
     done
     URL="http://127.0.0.1:$port"
+    ADMIN="http://127.0.0.1:$admin"
 }
 
 # Stops the proxy in order and verifies everything it wrote.
@@ -84,6 +88,50 @@ rules:
   - { id: everything-else, match: {}, action: ALLOW }'
         COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_TOOL_ARGUMENTS='{}' \
             DENIED_TEXT="Countersign denied" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture"
+        audit
+        ;;
+    approvals)
+        direct=$("$HERE/servers.sh" conformance "$TARGET/debug/examples/conformance-server" "$STATE")
+        person=$("$BINARY" keys admin ann --json)
+        export COUNTERSIGN_ADMIN_TOKEN
+        COUNTERSIGN_ADMIN_TOKEN=$(jq -r .token <<<"$person")
+        PEOPLE=", tokens: [$(jq -c .entry <<<"$person" | sed 's/"tenant":null,//')]" APPROVE="approve: {}" \
+            proxy "  fixture: { url: \"$direct\" }" 'policy: { id: stand, version: "1" }
+rules:
+  - { id: images, match: { operation: test_image_content }, action: STEP_UP, reason: "images need a person" }
+  - { id: everything-else, match: {}, action: ALLOW }'
+        export COUNTERSIGN_ADMIN_URL=$ADMIN
+        # Says yes to whatever has waited for 30 s.
+        while sleep 1; do
+            "$BINARY" approvals list --json |
+                jq -r '.items[] | select(now - (.requested | sub("[.][0-9]+Z"; "Z") | fromdateiso8601) >= 30) | .id' |
+                while read -r id; do "$BINARY" approvals approve "$id" >/dev/null; done
+        done &
+        APPROVER=$!
+        # ask CLIENT: runs one client, whose call is its own; prints what it was told.
+        ask() {
+            COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_ARGS="{\"asked_by\":\"$1\"}" \
+                CLIENTS_OUT="$WORK/finding" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture" "$1" >"$WORK/table" ||
+                { cat "$WORK/table"; return 1; }
+            cat "$WORK/finding"
+        }
+        for client in py_v2 ts_v2; do
+            ask "$client" | jq -e '.survived and .denied.is_error == false' >/dev/null ||
+                { echo "$client did not wait: $(cat "$WORK/finding")"; exit 1; }
+            echo "$client waited 30 s in rounds and has its answer"
+        done
+        pending=(py_v2:legacy ts_v2:legacy py_v1 ts_v1 langchain_agent openai_agent)
+        for client in "${pending[@]}"; do
+            ask "$client" | jq -e '.survived and (.denied.text | contains("Approval pending"))' >/dev/null ||
+                { echo "$client was not told that it waits: $(cat "$WORK/finding")"; exit 1; }
+        done
+        until [ "$("$BINARY" approvals list --json | jq .total)" -eq 0 ]; do sleep 1; done
+        for client in "${pending[@]}"; do
+            ask "$client" | jq -e '.survived and .denied.is_error == false' >/dev/null ||
+                { echo "$client did not get its answer: $(cat "$WORK/finding")"; exit 1; }
+            echo "$client was told that it waits, lived, and has its answer"
+        done
+        kill "$APPROVER"
         audit
         ;;
     servers)

@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     for (index, id) in wanted {
         let bytes = archive.entry(index).map_err(|error| Refused::failed(&error))?;
         let bytes = bytes.ok_or_else(|| Refused { code: EXIT_FAILED, what: format!("entry {index} is missing") })?;
-        let found = pusher.items(&StoredEntry { index, bytes });
+        let found = pusher.items(&StoredEntry::new(index, bytes));
         let found = found.map_err(|what| Refused { code: EXIT_FAILED, what })?;
         items.extend(found.into_iter().filter(|item| item.id == id));
     }

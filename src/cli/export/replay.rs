@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
             let bytes = archive.entry(index).map_err(|error| Refused::failed(&error))?;
             let bytes =
                 bytes.ok_or_else(|| Refused { code: EXIT_FAILED, what: format!("entry {index} is missing") })?;
-            let found = pusher.items(&StoredEntry { index, bytes });
+            let found = pusher.items(&StoredEntry::new(index, bytes));
             items.extend(found.map_err(|what| Refused { code: EXIT_FAILED, what })?);
         }
         let pushed = block_on(pusher.push(items, |_| ()))?.map_err(|error| Refused {

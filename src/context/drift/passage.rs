@@ -121,10 +121,11 @@ impl Passage {
         }
     }
 
-    /// Lets the words go. What the sentences said stays.
+    /// Lets the words go. That sentences gave orders, and what for, stays.
     pub(super) fn fade(&mut self) {
         self.words = Vec::new();
         self.order = Vec::new();
+        self.sentences.retain(|mark| mark.directive);
         self.sentences.shrink_to_fit();
     }
 
@@ -186,10 +187,7 @@ impl Passage {
 
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
-        self.accounts.capacity() * 2
-            + self.words.capacity() * 4
-            + self.order.capacity() * 2
-            + self.sentences.capacity() * size_of::<Mark>()
+        self.words.capacity() * 4 + self.order.capacity() * 2 + self.sentences.capacity() * size_of::<Mark>()
     }
 
     /// The digest of the words from `start` on, as [`Phrase::digest`] gives it.

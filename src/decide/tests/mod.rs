@@ -3,6 +3,7 @@
 mod aarm;
 mod checks;
 mod corpus;
+mod evidence;
 mod language;
 mod modification;
 mod more;

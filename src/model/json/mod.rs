@@ -17,7 +17,7 @@ pub use view::{Kind, View};
 use scanner::Node;
 
 /// A checked JSON text: the text's own bytes stay with the caller, the places of its values are here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Document {
     nodes: Vec<Node>,
 }

@@ -70,7 +70,8 @@ pub(super) struct Node {
     pub(super) next: u32,
 }
 
-/// Objects up to this size are checked for duplicates by comparing all pairs, larger ones with a set.
+/// Objects up to this size are checked for duplicates by comparing all pairs, larger ones by short keys, and with a set
+/// when two keys are the same.
 const PAIRWISE_MAX: usize = 8;
 
 /// Checks `text` and notes where its values stand.
@@ -82,7 +83,13 @@ pub fn scan(text: &[u8], limits: Limits) -> Result<(&str, Document), JsonError> 
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError::TooMany(limits.values_max));
     }
-    let mut scanner = Scanner { text, at: 0, nodes: Vec::with_capacity(32), open: Vec::new(), limits };
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        nodes: Vec::with_capacity((text.len() / 32).clamp(16, 1_024)),
+        open: Vec::new(),
+        limits,
+    };
     scanner.run()?;
     Ok((text, Document { nodes: scanner.nodes }))
 }
@@ -205,6 +212,12 @@ impl Scanner<'_> {
             }
             return Ok(());
         }
+        // Names with keys of their own are names of their own.
+        let mut keys: Vec<u64> = object.members().map(|(name, _)| name_key(name.as_bytes())).collect();
+        keys.sort_unstable();
+        if keys.windows(2).all(|pair| pair.first() != pair.last()) {
+            return Ok(());
+        }
         let mut seen = HashSet::new();
         for (name, value) in object.members() {
             if !seen.insert(name.clone()) {
@@ -253,6 +266,7 @@ impl Scanner<'_> {
         let mut escaped = false;
         self.at += 1;
         loop {
+            self.at += plain(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -303,7 +317,70 @@ impl Scanner<'_> {
     }
 }
 
+/// Length, first and last bytes of a name in one number: the same for the same name, rarely for two.
+fn name_key(name: &[u8]) -> u64 {
+    let word =
+        |bytes: &mut dyn Iterator<Item = &u8>| bytes.take(8).fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+    let (first, last) = (word(&mut name.iter()), word(&mut name.iter().rev()));
+    first ^ last.rotate_left(29) ^ (name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// How many bytes at the start of `text` are no quote, no backslash and no control character, in steps of eight: most
+/// bytes of a call and of its answer stand in strings.
+fn plain(text: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of a byte that is zero; bytes behind the first such one may be marked too.
+    let zero = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
+    let mut at = 0;
+    for chunk in text.chunks_exact(8) {
+        let word = chunk.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let control = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
+        let found = control | zero(word ^ (EACH * 0x22)) | zero(word ^ (EACH * 0x5c));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at
+}
+
 /// The length of the text was checked to fit, so every offset does; the saturation can never be reached.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_are_found_however_many_names_there_are() {
+        // The first two differ in the middle alone, so that their keys are the same.
+        let long = ["aaaaaaaa1zzzzzzzz", "aaaaaaaa2zzzzzzzz"];
+        for count in 2..40 {
+            let names = long.into_iter().map(str::to_owned).chain((2..count).map(|number| format!("name{number}")));
+            let members: Vec<String> = names.map(|name| format!("\"{name}\":0")).collect();
+            let scanned =
+                |members: &[String]| scan(format!("{{{}}}", members.join(",")).as_bytes(), Limits::default()).map(drop);
+            assert_eq!(scanned(&members), Ok(()), "{count}");
+            for twice in 0..count {
+                let again = [members.clone(), vec![members[twice].clone()]].concat();
+                assert!(matches!(scanned(&again), Err(JsonError::Duplicate { .. })), "{count} {twice}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_bytes_are_skipped_and_no_others() {
+        for byte in 0..=u8::MAX {
+            let special = byte < 0x20 || matches!(byte, b'"' | b'\\');
+            for at in 0..24 {
+                let mut text = [b'a', 0xff, 0x80, 0x7f, 0x20, 0x21, 0x23, 0x5d].repeat(3);
+                text[at] = byte;
+                assert_eq!(plain(&text), if special { at } else { 24 }, "{byte:#x} at {at}");
+            }
+        }
+        assert_eq!(plain(b"shorter"), 0);
+    }
 }

@@ -94,7 +94,11 @@ impl<'a> View<'a> {
             if pointer.is_empty() {
                 break;
             }
-            let name = part.replace("~1", "/").replace("~0", "~");
+            // Almost no name has a tilde, and events are made of a hundred pointers.
+            let name = match part.contains('~') {
+                true => Cow::Owned(part.replace("~1", "/").replace("~0", "~")),
+                false => Cow::Borrowed(part),
+            };
             at = match at.kind() {
                 Kind::Array => at.children().nth(name.parse().ok()?)?,
                 _ => at.get(&name)?,

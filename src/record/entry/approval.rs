@@ -12,6 +12,8 @@ pub struct ApprovalBlock<'a> {
     pub approver: Option<Text<'a>>,
     pub approver_verification: Option<Verification>,
     pub approvers: Vec<Text<'a>>,
+    #[serde(default)]
+    pub binding: Option<Digest>,
     pub channel: Option<Text<'a>>,
     pub decided: Option<Timestamp>,
     pub escalated_to: Vec<Text<'a>>,

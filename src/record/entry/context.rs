@@ -15,6 +15,10 @@ use super::clip::{json_bytes, take_fitting};
 const INTENT_MAX: usize = 1_024;
 /// Most earlier actions in one entry (design §14.2).
 pub(crate) const PRIOR_ACTIONS_MAX: usize = 20;
+/// Most earlier actions in the entry of an action that is allowed: there is nothing to explain, no event shows them, and
+/// each stands in an entry of its own that the chain leads to. With all twenty, half of what a busy log writes, hashes
+/// and signs would be repetition.
+pub(crate) const PRIOR_ACTIONS_ALLOWED_MAX: usize = 5;
 /// Tool and operation of an earlier action. Bytes inside the JSON string.
 const PRIOR_NAME_MAX: usize = 48;
 /// All labels together, in JSON.
@@ -73,10 +77,12 @@ pub struct PriorActionBlock<'a> {
 }
 
 impl<'a> ContextBlock<'a> {
-    /// The block of a snapshot, with at most the 20 latest of the earlier actions, oldest first.
+    /// The block of a snapshot that led to `verdict`, with the 20 latest of the earlier actions, oldest first; 5 when the
+    /// action was allowed.
     #[must_use]
-    pub fn of(context: &'a SessionContext, action: &ActionId, salts: &SaltKey) -> Self {
-        let skipped = context.history.len().saturating_sub(PRIOR_ACTIONS_MAX);
+    pub fn of(context: &'a SessionContext, verdict: Verdict, action: &ActionId, salts: &SaltKey) -> Self {
+        let most = if verdict == Verdict::Allow { PRIOR_ACTIONS_ALLOWED_MAX } else { PRIOR_ACTIONS_MAX };
+        let skipped = context.history.len().saturating_sub(most);
         let labels = context.labels.iter().map(|label| clip(label, LABELS_BUDGET / 4));
         Self {
             action_count: context.action_count,

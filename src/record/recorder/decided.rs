@@ -8,13 +8,13 @@ use super::drift::{self, Drifted};
 use super::facts::{self, FactsEntry};
 use super::write::{ActionEntry, Enqueued};
 use super::{Chain, DecisionFacts, Inner, Reservation};
-use crate::model::{ActionId, Digest, Outcome, OutcomeStatus, ReceiptId, ResultSummary, Timestamp, Verdict};
+use crate::model::{ActionId, Decision, Digest, Outcome, OutcomeStatus, ReceiptId, ResultSummary, Timestamp, Verdict};
 use crate::record::entry::{
     ActionBlock, ActionFacts, Blocks, ContextBlock, DecisionBlock, FactsBlock, IdentityBlock, Kind, Member,
     OutcomeBlock, is_permitted, standing,
 };
 use crate::record::vault::Place;
-use crate::record::{Appended, RecordError, Slot};
+use crate::record::{Appended, Gist, RecordError, Slot};
 
 type Durable = Pin<Box<dyn Future<Output = Result<u64, RecordError>> + Send + Sync>>;
 
@@ -47,6 +47,7 @@ struct Open {
     decision_leaf: Digest,
     subject_hex: [u8; 64],
     standing: (Verdict, bool),
+    gist: Gist,
     server: Arc<str>,
     at: Timestamp,
 }
@@ -65,7 +66,7 @@ impl Decided {
         let salts = chain.lock(&inner.chains).salts(chain.session(), at, &random.salts, &inner.vault, run_id);
         let built = build(inner, chain, facts, &salts).and_then(|(blocks, subject_hex)| {
             let entry = ActionEntry {
-                kind: Kind::Decision,
+                gist: gist(Kind::Decision, facts.decision),
                 random: random.decision,
                 subject: id.as_str(),
                 subject_hex,
@@ -95,7 +96,10 @@ impl Decided {
                     let drifted = Drifted { action, subject_hex, vault_day, blocks, decision_leaf };
                     drift::enqueue(inner, chain, alert, &facts.context.signals, drifted);
                 }
-                blocks.remove(Member::Context);
+                // An outcome repeats what was decided, not what came before it.
+                for member in [Member::Approval, Member::Context, Member::Deferral] {
+                    blocks.remove(member);
+                }
                 let server = Arc::clone(&facts.call.action.native.server);
                 decided.open = is_permitted(standing.0, standing.1).then_some(Open {
                     slot: outcome,
@@ -105,6 +109,7 @@ impl Decided {
                     decision_leaf: leaf_hash,
                     subject_hex,
                     standing,
+                    gist: gist(Kind::Outcome, facts.decision),
                     server,
                     at,
                 });
@@ -178,7 +183,7 @@ impl Decided {
             return Appended::refused(RecordError::Build(Arc::new(error)));
         }
         let entry = ActionEntry {
-            kind: Kind::Outcome,
+            gist: open.gist,
             random: open.random,
             subject: self.action.as_str(),
             subject_hex: open.subject_hex,
@@ -235,6 +240,10 @@ impl std::fmt::Debug for Decided {
     }
 }
 
+fn gist(kind: Kind, decision: &Decision) -> Gist {
+    Gist { kind, verdict: Some(decision.verdict), severity: Some(decision.severity) }
+}
+
 fn build(
     inner: &Inner,
     chain: &Chain,
@@ -251,9 +260,20 @@ fn build(
     }
     let mut blocks = Blocks::new();
     let add = |blocks: &mut Blocks| {
+        let after = facts.after;
         blocks.add(Member::Action, &action)?;
-        blocks.add(Member::Context, &ContextBlock::of(facts.context, id, &salts.key))?;
-        blocks.add(Member::Decision, &DecisionBlock::of(facts.decision, &facts.context.signals, None))?;
+        if let Some(approval) = after.and_then(|after| after.approval.as_ref()) {
+            blocks.add(Member::Approval, approval)?;
+        }
+        blocks.add(Member::Context, &ContextBlock::of(facts.context, facts.decision.verdict, id, &salts.key))?;
+        let supersedes = after.and_then(|after| after.supersedes.as_ref());
+        let mut decision = DecisionBlock::of(facts.decision, &facts.context.signals, supersedes);
+        decision.grant_id = after.and_then(|after| after.grant_id.as_deref()).map(Into::into);
+        decision.break_glass_id = after.and_then(|after| after.break_glass_id.as_deref()).map(Into::into);
+        blocks.add(Member::Decision, &decision)?;
+        if let Some(deferral) = after.and_then(|after| after.deferral.as_ref()) {
+            blocks.add(Member::Deferral, deferral)?;
+        }
         blocks.add(Member::Identity, &IdentityBlock::of(facts.identity))
     };
     add(&mut blocks).map_err(|error| RecordError::Build(Arc::new(error)))?;

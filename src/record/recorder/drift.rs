@@ -8,7 +8,7 @@ use super::write::ActionEntry;
 use super::{Chain, Inner, random};
 use crate::model::{ActionId, Digest, DriftAlert, DriftTrigger, Severity, Signals};
 use crate::record::entry::{Blocks, DriftBlock, Kind, Member, SignalsBlock, clip};
-use crate::record::{RecordError, Slot};
+use crate::record::{Gist, RecordError, Slot};
 
 /// Name of what measured the distance. Bytes inside the JSON string.
 const MODEL_MAX: usize = 128;
@@ -63,7 +63,7 @@ pub(super) fn enqueue(
 fn write(inner: &Inner, chain: &Chain, slot: Slot, entry: &Drifted) -> Result<(), RecordError> {
     let [a, b, c, d, e, f, g, h, i, j, ..] = random()?;
     let written = ActionEntry {
-        kind: Kind::Drift,
+        gist: Gist { kind: Kind::Drift, verdict: None, severity: None },
         random: [a, b, c, d, e, f, g, h, i, j],
         subject: entry.action.as_str(),
         subject_hex: entry.subject_hex,

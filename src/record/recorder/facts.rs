@@ -6,7 +6,7 @@ use super::write::ActionEntry;
 use super::{Chain, Inner, Recorder, random};
 use crate::model::{ActionId, SessionId};
 use crate::record::entry::{Blocks, FactsBlock, Kind, Member, Predicate};
-use crate::record::{RecordError, Slot};
+use crate::record::{Gist, RecordError, Slot};
 
 /// Most values in one entry; more make several entries.
 const VALUES_MAX: usize = 256;
@@ -90,7 +90,7 @@ fn write(
     blocks.add(Member::Facts, facts).map_err(|error| RecordError::Build(Arc::new(error)))?;
     let [a, b, c, d, e, f, g, h, i, j, ..] = random()?;
     let written = ActionEntry {
-        kind: Kind::Context,
+        gist: Gist { kind: Kind::Context, verdict: None, severity: None },
         random: [a, b, c, d, e, f, g, h, i, j],
         subject: entry.action.as_str(),
         subject_hex: entry.subject_hex,

@@ -9,7 +9,9 @@ mod control;
 mod decided;
 mod drift;
 mod facts;
+mod follow_up;
 mod recover;
+mod replay;
 mod unsettled;
 mod write;
 
@@ -20,13 +22,14 @@ use crate::model::{
 };
 use crate::net::random_bytes;
 
-use super::entry::{LogBlock, ParametersMode};
+use super::entry::{ApprovalBlock, DeferralBlock, LogBlock, ParametersMode};
 use super::vault::Vault;
 use super::{Config, Log, Opened, RecordError, Slot};
 
 pub use chain::Chain;
 pub use control::{ControlFact, FoldedRefusals};
 pub use decided::Decided;
+pub use follow_up::FollowUp;
 pub use recover::Recovered;
 pub use unsettled::Unreadable;
 
@@ -46,9 +49,6 @@ struct Inner {
     vault: Vault,
     /// What every entry says about the log.
     about: LogBlock<'static>,
-    /// Held while two places in the queue are taken: with one place each, tasks that wait for their second would keep
-    /// all places and wait for ever.
-    pairs: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -82,6 +82,23 @@ pub struct DecisionFacts<'a> {
     pub tool: Option<Digest>,
     /// How much of the arguments is kept.
     pub parameters_mode: ParametersMode,
+    /// What people said about it before.
+    pub after: Option<&'a After>,
+}
+
+/// What a decision is made after: what people or resolvers said, or opened.
+#[derive(Clone, Debug, Default)]
+pub struct After {
+    /// The answer that it follows.
+    pub approval: Option<ApprovalBlock<'static>>,
+    /// The resolution that it follows.
+    pub deferral: Option<DeferralBlock<'static>>,
+    /// The decision that it replaces.
+    pub supersedes: Option<ReceiptId>,
+    /// The standing permission that let it through.
+    pub grant_id: Option<Arc<str>>,
+    /// The break-glass that let it through.
+    pub break_glass_id: Option<Arc<str>>,
 }
 
 impl Recorder {
@@ -103,8 +120,7 @@ impl Recorder {
         };
         let vault = Vault::start(config.data_dir.join("vault"))
             .map_err(|source| RecordError::Thread("vault", Some(Arc::new(source))))?;
-        let pairs = tokio::sync::Mutex::new(());
-        let inner = Arc::new(Inner { log, clock, chains: Chains::default(), vault, about, pairs });
+        let inner = Arc::new(Inner { log, clock, chains: Chains::default(), vault, about });
         let recovered = recover::begin(&inner, opened)?;
         Ok((Self { inner }, recovered))
     }
@@ -115,10 +131,7 @@ impl Recorder {
     /// [`RecordError`] when the log takes nothing, or the operating system has no random bytes for ids.
     pub async fn reserve(&self) -> Result<Reservation, RecordError> {
         let random = Random::new()?;
-        let pair = self.inner.pairs.lock().await;
-        let decision = self.inner.log.reserve().await?;
-        let outcome = self.inner.log.reserve().await?;
-        drop(pair);
+        let (decision, outcome) = self.inner.log.reserve_pair().await?;
         Ok(Reservation { decision, outcome, random })
     }
 
@@ -138,10 +151,18 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] when it cannot be written.
     pub async fn control(&self, fact: ControlFact) -> Result<ReceiptId, RecordError> {
+        self.control_at(fact).await.map(|(receipt, _)| receipt)
+    }
+
+    /// As [`Self::control`], with the entry's place in the log.
+    ///
+    /// # Errors
+    /// [`RecordError`] when it cannot be written.
+    pub async fn control_at(&self, fact: ControlFact) -> Result<(ReceiptId, u64), RecordError> {
         let slot = self.inner.log.reserve().await?;
         let (receipt, appended) = self.inner.control(slot, fact)?;
-        appended.durable().await?;
-        Ok(receipt)
+        let index = appended.durable().await?;
+        Ok((receipt, index))
     }
 
     /// The log.

@@ -12,7 +12,7 @@ use super::{ControlFact, Inner};
 use crate::model::SessionId;
 use crate::record::entry::{GenesisBlock, KeyBlock, Kind, OutcomeBlock, Predicate, RecoveryBlock, read_payload};
 use crate::record::keys::SigningKey;
-use crate::record::{Appended, Opened, PublicKey, RecordError, Slot, leaf_hash, open_envelope};
+use crate::record::{Appended, Opened, PublicKey, RecordError, Slot, open_envelope};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -117,7 +117,7 @@ impl Entries<'_> {
         let read = read_payload(&payload).map_err(|error| unreadable(Unreadable::Payload(error)))?;
         let [subject] = read.statement.subject;
         let lost = read.statement.predicate;
-        let decision_leaf = leaf_hash(&stored.bytes);
+        let decision_leaf = stored.leaf_hash;
         let session = lost.session.as_ref().and_then(|session| SessionId::parse(&session.id).ok());
         let chain = session.map(|session| self.inner.chains.find(&session, self.inner.clock.now()));
         let predicate = Predicate {

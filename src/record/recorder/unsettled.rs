@@ -17,11 +17,15 @@ const READ_ENTRIES_MAX: usize = 4_096;
 pub(super) const READ_BYTES_MAX: usize = 8 << 20;
 
 /// Why an entry cannot be read.
+/// Why an entry cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// Its envelope.
     #[error(transparent)]
     Envelope(EnvelopeError),
+    /// There is none at that place.
+    #[error("there is no such entry")]
+    Missing,
     /// Its payload.
     #[error(transparent)]
     Payload(EntryError),

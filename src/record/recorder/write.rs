@@ -6,11 +6,11 @@ use super::chain::State;
 use super::{Chain, Inner, random};
 use crate::model::{Digest, ReceiptId, Timestamp};
 use crate::record::entry::{
-    Blocks, Domain, EntryHeader, Kind, PAYLOAD_BYTES_MAX, Predicate, SessionBlock, Statement, TimeBlock, write_blocks,
+    Blocks, Domain, EntryHeader, PAYLOAD_BYTES_MAX, Predicate, SessionBlock, Statement, TimeBlock, write_blocks,
     write_statement,
 };
 use crate::record::keys::SigningKey;
-use crate::record::{Appended, RecordError, Sealed, Slot, seal};
+use crate::record::{Appended, Gist, RecordError, Sealed, Slot, seal};
 
 /// Random bytes for the entries of one action, taken before it is decided, so that nothing after can fail for want of
 /// them.
@@ -47,7 +47,7 @@ pub(super) struct Enqueued {
 
 /// What an entry of an action is made from, besides its blocks.
 pub(super) struct ActionEntry<'a> {
-    pub(super) kind: Kind,
+    pub(super) gist: Gist,
     pub(super) random: [u8; 10],
     pub(super) subject: &'a str,
     pub(super) subject_hex: [u8; 64],
@@ -69,7 +69,7 @@ impl Inner {
         let session = state.next(chain.session(), Some(entry.vault_day));
         let time = self.time(now);
         let header = EntryHeader {
-            kind: entry.kind.as_str(),
+            kind: entry.gist.kind.as_str(),
             log: &self.about,
             receipt_id: receipt.as_str(),
             session: &session,
@@ -78,10 +78,11 @@ impl Inner {
             time: &time,
         };
         let payload = write_blocks(&header, blocks).map_err(build_failed)?;
-        let sealed = sealed(&payload, &[&self.log.signing_key().receipt])?;
-        let appended = self.log.append(slot, sealed.bytes);
-        state.advance(sealed.leaf_hash);
-        Ok(Enqueued { appended, leaf_hash: sealed.leaf_hash, receipt })
+        let sealed = Sealed { gist: Some(entry.gist), ..sealed(&payload, &[&self.log.signing_key().receipt])? };
+        let leaf_hash = sealed.leaf_hash;
+        let appended = self.log.append(slot, sealed);
+        state.advance(leaf_hash);
+        Ok(Enqueued { appended, leaf_hash, receipt })
     }
 
     /// Builds, signs and enqueues any other entry: of the session of `chain`, or of none.
@@ -114,11 +115,12 @@ impl Inner {
         };
         let payload = write_statement(&Statement::new(predicate, name.into(), sha256)).map_err(build_failed)?;
         let sealed = sealed(&payload, keys)?;
-        let appended = self.log.append(slot, sealed.bytes);
+        let leaf_hash = sealed.leaf_hash;
+        let appended = self.log.append(slot, sealed);
         if let Some((_, state)) = &mut state {
-            state.advance(sealed.leaf_hash);
+            state.advance(leaf_hash);
         }
-        Ok(Enqueued { appended, leaf_hash: sealed.leaf_hash, receipt })
+        Ok(Enqueued { appended, leaf_hash, receipt })
     }
 
     fn time(&self, now: Timestamp) -> TimeBlock<'_> {

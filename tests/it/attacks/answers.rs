@@ -92,8 +92,8 @@ async fn a_missing_structured_result_is_for_the_client_to_see() {
     assert_eq!(decisions(&entries).len(), 2);
 }
 
-/// What was listed at first contact stays what arguments are checked against, and what receipts name; a list that says
-/// something else later is the client's to see and changes neither.
+/// What was listed at first contact stays what arguments are checked against, and what receipts name. A list that says
+/// something else later changes neither, and the tool is not shown until an operator has accepted it.
 #[tokio::test]
 async fn a_schema_that_flips_after_the_first_list_does_not_count() {
     let lists = AtomicUsize::new(0);
@@ -114,15 +114,14 @@ async fn a_schema_that_flips_after_the_first_list_does_not_count() {
     assert!(!is_refused(&stand.call("echo", json!({ "a": 1 })).await));
     let (_, _, list) = stand.post(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#).await;
     let list: Value = serde_json::from_slice(&list).unwrap();
-    assert_eq!(list["result"]["tools"][0]["description"], "deletes everything");
+    assert_eq!(list["result"]["tools"], json!([]));
     assert!(is_refused(&stand.call("echo", json!({ "a": "x" })).await));
-    assert!(!is_refused(&stand.call("echo", json!({ "a": 2 })).await));
-    assert_eq!(stand.server.calls().len(), 2);
+    assert!(is_refused(&stand.call("echo", json!({ "a": 2 })).await));
+    assert_eq!(stand.server.calls().len(), 1);
     let (entries, _folder) = stand.stop().await;
     let decided = decisions(&entries);
-    assert_eq!(decided[1]["decision"]["reason_code"], "arguments_invalid");
-    let pin = &decided[0]["action"]["tool_pin"];
-    assert!(pin.is_string() && decided.iter().all(|decision| decision["action"]["tool_pin"] == *pin));
+    assert!(decided[1..].iter().all(|entry| entry["decision"]["reason_code"] == "tool_changed"));
+    assert!(decided.iter().all(|decision| decision["action"]["tool_pin"].is_string()));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ fn expected(data: &Path) -> Vec<(u64, String)> {
     let mut found = Vec::new();
     for index in 0..archive.end() {
         let bytes = archive.entry(index).unwrap().unwrap();
-        let entry = Arc::new(DecodedEntry::open(&StoredEntry { index, bytes }).unwrap());
+        let entry = Arc::new(DecodedEntry::open(&StoredEntry::new(index, bytes)).unwrap());
         found.extend(events_of(&entry).into_iter().map(|event| (index, event.id)));
     }
     found

@@ -20,8 +20,7 @@ fn a_2_11_memory_is_bounded_and_what_was_let_go_is_not_trusted() {
     let full = play.memory.bytes();
     assert!(full > 256 << 10, "{full} bytes before");
     play.memory.compact(40 << 10);
-    let (bytes, kept) = (play.memory.bytes(), serde_json::to_vec(&play.memory).unwrap().len());
-    assert!(bytes <= 40 << 10 && kept <= 64 << 10, "{bytes} bytes in memory, {kept} as kept");
+    assert!(play.memory.bytes() <= 40 << 10, "{} bytes after", play.memory.bytes());
     // Fields are still known; what only stood in running text, or nowhere, counts as running text.
     assert_eq!(play.origin("person49@example.com"), Origin::Structured);
     assert_eq!(play.origin("eve@evil.example"), Origin::Prose);

@@ -92,6 +92,7 @@ fn approval() -> ApprovalBlock<'static> {
         approver: some(),
         approver_verification: Some(Verification::Jwt),
         approvers: vec![text()],
+        binding: Some(digest()),
         channel: some(),
         decided: Some(at()),
         escalated_to: vec![text()],

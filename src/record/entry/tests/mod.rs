@@ -79,7 +79,7 @@ impl Recorded {
         let id = &self.call.action.id;
         let mut blocks = Blocks::new();
         blocks.add(Member::Action, &action).unwrap();
-        blocks.add(Member::Context, &ContextBlock::of(&self.context, id, &salts)).unwrap();
+        blocks.add(Member::Context, &ContextBlock::of(&self.context, self.decision.verdict, id, &salts)).unwrap();
         blocks.add(Member::Decision, &DecisionBlock::of(&self.decision, &self.context.signals, None)).unwrap();
         blocks.add(Member::Identity, &IdentityBlock::of(&self.identity)).unwrap();
         let outcome = OutcomeBlock::of(&self.outcome, standing(&self.decision), Digest::of(b"decision"), id, &salts);

@@ -80,6 +80,7 @@ async fn decide_call(
         forwarded: None,
         tool: Some(Digest::of(b"tool")),
         parameters_mode,
+        after: None,
     };
     recorder.decided(reservation, &chain, facts)
 }

@@ -28,6 +28,7 @@ async fn timing() {
             forwarded: None,
             tool: None,
             parameters_mode: ParametersMode::Redacted,
+            after: None,
         };
         let begun = clock.monotonic_ns();
         let mut decided = recorder.decided(reservation, &chain, facts);

@@ -77,6 +77,7 @@ impl Made {
             forwarded: None,
             tool: None,
             parameters_mode: ParametersMode::DigestOnly,
+            after: None,
         };
         let mut decided = self.recorder.decided(reservation, &chain, facts);
         decided.durable().await.unwrap();

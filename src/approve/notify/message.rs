@@ -1,0 +1,124 @@
+//! What people are told: enough to know whether to look now, and no arguments: chats and mailboxes are no place for
+//! them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::approve::{Request, Source};
+use crate::model::{ApprovalId, Severity, Timestamp};
+
+/// Longest part of a message, characters.
+const PART_CHARS_MAX: usize = 300;
+
+/// Why people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::approve) enum Occasion {
+    /// It waits.
+    Asked,
+    /// Nobody answered for a while.
+    Escalated,
+}
+
+/// One message.
+#[derive(Clone, Debug)]
+pub(in crate::approve) struct Notice {
+    /// The request.
+    pub(in crate::approve) id: ApprovalId,
+    /// Why.
+    pub(in crate::approve) occasion: Occasion,
+    /// Where it came from.
+    pub(in crate::approve) source: Source,
+    /// How much is at stake.
+    pub(in crate::approve) risk: Severity,
+    /// Who wants what: tool and operation, agent.
+    pub(in crate::approve) what: Arc<str>,
+    /// The agent.
+    pub(in crate::approve) agent: Arc<str>,
+    /// Why it was asked.
+    pub(in crate::approve) reason: Arc<str>,
+    /// Whom it is for.
+    pub(in crate::approve) approvers: Arc<str>,
+    /// Until when.
+    pub(in crate::approve) expires: Timestamp,
+    /// The page of the request.
+    pub(in crate::approve) url: Option<Arc<str>>,
+}
+
+impl Notice {
+    pub(in crate::approve) fn of(request: &Request, occasion: Occasion, public_url: Option<&str>) -> Self {
+        let asked: Vec<Arc<str>> = request.approvers.iter().chain(&request.escalated).cloned().collect();
+        Self {
+            id: request.id.clone(),
+            occasion,
+            source: request.source,
+            risk: request.risk,
+            what: part(&format!("{}.{}", request.what.0, request.what.1)).into(),
+            agent: part(request.agent.as_deref().unwrap_or("an unnamed agent")).into(),
+            reason: part(&request.reason).into(),
+            approvers: part(&asked.join(", ")).into(),
+            expires: request.expires,
+            url: public_url.map(|url| format!("{url}/approvals/{}", request.id).into()),
+        }
+    }
+
+    /// One line: a deferral that nobody could settle is told apart by its first word (AARM ).
+    pub(super) fn title(&self) -> String {
+        let label = match (self.source, self.occasion) {
+            (Source::DeferEscalation, _) => "DEFERRED",
+            (Source::StepUp, Occasion::Asked) => "APPROVAL",
+            (Source::StepUp, Occasion::Escalated) => "STILL UNANSWERED",
+        };
+        format!("[{label}] {} risk: {} wants {}", self.risk.as_str(), self.agent, self.what)
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("Why: {}", self.reason), format!("Until: {}", self.expires)];
+        if !self.approvers.is_empty() {
+            lines.push(format!("For: {}", self.approvers));
+        }
+        lines.push(match &self.url {
+            Some(url) => format!("Decide: {url}"),
+            None => format!("Decide: countersign approvals show {}", self.id),
+        });
+        lines
+    }
+
+    /// What programs get.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "type": "approval_requested",
+            "occasion": if self.occasion == Occasion::Asked { "asked" } else { "escalated" },
+            "request_id": self.id.as_str(),
+            "source": self.source.as_str(),
+            "risk_level": self.risk,
+            "action": &*self.what,
+            "agent": &*self.agent,
+            "reason": &*self.reason,
+            "approvers": &*self.approvers,
+            "expires": self.expires,
+            "url": self.url.as_deref(),
+        })
+    }
+}
+
+/// Text from outside for a message: one line, bounded, without what chats read as markup or mentions.
+fn part(text: &str) -> String {
+    let plain = |c: char| match c {
+        '<' | '>' | '@' | '`' | '*' | '|' | '[' | ']' | '(' | ')' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().take(PART_CHARS_MAX).map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        assert_eq!(part("<!channel> [x](http://evil)\r\nBcc: a@b"), " !channel   x  http://evil   Bcc: a b");
+        assert_eq!(part(&"x".repeat(1_000)).len(), PART_CHARS_MAX);
+    }
+}

@@ -1,0 +1,246 @@
+//! Tells people that something waits: Slack, Teams, mail, webhooks. The message links to the console, and answers
+//! nothing: whoever follows the link logs in there.
+//!
+//! Nothing waits for a notifier, and nothing is lost with one: the request stands in the queue and in the log. One that
+//! fails is tried again a few times, counted and said loudly.
+
+mod mail;
+mod message;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::metrics::{Counter, count};
+use crate::model::{Clock, Severity};
+use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource};
+
+pub(super) use message::{Notice, Occasion};
+
+use mail::Mail;
+use webhook::Webhook;
+
+/// Messages on their way for each notifier; more, and the oldest waits in the queue of requests alone.
+const QUEUE_MAX: usize = 256;
+/// How often a message is tried.
+const ATTEMPTS_MAX: u32 = 4;
+/// The first wait between two attempts; it doubles.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// One notifier. Each has a `name` for logs, its type by default, and `from_risk`: only from this risk on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum NotifierConfig {
+    /// Mail over SMTP.
+    Email(MailConfig),
+    /// An incoming webhook of Slack.
+    Slack {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
+        /// Its address, which is a secret.
+        url: SecretSource,
+        /// The client.
+        #[serde(default)]
+        client: HttpClient,
+    },
+    /// An incoming webhook of Teams.
+    Teams {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
+        /// Its address, which is a secret.
+        url: SecretSource,
+        /// The client.
+        #[serde(default)]
+        client: HttpClient,
+    },
+    /// A POST of JSON, signed.
+    Webhook {
+        /// Its name.
+        #[serde(default)]
+        name: Option<String>,
+        /// Only from this risk on.
+        #[serde(default)]
+        from_risk: Severity,
+        /// Its address.
+        url: SecretSource,
+        /// The key of the signature: `X-Countersign-Signature: t=<seconds>,v1=<hex HMAC-SHA256 of "t.body">`.
+        secret: SecretSource,
+        /// The client.
+        #[serde(default)]
+        client: HttpClient,
+    },
+}
+
+/// Mail over SMTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Only from this risk on.
+    #[serde(default)]
+    pub from_risk: Severity,
+    /// The server: `smtp.example.com` or `smtp.example.com:587`.
+    pub server: String,
+    /// `tls` from the start, `starttls`, or `none` to loopback only.
+    #[serde(default)]
+    pub security: MailSecurity,
+    /// The user, when the server wants one.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The password.
+    #[serde(default)]
+    pub password: Option<SecretSource>,
+    /// The sender.
+    pub from: String,
+    /// Who gets it.
+    pub to: Vec<String>,
+}
+
+/// How the way to the mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailSecurity {
+    /// Not at all: loopback only.
+    None,
+    /// Upgraded before anything is said.
+    #[default]
+    StartTls,
+    /// From the start.
+    Tls,
+}
+
+/// A notifier that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// The client.
+    #[error("set up the notifier `{name}`")]
+    Client {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<HttpClientError>,
+    },
+    /// A secret.
+    #[error("load a secret of the notifier `{name}`")]
+    Secret {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: SecretError,
+    },
+    /// A value that cannot be used.
+    #[error("the notifier `{name}`: {problem}")]
+    Value {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// One way to tell people.
+enum Way {
+    Mail(Box<Mail>),
+    Webhook(Webhook),
+}
+
+/// All notifiers, each on a task of its own.
+#[derive(Default)]
+pub(super) struct Notifiers(Vec<(Severity, Arc<str>, mpsc::Sender<Arc<Notice>>)>);
+
+impl Notifiers {
+    /// Starts them. They end with the last holder of the queue.
+    pub(super) fn start(configs: &[NotifierConfig], clock: &Arc<dyn Clock>) -> Result<Self, NotifyError> {
+        let mut all = Vec::new();
+        for config in configs {
+            let (name, from_risk) = config.named();
+            let way = config.build(&name, Arc::clone(clock))?;
+            let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+            tokio::spawn(deliver(Arc::clone(&name), way, receiver));
+            all.push((from_risk, name, sender));
+        }
+        Ok(Self(all))
+    }
+
+    /// Hands a message to all that want it. Never waits.
+    pub(super) fn tell(&self, notice: Notice) {
+        let notice = Arc::new(notice);
+        for (from, name, sender) in self.0.iter().filter(|(from, ..)| notice.risk >= *from) {
+            if sender.try_send(Arc::clone(&notice)).is_err() {
+                count(Counter::NotificationsFailed);
+                tracing::error!(notifier = %name, ?from, request = %notice.id, "too many messages wait: this one is not sent");
+            }
+        }
+    }
+}
+
+impl NotifierConfig {
+    fn named(&self) -> (Arc<str>, Severity) {
+        let (word, name, from) = match self {
+            Self::Email(mail) => ("email", &mail.name, mail.from_risk),
+            Self::Slack { name, from_risk, .. } => ("slack", name, *from_risk),
+            Self::Teams { name, from_risk, .. } => ("teams", name, *from_risk),
+            Self::Webhook { name, from_risk, .. } => ("webhook", name, *from_risk),
+        };
+        (name.as_deref().unwrap_or(word).into(), from)
+    }
+
+    fn build(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Way, NotifyError> {
+        let secret = |source: &SecretSource| {
+            source.load().map_err(|source| NotifyError::Secret { name: name.to_owned(), source })
+        };
+        let made = |client: &HttpClient| {
+            client.build().map_err(|source| NotifyError::Client { name: name.to_owned(), source: Box::new(source) })
+        };
+        Ok(match self {
+            Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config)?)),
+            Self::Slack { url, client, .. } => Way::Webhook(Webhook::slack(secret(url)?, made(client)?, clock)),
+            Self::Teams { url, client, .. } => Way::Webhook(Webhook::teams(secret(url)?, made(client)?, clock)),
+            Self::Webhook { url, secret: key, client, .. } => {
+                Way::Webhook(Webhook::signed(secret(url)?, &secret(key)?, made(client)?, clock))
+            }
+        })
+    }
+}
+
+async fn deliver(name: Arc<str>, way: Way, mut queue: mpsc::Receiver<Arc<Notice>>) {
+    while let Some(notice) = queue.recv().await {
+        let mut wait = WAIT;
+        for attempt in 1..=ATTEMPTS_MAX {
+            let sent = match &way {
+                Way::Mail(mail) => mail.send(&notice).await,
+                Way::Webhook(webhook) => webhook.send(&notice).await,
+            };
+            match sent {
+                Ok(()) => {
+                    count(Counter::NotificationsSent);
+                    break;
+                }
+                Err(error) if attempt < ATTEMPTS_MAX => {
+                    tracing::warn!(notifier = %name, error, "tell people; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                Err(error) => {
+                    count(Counter::NotificationsFailed);
+                    tracing::error!(notifier = %name, error, request = %notice.id, "people were not told by this notifier");
+                }
+            }
+        }
+    }
+}
