@@ -237,6 +237,8 @@ fn huge(fill: &str) -> Recorded {
 }
 
 fn huge_decision(decision: &mut Decision, long: &Arc<str>) {
+    // A refusal: it carries more of the history than an ALLOW.
+    decision.verdict = Verdict::Deny;
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
     decision.policy.version = long.clone();
