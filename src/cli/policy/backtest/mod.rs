@@ -29,7 +29,9 @@ use tally::Report;
 pub(in crate::cli) struct Arguments {
     /// Recorded runs, one JSON object a line; gzip is accepted.
     #[arg(long, value_name = "FILE")]
-    trajectories: PathBuf,
+    trajectories: Option<PathBuf>,
+    #[command(flatten)]
+    logged: super::logged::Arguments,
     /// Policies to decide with. Without any: the shipped ones that a start without a configuration uses.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     policies: Vec<PathBuf>,
@@ -42,7 +44,11 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match backtest(arguments) {
+    let Some(trajectories) = &arguments.trajectories else {
+        let done = super::logged::run(&arguments.logged, &arguments.policies, arguments.json.is_some());
+        return done.unwrap_or_else(|problem| fail(EXIT_USAGE, problem));
+    };
+    match backtest(arguments, trajectories) {
         Ok(report) => match written(arguments, &report) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(EXIT_FAILED, problem),
@@ -51,9 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn backtest(arguments: &Arguments) -> Result<Report, Problem> {
+fn backtest(arguments: &Arguments, trajectories: &Path) -> Result<Report, Problem> {
     let policies = compile(&arguments.policies)?;
-    let runs = trajectory::read(&arguments.trajectories)?;
+    let runs = trajectory::read(trajectories)?;
     let replay = Replay::new(&policies, !arguments.no_lexicon)?;
     let done = AtomicUsize::new(0);
     let shown = std::io::stderr().is_terminal();
@@ -82,7 +88,7 @@ fn backtest(arguments: &Arguments) -> Result<Report, Problem> {
     if replayed.len() != runs.len() {
         return Err(Problem::Lost { replayed: replayed.len(), runs: runs.len() });
     }
-    Ok(Report::of(&arguments.trajectories, &policies, &runs, &replayed))
+    Ok(Report::of(trajectories, &policies, &runs, &replayed))
 }
 
 /// Runs that pass between two lines of progress.
