@@ -12,6 +12,7 @@ use super::Which;
 use super::recorded::Place;
 
 #[derive(Args, Debug)]
+#[group(id = "logged")]
 pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,

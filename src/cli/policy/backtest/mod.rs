@@ -12,7 +12,7 @@ mod trajectory;
 #[cfg(test)]
 mod tests;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,16 +67,16 @@ fn backtest(arguments: &Arguments, trajectories: &Path) -> Result<Report, Proble
     let each = runs.len().div_ceil(workers).max(1);
     // Results come back in the order of the file, whoever was quicker.
     let replayed = std::thread::scope(|scope| {
-        let work = runs.chunks(each).map(|part| {
+        let work = runs.chunks(each).enumerate().map(|(worker, part)| {
             let (replay, done, all) = (&replay, &done, runs.len());
             scope.spawn(move || {
                 let sessions = replay.sessions();
-                let one = |run| {
-                    let replayed = replay.run(run, &sessions);
+                let one = |(number, run)| {
+                    let replayed = replay.run(run, worker * each + number, &sessions);
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, all, shown);
                     replayed
                 };
-                part.iter().map(one).collect::<Vec<_>>()
+                part.iter().enumerate().map(one).collect::<Vec<_>>()
             })
         });
         let work: Vec<_> = work.collect();
@@ -102,15 +102,20 @@ fn progress(done: usize, all: usize, shown: bool) {
 
 fn written(arguments: &Arguments, report: &Report) -> Result<(), Problem> {
     match &arguments.json {
-        None => print!("{}", report.text()),
-        Some(None) => println!("{}", report.json()),
+        None => print(&report.text()),
+        Some(None) => print(&format!("{}\n", report.json())),
         Some(Some(path)) => {
             let text = format!("{}\n", report.json());
             std::fs::write(path, text).map_err(|source| Problem::Write { path: path.clone(), source })?;
-            print!("{}", report.text());
+            print(&report.text());
         }
     }
     Ok(())
+}
+
+/// Prints. Who stops reading has seen enough.
+fn print(text: &str) {
+    let _printed = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// The policies, with settings that let a tool without a schema through to the rules: recorded runs have none.
