@@ -19,17 +19,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::Response;
 
 use crate::approve::{About, Approvals, Asked, Came, Cleared};
 use crate::context::{Awaited, Meters, Session, Sessions, caller, metered_as};
 use crate::decide::{CompiledTool, FramePermit, Gate, Input, PolicySet};
-use crate::forward::{HangUp, Origin, Upstreams};
+use crate::forward::{HangUp, Origin, Screen, Upstreams};
 use crate::identify::Authenticator;
 use crate::intercept::{Mediate, Reply};
 use crate::metrics::{Counter, count};
 use crate::model::{
-    Call, Clock, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, Refusal, RefusalKind, ResultText, Verdict,
+    Call, Clock, Decision, Enforcement, Facts, FrameKind, Identity, Outcome, ReasonCode, ReceiptId, Refusal,
+    RefusalKind, ResultText, Verdict,
 };
+use crate::net::Body;
 use crate::record::{Decided, DecisionFacts, ParametersMode, RecordError, Recorder, Reservation};
 
 use inputs::Inputs;
@@ -73,6 +76,8 @@ struct Taken {
     decided: Decided,
     decision: Decision,
     gate: Gate,
+    /// Looks at the answer, where a rule can be about it.
+    screen: Option<Arc<Screen>>,
     /// The parameters as they would run, when a person is asked about them.
     asks: Option<Bytes>,
 }
@@ -130,14 +135,16 @@ impl Mediator {
             return refused(&call, taken.decision.refusal(&call.action, receipt));
         };
         let awaited = Awaited::new(taken.session, call.action.clone());
+        let (screen, noting) = (taken.screen.clone(), taken.screen);
         let completed = move |decided: Decided, outcome: Outcome, text: ResultText| {
+            let outcome = noting.iter().fold(outcome, |outcome, screen| screen.note(outcome, &text));
             awaited.complete(outcome, &text, |outcome, facts| drop(decided.complete_with(outcome, facts)));
         };
         let origin = self.origin(&call, identity, hang_up);
         let sent = self.upstreams.forward(permit, taken.decided, origin, completed).await;
         inputs.sent(sent.is_ok());
         match sent {
-            Ok(response) => Reply::Upstream(Box::new(response)),
+            Ok(response) => screened(response, screen, &call, receipt).await,
             Err(error) => refused(&call, error.refusal(Some(receipt))),
         }
     }
@@ -168,7 +175,7 @@ impl Mediator {
         &self,
         call: &Call,
         identity: &Identity,
-        policies: &PolicySet,
+        policies: &Arc<PolicySet>,
         (tool, cleared): (Option<Arc<CompiledTool>>, Option<&Cleared>),
         reservation: Reservation,
     ) -> Taken {
@@ -186,9 +193,10 @@ impl Mediator {
         let (waited, cleared) = (cleared, Cleared::stronger(cleared, standing.as_ref()));
         let begun = self.clock.monotonic_ns();
         let meters = policies.meters(&call.action);
+        let facts = cleared.map_or(Facts::NONE, Cleared::facts);
+        let input = Input { call, identity, context, usage: &[], facts, tool: tool_known, enforcement };
         let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
-            let facts = cleared.map_or(Facts::NONE, Cleared::facts);
-            let input = Input { call, identity, context, usage, facts, tool: tool_known, enforcement };
+            let input = Input { usage, ..input };
             let (decision, gate) = match cleared {
                 Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
                 None => policies.decide(&input),
@@ -197,6 +205,7 @@ impl Mediator {
             let metered = decision.meters.clone();
             ((decision, gate, asks), metered)
         });
+        let screen = Screen::new(policies, &input, tool.clone(), &session, self.upstreams.inspected_bytes_max());
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;
         let after = cleared.map(|cleared| cleared.followed_by(&decision, waited));
         let facts = DecisionFacts {
@@ -215,7 +224,7 @@ impl Mediator {
             observed.label(&decision.effect);
         }
         observed.decided(&call.action, decision.verdict, matches!(gate, Gate::Open(_)));
-        Taken { session, decided, decision, gate, asks }
+        Taken { session, decided, decision, gate, screen: screen.map(Arc::new), asks }
     }
 
     /// A frame of the protocol: through the same door, with a permit from the fixed list.
@@ -273,6 +282,21 @@ impl Mediate for Arc<Mediator> {
         });
         drop(waiting);
         reply
+    }
+}
+
+/// The answer, as rules about results let it through.
+async fn screened(response: Response<Body>, screen: Option<Arc<Screen>>, call: &Call, receipt: ReceiptId) -> Reply {
+    let Some(screen) = screen else { return Reply::Upstream(Box::new(response)) };
+    match screen.apply(response).await {
+        Ok(response) => Reply::Upstream(Box::new(response)),
+        Err(withheld) => {
+            let name = format!("{}.{}", call.action.tool, call.action.operation);
+            let outside = format!("Countersign withheld what {name} returned: {}", withheld.reason);
+            let (policy, reason_code) = (withheld.policy, ReasonCode::PolicyRule);
+            let kind = RefusalKind::Decided { verdict: Verdict::Deny, policy, reason_code, receipt };
+            refused(call, Refusal::new(kind, &outside, &withheld.reason))
+        }
     }
 }
 

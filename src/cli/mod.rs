@@ -64,7 +64,7 @@ enum Command {
     /// Make API keys for agents, and tokens for the admin API.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// What policies would have decided.
+    /// Check, test, explain and try policies.
     #[command(subcommand)]
     Policy(policy::Command),
     /// List, show, verify and prove receipts.

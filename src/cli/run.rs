@@ -125,15 +125,19 @@ async fn serve(plan: Plan, hint: Option<Hint>, quiet: bool) -> ExitCode {
         }
     };
     // Listened for before anybody is told where we are: whoever knows may end us.
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return fail(EXIT_FAILED, "listen for signals");
     };
+    let policies = app.core.reloader.handle();
     announce(&app, hint.as_ref(), shadow);
     let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hangup.recv() => policies.ask(),
+            }
         }
     };
     let ended = app.run(stop).await;

@@ -4,20 +4,23 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::policies::{PolicyFiles, check_policies, keep};
+use super::recount::recount;
+use super::reload::Reloader;
 use super::server::ServerKind;
 use super::{ConfigError, Plan, ServerConfig};
 use crate::approve::{Approvals, OpenError};
 use crate::console::TokenError;
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
-use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
 use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, Server, Upstream, Upstreams};
 use crate::identify;
-use crate::identify::{IdentifyError, Unverified};
+use crate::identify::IdentifyError;
 use crate::intercept::{Drained, ServeError};
 use crate::mediate::{Mediator, Observer, RefusedCredentials};
 use crate::model::{Call, Clock, Decision, Enforcement, Identity};
@@ -63,6 +66,15 @@ pub enum BuildError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The policies cannot be kept.
+    #[error("keep the texts of policies in `{}`", data_dir.display())]
+    Policies {
+        /// The data directory.
+        data_dir: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -116,6 +128,8 @@ pub struct Core {
     exporter: Exporter,
     index: Follower,
     data_dir: PathBuf,
+    /// Looks after the policy files.
+    pub reloader: Reloader,
 }
 
 impl Core {
@@ -138,7 +152,9 @@ impl Core {
     ) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut notices = Vec::new();
-        let policies = compile_policies(plan)?;
+        let files = PolicyFiles::of(plan);
+        let sources = files.sources()?;
+        let policies = files.compile(&sources)?;
         let agents = plan.config.agents.as_deref();
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let classifier = build_classifier(plan)?;
@@ -171,18 +187,13 @@ impl Core {
         let data_dir = plan.data_dir.clone();
         let index = Follower::start(&log, &data_dir)
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
-        let core = Self { mediator, clock, notices, log, exporter, index, data_dir };
-        core.record_start().await?;
-        Ok(core)
-    }
-
-    async fn record_start(&self) -> Result<(), BuildError> {
-        let policies = self.mediator.policies.load_full();
-        let loaded =
-            policies.policies().map(|policy| LoadedPolicy::of(&policy.reference, policy.rules, policy.shadow_rules));
-        let fact = ControlFact::policies_loaded(policies.hash(), loaded);
-        let failed = |source| BuildError::Record { data_dir: self.data_dir.clone(), source };
-        self.mediator.recorder.control(fact).await.map(drop).map_err(failed)
+        keep(&data_dir, &sources).map_err(|source| BuildError::Policies { data_dir: data_dir.clone(), source })?;
+        recount(&log, &mediator, clock.now())
+            .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
+        record_start(&mediator, &data_dir).await?;
+        let interval = Duration::from_millis(plan.config.policies_reload_ms);
+        let reloader = Reloader::start(files, &sources, Arc::clone(&mediator), data_dir.clone(), interval);
+        Ok(Self { mediator, clock, notices, log, exporter, index, data_dir, reloader })
     }
 
     /// How the destinations are.
@@ -208,6 +219,7 @@ impl Core {
     /// # Errors
     /// [`BuildError::Record`]: the log could not be closed in order.
     pub async fn close(self, drained: Drained) -> Result<(), BuildError> {
+        self.reloader.stop().await;
         let closed = async {
             // The last outcomes first: a call that a server is ended under is one.
             self.mediator.upstreams.close().await;
@@ -230,6 +242,15 @@ impl Core {
     }
 }
 
+async fn record_start(mediator: &Mediator, data_dir: &Path) -> Result<(), BuildError> {
+    let policies = mediator.policies.load_full();
+    let loaded =
+        policies.policies().map(|policy| LoadedPolicy::of(&policy.reference, policy.rules, policy.shadow_rules));
+    let fact = ControlFact::policies_loaded(policies.hash(), loaded);
+    let failed = |source| BuildError::Record { data_dir: data_dir.to_owned(), source };
+    mediator.recorder.control(fact).await.map(drop).map_err(failed)
+}
+
 /// Builds whatever can be built without a log, a port or a request to anybody, and lets it go: policies, identity,
 /// credentials, TLS, servers, the settings of log and exporters. Needs a runtime of tokio around it.
 ///
@@ -238,7 +259,7 @@ impl Core {
 pub fn check_plan(plan: &Plan) -> Result<(), BuildError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let config = &plan.config;
-    compile_policies(plan)?;
+    check_policies(plan)?;
     identify::build(&config.identity, config.agents.as_deref(), Arc::clone(&clock))?;
     build_upstreams(plan, &clock)?;
     build_classifier(plan)?;
@@ -256,33 +277,6 @@ fn log_settings(plan: &Plan) -> record::Config {
     settings.data_dir.clone_from(&plan.data_dir);
     settings.name.clone_from(&plan.config.name);
     settings
-}
-
-/// Loads and compiles the policies of a plan.
-///
-/// # Errors
-/// [`ConfigError`]: a file cannot be read, or does not load.
-pub fn compile_policies(plan: &Plan) -> Result<PolicySet, ConfigError> {
-    let mut sources = Vec::new();
-    for path in &plan.policies {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::ReadPolicy { path: path.clone(), source })?;
-        sources.push(PolicySource { name: path.display().to_string(), text });
-    }
-    if sources.is_empty() {
-        sources = shipped_default();
-    }
-    let mut settings: Settings = plan.config.policy.clone();
-    settings.identity = match plan.config.identity.unverified {
-        Some(Unverified::Deny) => UnverifiedIdentity::Deny,
-        Some(Unverified::Flag) => UnverifiedIdentity::Flag,
-        // Without any credentials, on loopback, identities are flagged and the start-up says so (design §14.5).
-        None if !plan.config.identity.authenticates() => UnverifiedIdentity::Flag,
-        None => UnverifiedIdentity::Deny,
-    };
-    settings.approvers = plan.serves_people();
-    settings.listed_agents_only |= plan.config.agents.is_some();
-    PolicySet::compile(&sources, &settings).map_err(|errors| ConfigError::Policies(errors.to_string()))
 }
 
 fn build_classifier(plan: &Plan) -> Result<Classifier, BuildError> {

@@ -8,6 +8,9 @@ mod build;
 mod load;
 mod paths;
 mod plan;
+mod policies;
+mod recount;
+mod reload;
 mod server;
 
 use std::collections::BTreeMap;
@@ -21,9 +24,11 @@ use crate::net::ServerTls;
 use crate::{approve, console, context, decide, export, forward, identify, intercept, record};
 
 pub use app::App;
-pub use build::{BuildError, Core, check_plan, compile_policies};
+pub use build::{BuildError, Core, check_plan};
 pub use load::{ConfigError, load, parse};
 pub use plan::{Plan, default_data_dir};
+pub use policies::{PolicyFiles, check_policies};
+pub use reload::{ReloadHandle, Reloader};
 pub use server::{CredentialHeader, ServerConfig};
 
 /// `countersign.yaml`. Every key has a default but `servers`.
@@ -58,6 +63,8 @@ pub struct Config {
     pub servers: BTreeMap<String, ServerConfig>,
     /// Policy files, relative to the configuration file.
     pub policies: Vec<PathBuf>,
+    /// How often policy files are looked at for changes, milliseconds; 0: only when the process gets SIGHUP.
+    pub policies_reload_ms: u64,
     /// How decisions are made where policies are silent.
     pub policy: decide::Settings,
     /// How people are asked. STEP_UP and DEFER refuse until there is this section, or a token that may answer.
@@ -102,6 +109,7 @@ impl Default for Config {
             classification: context::classification::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),
+            policies_reload_ms: 2_000,
             policy: decide::Settings::default(),
             approve: None,
             forward: forward::Config::default(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
-use crate::model::{Claim, Identity, Meter, Metered, Timestamp, Usage};
+use crate::model::{Claim, Identity, Meter, Metered, Timestamp, Usage, Verification};
 
 /// Slices of a window: what limits how exactly it slides.
 const SLICES: u64 = 60;
@@ -158,17 +158,29 @@ impl Series {
     }
 }
 
-/// Whose limits an action counts against: the agent, else the service, else the human. Everybody whom nobody vouches
-/// for shares one.
+/// Whose limits an action counts against.
 #[must_use]
 pub fn metered_as(identity: &Identity) -> String {
-    let verified = |claim: Option<&Claim>| {
-        claim.filter(|claim| claim.verification.is_verified()).map(|claim| claim.value.to_string())
-    };
-    let agent = verified(identity.agent.as_ref().map(|agent| &agent.id)).map(|id| format!("agent:{id}"));
-    let service = || verified(identity.service.as_ref()).map(|id| format!("service:{id}"));
-    let human = || verified(identity.human.as_ref()).map(|id| format!("human:{id}"));
-    agent.or_else(service).or_else(human).unwrap_or_else(|| "nobody".into())
+    let part = |claim: Option<&Claim>| claim.map(|claim| (claim.value.to_string(), claim.verification));
+    metered_by(
+        part(identity.agent.as_ref().map(|agent| &agent.id)),
+        part(identity.service.as_ref()),
+        part(identity.human.as_ref()),
+    )
+}
+
+/// The agent, else the service, else the human, each with how it was verified. Everybody whom nobody vouches for shares
+/// one.
+#[must_use]
+pub fn metered_by(
+    agent: Option<(String, Verification)>,
+    service: Option<(String, Verification)>,
+    human: Option<(String, Verification)>,
+) -> String {
+    [("agent", agent), ("service", service), ("human", human)]
+        .into_iter()
+        .find_map(|(kind, part)| part.filter(|part| part.1.is_verified()).map(|(name, _)| format!("{kind}:{name}")))
+        .unwrap_or_else(|| "nobody".into())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use serde::Deserialize;
 pub use classification::{Classifier, OutputTrust, ToolLabels, ToolTable};
 pub use correlation::{SessionKey, caller};
 pub use intent::{Grant, HostIntent, SessionTokens, TokenError};
-pub use meters::{Meters, metered_as};
+pub use meters::{Meters, metered_as, metered_by};
 pub use result::Awaited;
 pub use secrets::{Secrets, SecretsError};
 pub use session::{Observed, Session};

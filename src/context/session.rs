@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::classification::{Classifier, raise};
+use super::classification::{Classified, Classifier, flatten, raise};
 use super::correlation::SessionKey;
 use super::drift::{ActionSeen, HashKey, Memory};
 use super::intent::SessionIntent;
@@ -194,6 +194,13 @@ impl Session {
         if let Some(store) = &self.shared.store {
             store.changed(self);
         }
+    }
+
+    /// What an answer to an action is.
+    #[must_use]
+    pub fn classify(&self, action: &Action, answer: &[u8]) -> Classified {
+        let (server, operation) = (&action.native.server, &action.native.operation);
+        self.shared.classifier.classify(server, operation, Some(&flatten(answer)))
     }
 
     /// A person agreed to an action that was decided before: its values are the session's own from now on.

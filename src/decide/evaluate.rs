@@ -20,6 +20,7 @@ use super::apply;
 use super::condition::{Condition, Leaf, Quantifier, Test};
 use super::datum::{self, Datum};
 use super::domain::DomainSet;
+use super::explain;
 use super::field::Field;
 use super::input::Input;
 use super::limit::{self, Reckoning};
@@ -49,6 +50,8 @@ pub(super) struct Evaluator<'a, 's> {
     pub(super) exhaustive: bool,
     /// The last field that was unknown.
     pub(super) unknown: Option<&'s str>,
+    /// The values that were seen, for explanations only.
+    pub(super) seen: Option<Vec<String>>,
 }
 
 impl<'a, 's> Evaluator<'a, 's> {
@@ -102,7 +105,13 @@ impl<'a, 's> Evaluator<'a, 's> {
         let input = self.input;
         let internal = self.internal;
         let view = apply::View { internal, input };
-        let mut visit = |datum: Datum<'a>| truth = join(truth, apply::passes(leaf, datum, view));
+        let seen = &mut self.seen;
+        let mut visit = |datum: Datum<'a>| {
+            if let Some(seen) = seen {
+                explain::saw(seen, &datum);
+            }
+            truth = join(truth, apply::passes(leaf, datum, view));
+        };
         match &leaf.field {
             Field::Context(field) => datum::context(*field, &leaf.test, input, &mut visit),
             Field::Identity(field) => datum::identity(*field, input.identity, self.settings, &mut visit),

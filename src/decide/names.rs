@@ -16,6 +16,11 @@ impl Glob {
         text.contains(['*', '?'])
     }
 
+    /// The pattern as it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// What every match begins with.
     pub(super) fn literal_prefix(&self) -> &str {
         self.text.split(['*', '?']).next().unwrap_or_default()

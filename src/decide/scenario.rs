@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::explain::Explanation;
 use super::input::Input;
 use super::results::ResultFacts;
 use super::schema::{self, PolicyErrors, PolicySource};
@@ -120,6 +121,14 @@ impl Scenario {
         let mut call = self.call.clone();
         call.action.destination = call.action.destination.take().or_else(|| set.destination(&call.action));
         set.decide(&Input { call: &call, ..self.input() }).0
+    }
+
+    /// Decides, and says of every rule what it answered and why.
+    #[must_use]
+    pub fn explain(&self, set: &PolicySet) -> Explanation {
+        let mut call = self.call.clone();
+        call.action.destination = call.action.destination.take().or_else(|| set.destination(&call.action));
+        set.explain(&Input { call: &call, ..self.input() })
     }
 
     /// The input that it is.

@@ -178,6 +178,12 @@ impl PolicySet {
         rules.filter(|rule| rule.rule.scope.matches(&names, &tools)).filter_map(|rule| rule.meter.clone()).collect()
     }
 
+    /// The file that a rule stands in.
+    pub(super) fn file_of(&self, rule: &SetRule) -> &str {
+        let policy = self.policies.iter().find(|policy| policy.reference.policy_id == rule.reference.policy_id);
+        policy.map_or("", |policy| &policy.file)
+    }
+
     /// Every meter that there can be: what of the log must be counted again after a restart.
     pub fn all_meters(&self) -> impl Iterator<Item = &Meter> {
         self.rules.iter().filter_map(|rule| rule.meter.as_ref())

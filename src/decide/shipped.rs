@@ -2,31 +2,28 @@
 
 use super::PolicySource;
 
-/// For agents and servers that nothing is known about.
-const BASELINE: &str = include_str!("../../policies/baseline.yaml");
+/// Name and text of each.
+const SHIPPED: &[(&str, &str)] = &[
+    ("baseline", include_str!("../../policies/baseline.yaml")),
+    ("credentials", include_str!("../../policies/credentials.yaml")),
+    ("demo", include_str!("../../policies/demo.yaml")),
+    ("destructive", include_str!("../../policies/destructive.yaml")),
+    ("drift", include_str!("../../policies/drift.yaml")),
+    ("exfiltration", include_str!("../../policies/exfiltration.yaml")),
+    ("off-hours", include_str!("../../policies/off-hours.yaml")),
+    ("payments", include_str!("../../policies/payments.yaml")),
+];
 
-/// For sessions whose user is known to have asked for something.
-const DRIFT: &str = include_str!("../../policies/drift.yaml");
-
-/// For the demonstration.
-const DEMO: &str = include_str!("../../policies/demo.yaml");
-
-/// A shipped policy by its name: `baseline`, `demo` or `drift`.
+/// A shipped policy by its name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<PolicySource> {
-    let text = match name {
-        "baseline" => BASELINE,
-        "demo" => DEMO,
-        "drift" => DRIFT,
-        _ => return None,
-    };
-    Some(PolicySource { name: format!("{name}.yaml"), text: text.to_owned() })
+    let (name, text) = SHIPPED.iter().find(|(known, _)| *known == name)?;
+    Some(PolicySource { name: format!("{name}.yaml"), text: (*text).to_owned() })
 }
 
 /// The policies of whoever names none: `baseline`, and `drift` above it wherever the user's request is known.
 #[must_use]
 pub fn shipped_default() -> Vec<PolicySource> {
-    [("baseline (shipped)", BASELINE), ("drift (shipped)", DRIFT)]
-        .map(|(name, text)| PolicySource { name: name.to_owned(), text: text.to_owned() })
-        .to_vec()
+    let named = ["baseline", "drift"].into_iter().filter_map(shipped);
+    named.map(|source| PolicySource { name: source.name.replace(".yaml", " (shipped)"), ..source }).collect()
 }

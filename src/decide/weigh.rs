@@ -107,6 +107,7 @@ impl PolicySet {
             budget: Budget(*budget),
             exhaustive: self.settings.strict_defer,
             unknown: None,
+            seen: None,
         };
         let truth = evaluator.condition(condition);
         *budget = evaluator.budget.0;

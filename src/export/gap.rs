@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::health::Change;
 use super::pipeline::Pipeline;
 use super::prepare::tally;
 use crate::model::with_causes;
@@ -12,9 +13,16 @@ use crate::record::entry::ExportGapBlock;
 impl Pipeline {
     /// Moves the cursor on when the destination lags too far behind. The gap is in the log before anything is left out.
     pub(super) async fn move_on(&mut self) {
-        let Some((to, cause)) = self.lags() else { return };
+        let Some((to, cause)) = self.lags() else {
+            // Told again only after it had caught up in between.
+            self.lag_told &= self.window.next() < self.feed.log.durable_size();
+            return;
+        };
         let (from, name) = (self.window.next(), self.destination.name().to_owned());
         if self.settings.required {
+            if !std::mem::replace(&mut self.lag_told, true) {
+                self.announce(Some(Change::Degraded), &format!("it lags behind the log by more than `{cause}`"));
+            }
             return;
         }
         let settled = self.window.place().ahead.iter().flat_map(|(first, last)| *first..=*last).collect();

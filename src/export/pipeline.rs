@@ -52,6 +52,8 @@ pub(super) struct Pipeline {
     pub(super) health: Health,
     /// Batches that the receiver took and has yet to confirm.
     pub(super) unconfirmed: Vec<Unconfirmed>,
+    /// Whether an alarm was raised since the destination last kept up.
+    pub(super) lag_told: bool,
     work: JoinSet<Done>,
     sending: usize,
     confirming: bool,
@@ -119,6 +121,7 @@ impl Pipeline {
             window,
             health,
             unconfirmed: Vec::new(),
+            lag_told: false,
             work: JoinSet::new(),
             sending: 0,
             confirming: false,

@@ -159,6 +159,12 @@ impl Upstreams {
         server.upstream.send(Cleared::response(message, origin)).await.map(drop)
     }
 
+    /// The largest answer that is looked at.
+    #[must_use]
+    pub const fn inspected_bytes_max(&self) -> usize {
+        self.limits.inspected_bytes_max
+    }
+
     /// Ends what runs for all servers. When it returns, no process of theirs is left.
     pub async fn close(&self) {
         let mut closing = tokio::task::JoinSet::new();

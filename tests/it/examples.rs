@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign::config::{Plan, compile_policies, load};
+use countersign::config::{Plan, check_policies, load};
 use serde_json::Value;
 
 fn examples() -> PathBuf {
@@ -14,7 +14,7 @@ fn the_configuration_loads_with_its_policies() {
     let path = examples().join("countersign.yaml");
     let plan = Plan::check(load(&path).unwrap(), &examples()).unwrap();
     assert_eq!(plan.config.servers.len(), 4);
-    compile_policies(&plan).unwrap();
+    check_policies(&plan).unwrap();
 }
 
 #[test]

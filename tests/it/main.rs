@@ -35,6 +35,8 @@ mod path;
 mod pins;
 mod receipts;
 mod redirects;
+mod reload;
+mod results;
 mod rounds;
 mod scripted;
 mod secrets;

@@ -169,6 +169,6 @@ impl Progress {
 }
 
 /// Prints a document; nobody is left to tell when it cannot be printed.
-fn print_json(value: &impl serde::Serialize) {
+pub(super) fn print_json(value: &impl serde::Serialize) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }

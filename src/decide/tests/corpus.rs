@@ -53,3 +53,25 @@ fn every_block_loads_or_says_why_not() {
     }
     assert_eq!(seen, 40);
 }
+
+/// The manual's table and the list above say the same, with or without the corpus at hand.
+#[test]
+fn the_manual_says_which_blocks_load() {
+    let (_, table) = include_str!("../../manual/policies.md").split_once("## AARM's own examples").unwrap();
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(block, said)| (block, said.trim_end_matches(" |")))
+        .collect();
+    assert_eq!(rows.len(), 40);
+    for (block, said) in &rows {
+        let refused = REFUSED.iter().any(|(name, _)| name == block);
+        assert_eq!(said.starts_with("refused: "), refused, "{block}");
+        assert!(refused || said.starts_with("loads"), "{block}");
+    }
+    if let Some(folder) = folder() {
+        for (block, _) in rows {
+            assert!(folder.join(format!("{block}.yaml")).exists(), "the manual names `{block}`, which is not there");
+        }
+    }
+}

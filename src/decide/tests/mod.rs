@@ -5,10 +5,12 @@ mod checks;
 mod corpus;
 mod evidence;
 mod language;
+mod matrix;
 mod modification;
 mod more;
 mod precedence;
 mod properties;
+mod reference;
 mod shipped;
 mod unknowns;
 

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Settings for FileConfig {
     fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
         let path = data_dir.join(&self.path);
         // Readable by its owner alone.
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|source| ExportError::Open { path: path.clone(), source })?;
         Ok(Box::new(File { name: name.into(), path, file: Some(Arc::new(Mutex::new(file))) }))
     }
@@ -88,6 +88,10 @@ fn write(file: Option<&Mutex<std::fs::File>>, text: &str) -> std::io::Result<()>
     match file {
         Some(file) => {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            // A write that was cut short, by a full disk or a crash, must not take the next line with it.
+            if !ends_in_a_line(&file)? {
+                file.write_all(b"\n")?;
+            }
             file.write_all(text.as_bytes())?;
             // Arrived means on the disk: only then does the cursor move.
             file.sync_data()
@@ -97,6 +101,13 @@ fn write(file: Option<&Mutex<std::fs::File>>, text: &str) -> std::io::Result<()>
             output.write_all(text.as_bytes()).and_then(|()| output.flush())
         }
     }
+}
+
+fn ends_in_a_line(file: &std::fs::File) -> std::io::Result<bool> {
+    let about = file.metadata()?;
+    let Some(last) = about.len().checked_sub(1).filter(|_| about.is_file()) else { return Ok(true) };
+    let mut byte = [0];
+    Ok(file.read_at(&mut byte, last)? == 0 || byte == *b"\n")
 }
 
 impl Destination for File {
@@ -117,5 +128,20 @@ impl Destination for File {
             let failed = |source| SendError::later(format!("write to `{}`: {source}", self.path.display()));
             written.map(|()| Delivery::default()).map_err(failed)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::scratch::Scratch;
+
+    #[test]
+    fn a_torn_line_does_not_take_the_next_one_with_it() {
+        let scratch = Scratch::new();
+        let path = scratch.write("events.jsonl", "{\"whole\":1}\n{\"tor");
+        let file = OpenOptions::new().read(true).append(true).open(&path).unwrap();
+        write(Some(&Mutex::new(file)), "{\"next\":2}\n").unwrap();
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"whole\":1}\n{\"tor\n{\"next\":2}\n");
     }
 }

@@ -12,7 +12,7 @@ mod trajectory;
 #[cfg(test)]
 mod tests;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,9 @@ use tally::Report;
 pub(in crate::cli) struct Arguments {
     /// Recorded runs, one JSON object a line; gzip is accepted.
     #[arg(long, value_name = "FILE")]
-    trajectories: PathBuf,
+    trajectories: Option<PathBuf>,
+    #[command(flatten)]
+    logged: super::logged::Arguments,
     /// Policies to decide with. Without any: the shipped ones that a start without a configuration uses.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     policies: Vec<PathBuf>,
@@ -42,7 +44,11 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match backtest(arguments) {
+    let Some(trajectories) = &arguments.trajectories else {
+        let done = super::logged::run(&arguments.logged, &arguments.policies, arguments.json.is_some());
+        return done.unwrap_or_else(|problem| fail(EXIT_USAGE, problem));
+    };
+    match backtest(arguments, trajectories) {
         Ok(report) => match written(arguments, &report) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(EXIT_FAILED, problem),
@@ -51,9 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn backtest(arguments: &Arguments) -> Result<Report, Problem> {
+fn backtest(arguments: &Arguments, trajectories: &Path) -> Result<Report, Problem> {
     let policies = compile(&arguments.policies)?;
-    let runs = trajectory::read(&arguments.trajectories)?;
+    let runs = trajectory::read(trajectories)?;
     let replay = Replay::new(&policies, !arguments.no_lexicon)?;
     let done = AtomicUsize::new(0);
     let shown = std::io::stderr().is_terminal();
@@ -61,16 +67,16 @@ fn backtest(arguments: &Arguments) -> Result<Report, Problem> {
     let each = runs.len().div_ceil(workers).max(1);
     // Results come back in the order of the file, whoever was quicker.
     let replayed = std::thread::scope(|scope| {
-        let work = runs.chunks(each).map(|part| {
+        let work = runs.chunks(each).enumerate().map(|(worker, part)| {
             let (replay, done, all) = (&replay, &done, runs.len());
             scope.spawn(move || {
                 let sessions = replay.sessions();
-                let one = |run| {
-                    let replayed = replay.run(run, &sessions);
+                let one = |(number, run)| {
+                    let replayed = replay.run(run, worker * each + number, &sessions);
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, all, shown);
                     replayed
                 };
-                part.iter().map(one).collect::<Vec<_>>()
+                part.iter().enumerate().map(one).collect::<Vec<_>>()
             })
         });
         let work: Vec<_> = work.collect();
@@ -82,7 +88,7 @@ fn backtest(arguments: &Arguments) -> Result<Report, Problem> {
     if replayed.len() != runs.len() {
         return Err(Problem::Lost { replayed: replayed.len(), runs: runs.len() });
     }
-    Ok(Report::of(&arguments.trajectories, &policies, &runs, &replayed))
+    Ok(Report::of(trajectories, &policies, &runs, &replayed))
 }
 
 /// Runs that pass between two lines of progress.
@@ -96,15 +102,20 @@ fn progress(done: usize, all: usize, shown: bool) {
 
 fn written(arguments: &Arguments, report: &Report) -> Result<(), Problem> {
     match &arguments.json {
-        None => print!("{}", report.text()),
-        Some(None) => println!("{}", report.json()),
+        None => print(&report.text()),
+        Some(None) => print(&format!("{}\n", report.json())),
         Some(Some(path)) => {
             let text = format!("{}\n", report.json());
             std::fs::write(path, text).map_err(|source| Problem::Write { path: path.clone(), source })?;
-            print!("{}", report.text());
+            print(&report.text());
         }
     }
     Ok(())
+}
+
+/// Prints. Who stops reading has seen enough.
+fn print(text: &str) {
+    let _printed = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// The policies, with settings that let a tool without a schema through to the rules: recorded runs have none.

@@ -54,6 +54,9 @@ const PAUSE_S: u64 = 5;
 /// Sessions kept at once: a run is over before the next one begins.
 const SESSIONS_MAX: usize = 16;
 
+/// Seconds from one run to the next. The store lets the longest idle session go, so time must not go back between runs.
+const RUN_S: u64 = 86_400;
+
 /// A fixed moment to begin with: the same input gives the same verdicts.
 const BEGIN_S: u64 = 1_767_225_600;
 
@@ -74,13 +77,14 @@ impl<'p> Replay<'p> {
         Some(Sessions::new(config, classifier, &Secrets::new(&[0x42; 32])))
     }
 
-    pub(super) fn run(&self, run: &Run, sessions: &Option<Sessions>) -> Replayed {
+    /// `number`: the place of the run among those that share `sessions`.
+    pub(super) fn run(&self, run: &Run, number: usize, sessions: &Option<Sessions>) -> Replayed {
         let mut playing = Playing {
             replay: self,
             sessions: sessions.as_ref(),
             run,
             identity: identity(),
-            now: Timestamp::from_secs(BEGIN_S),
+            now: Timestamp::from_secs(BEGIN_S + RUN_S * number as u64),
             calls: 0,
             granted: BTreeSet::new(),
             decisions: Vec::new(),

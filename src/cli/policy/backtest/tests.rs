@@ -24,7 +24,7 @@ fn replayed(path: &Path, runs: &[Run], lexicon: bool) -> Report {
     let policies = compile(&[]).unwrap();
     let replay = Replay::new(&policies, lexicon).unwrap();
     let sessions = replay.sessions();
-    let replayed: Vec<_> = runs.iter().map(|run| replay.run(run, &sessions)).collect();
+    let replayed: Vec<_> = runs.iter().enumerate().map(|(number, run)| replay.run(run, number, &sessions)).collect();
     Report::of(path, &policies, runs, &replayed)
 }
 

@@ -123,7 +123,7 @@ mod tests {
             .put("https://examplebucket.s3.amazonaws.com/test$file.text")
             .header("date", "Fri, 24 May 2013 00:00:00 GMT")
             .header("x-amz-storage-class", "REDUCED_REDUNDANCY");
-        let wanted = "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ace108bd";
+        let wanted = "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd";
         assert_eq!(signature(put.build().unwrap(), b"Welcome to Amazon S3."), wanted);
     }
 }
