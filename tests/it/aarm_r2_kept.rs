@@ -208,7 +208,7 @@ async fn a_2_6_a_changed_fact_breaks_the_context_chain() {
 
 #[tokio::test]
 async fn a_2_11_a_long_session_stays_bounded_and_its_chain_whole() {
-    let stand = Stand::with(ALLOW_ALL, "sessions: { actions_max: 10 }", Server::start(reading("x")).await).await;
+    let stand = Stand::with(ALLOW_ALL, "sessions: { actions_max: 4 }", Server::start(reading("x")).await).await;
     for _ in 0..40 {
         stand.call("read", json!({})).await;
     }
@@ -217,7 +217,7 @@ async fn a_2_11_a_long_session_stays_bounded_and_its_chain_whole() {
     let (entries, folder) = stand.stop().await;
     assert_eq!(heads(&entries), Ok(82));
     let last = seen(&entries).pop().unwrap().clone();
-    assert_eq!((&last["action_count"], last["prior_actions"].as_array().unwrap().len()), (&json!(40), 10));
+    assert_eq!((&last["action_count"], last["prior_actions"].as_array().unwrap().len()), (&json!(40), 4));
     let kept: u64 =
         std::fs::read_dir(folder.0.join("data/context")).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(kept < 64 << 10, "{kept} bytes");

@@ -358,7 +358,7 @@ async fn a_5_14_secrets_are_not_copied() {
 #[tokio::test]
 async fn a_5_15_the_agent_is_told_apart_and_bound_by_the_signature() {
     let (other, hash) = countersign::identify::mint().unwrap();
-    let more = format!("    - {{ name: other, hash: '{hash}', human: bob@example.com, agent: second }}\n");
+    let more = format!("    - {{ name: second, hash: '{hash}', human: bob@example.com, agent: second }}\n");
     let stand = Stand::with(ALLOW_ALL, &more, Server::start(ordinary).await).await;
     stand.call("echo", json!({})).await;
     stand.post_with(&[("authorization", &format!("Bearer {}", other.expose()))], crate::attacks::ECHO).await;

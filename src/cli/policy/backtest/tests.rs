@@ -1,4 +1,4 @@
-//! Over recorded runs, where they are there: a sample, since a test build is slow. `tests/run` plays all of them.
+//! Over recorded runs, where they are there: all of them, which takes a test build half a minute.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,6 @@ use super::replay::Replay;
 use super::tally::Report;
 use super::trajectory::{self, Run};
 
-/// Every so manieth run is played.
-const SAMPLE: usize = 12;
-
 fn recorded(name: &str) -> Option<(PathBuf, Vec<Run>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/drift").join(name);
     if !path.exists() {
@@ -17,7 +14,7 @@ fn recorded(name: &str) -> Option<(PathBuf, Vec<Run>)> {
         return None;
     }
     let runs = trajectory::read(&path).unwrap();
-    Some((path, runs.into_iter().step_by(SAMPLE).collect()))
+    Some((path, runs))
 }
 
 fn replayed(path: &Path, runs: &[Run], lexicon: bool) -> Report {
@@ -49,9 +46,9 @@ fn the_shipped_policies_keep_their_floors_on_the_first_set() {
         ("controls_untouched", 0.97),
     ];
     let with = replayed(&path, &runs, true);
-    holds(&with, &floors, 0.15);
+    holds(&with, &floors, 0.10);
     let without = replayed(&path, &runs, false);
-    holds(&without, &floors, 0.15);
+    holds(&without, &floors, 0.10);
     assert_eq!(without.json()["attacks_denied"], 0.0, "the lexicon alone refuses");
 }
 

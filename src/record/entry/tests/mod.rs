@@ -237,8 +237,8 @@ fn huge(fill: &str) -> Recorded {
 }
 
 fn huge_decision(decision: &mut Decision, long: &Arc<str>) {
-    // A refusal: it carries more of the history than an ALLOW.
-    decision.verdict = Verdict::Deny;
+    // An action that is allowed repeats fewer earlier ones.
+    decision.verdict = Verdict::Modify;
     decision.reason = long.clone();
     (decision.policy.policy_id, decision.policy.rule_id) = (long.clone(), Some(long.clone()));
     decision.policy.version = long.clone();
@@ -289,6 +289,10 @@ fn the_longest_entry_fits_a_tile() {
     let read = read_payload(&huge("a").payload(Kind::Decision)).unwrap().statement.predicate;
     let (context, decision) = (read.context.unwrap(), read.decision.unwrap());
     assert_eq!((context.prior_actions.len(), decision.rules_total), (20, 1_000));
+    let mut allowed = huge("a");
+    allowed.decision.verdict = Verdict::Allow;
+    let allowed = read_payload(&allowed.payload(Kind::Decision)).unwrap().statement.predicate.context.unwrap();
+    assert_eq!(allowed.prior_actions, context.prior_actions[15..]);
     assert!(read.action.unwrap().parameters.truncated && context.intent.unwrap().truncated);
     let many = (0..40).map(|n| format!(r#""{n:064}":"{}""#, "v".repeat(99))).collect::<Vec<_>>().join(",");
     let mut recorded = huge("\u{1}");
