@@ -63,28 +63,23 @@ async fn a_2_12_what_is_kept_is_sealed_and_goes_with_its_session() {
     let stand = Stand::with(ALLOW_ALL, more, server).await;
     let meta = json!({ "countersign/session": "s", "countersign/intent": "find the code word for Zanzibar" });
     stand.post(asking("read", &meta)).await;
-    let mut stand = restarted(stand).await;
-    let kept = || {
-        let files = std::fs::read_dir(stand.folder.0.join("data/context")).unwrap();
-        let sealed =
-            files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "sealed"));
-        sealed.collect::<Vec<_>>()
-    };
-    let files = kept();
-    assert_eq!(files.len(), 1);
-    let bytes = std::fs::read(&files[0]).unwrap();
-    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&files[0]).unwrap());
-    assert_eq!(mode & 0o777, 0o600);
-    for secret in ["ZANZIBAR", "Zanzibar", "ann@example.com", "code word"] {
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is readable");
-    }
     // Nobody can put words into it: a changed file stops the session, it does not begin it anew.
-    let mut changed = bytes.clone();
-    *changed.last_mut().unwrap() ^= 1;
-    std::fs::write(&files[0], changed).unwrap();
+    let stand = stand
+        .restart_after(|data| {
+            let files = std::fs::read_dir(data.join("context")).unwrap().map(|file| file.unwrap().path());
+            let sealed: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect();
+            assert_eq!(sealed.len(), 1);
+            let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&sealed[0]).unwrap());
+            assert_eq!(mode & 0o777, 0o600);
+            let mut bytes = std::fs::read(&sealed[0]).unwrap();
+            for secret in ["ZANZIBAR", "Zanzibar", "ann@example.com", "code word"] {
+                assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is readable");
+            }
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(&sealed[0], bytes).unwrap();
+        })
+        .await;
     assert!(is_refused(&serde_json::from_slice(&stand.post(asking("echo", &meta)).await.2).unwrap()));
-    std::fs::write(&files[0], bytes).unwrap();
-    stand = restarted(stand).await;
     let (entries, _folder) = stand.stop().await;
     assert_eq!(decisions(&entries)[1]["decision"]["reason_code"], "context_unavailable");
 }

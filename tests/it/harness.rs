@@ -1,6 +1,6 @@
 //! The stand: an instance of the product on loopback, a scripted MCP server behind it, and the audit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -285,9 +285,15 @@ identity:
     }
 
     /// Stops and starts again: same folder, same configuration, same server.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// As [`Self::restart`]; `change` is done to the data directory while nothing runs.
+    pub(crate) async fn restart_after(mut self, change: impl FnOnce(&Path)) -> Self {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().await.unwrap();
+        change(&self.folder.0.join("data"));
         self.begin().await
     }
 
