@@ -80,7 +80,7 @@ impl Approvals {
         (is_served, public_url): (bool, Option<&str>),
     ) -> Result<Self, OpenError> {
         let seal = Seal::open(data_dir)?;
-        let (hint, from) = Hint::read(data_dir);
+        let (hint, from) = Hint::read(data_dir, recorder.size());
         // Controls hold with nobody there to change them too.
         let (state, standing) = replay::read(&recorder, &config, from, clock.now())?;
         let notifiers = Notifiers::start(&config.notifiers, &clock)?;
@@ -107,6 +107,8 @@ impl Approvals {
             state,
             hint,
         };
+        // A process that never lives long would otherwise read the whole log at every start.
+        inner.note_progress();
         Ok(Self { inner: Arc::new(inner) })
     }
 

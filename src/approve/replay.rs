@@ -182,11 +182,11 @@ pub(super) struct Hint {
 }
 
 impl Hint {
-    /// The hint of an earlier run; 0 without.
-    pub(super) fn read(data_dir: &Path) -> (Self, u64) {
+    /// The hint of an earlier run; 0 without. `size`: how many entries there are, all of which are read now.
+    pub(super) fn read(data_dir: &Path, size: u64) -> (Self, u64) {
         let path = data_dir.join("approve.from");
         let from = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        (Self { path, written: from, seen: 0 }, from)
+        (Self { path, written: from, seen: size }, from)
     }
 
     /// Takes a look: `open` is the first entry that something open needs, `size` how many there are. The place to
