@@ -86,7 +86,7 @@ case $WHAT in
 rules:
   - { id: no-images, match: { operation: test_image_content }, action: DENY, priority: 10, reason: "images are not for this agent" }
   - { id: everything-else, match: {}, action: ALLOW }'
-        COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_TOOL_ARGUMENTS='{}' \
+        COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_multiple_content_types DENIED_TOOL_ARGUMENTS='{}' \
             DENIED_TEXT="Countersign denied" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture"
         audit
         ;;
@@ -98,7 +98,7 @@ rules:
         PEOPLE=", tokens: [$(jq -c .entry <<<"$person" | sed 's/"tenant":null,//')]" APPROVE="approve: {}" \
             proxy "  fixture: { url: \"$direct\" }" 'policy: { id: stand, version: "1" }
 rules:
-  - { id: images, match: { operation: test_image_content }, action: STEP_UP, reason: "images need a person" }
+  - { id: several, match: { operation: test_multiple_content_types }, action: STEP_UP, reason: "several things need a person" }
   - { id: everything-else, match: {}, action: ALLOW }'
         export COUNTERSIGN_ADMIN_URL=$ADMIN
         # Says yes to whatever has waited for 30 s.
@@ -110,7 +110,7 @@ rules:
         APPROVER=$!
         # ask CLIENT: runs one client, whose call is its own; prints what it was told.
         ask() {
-            COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_ARGS="{\"asked_by\":\"$1\"}" \
+            COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_multiple_content_types DENIED_ARGS="{\"asked_by\":\"$1\"}" \
                 CLIENTS_OUT="$WORK/finding" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture" "$1" >"$WORK/table" ||
                 { cat "$WORK/table"; return 1; }
             cat "$WORK/finding"
@@ -126,8 +126,11 @@ rules:
                 { echo "$client was not told that it waits: $(cat "$WORK/finding")"; exit 1; }
         done
         until [ "$("$BINARY" approvals list --json | jq .total)" -eq 0 ]; do sleep 1; done
+        # One SDK does not tell its user whether a result is an error: there the text has to be the tool's own.
+        answered='.survived and (.denied.is_error == false or
+            (.denied.is_error == null and (.denied.text | contains("Multiple content types"))))'
         for client in "${pending[@]}"; do
-            ask "$client" | jq -e '.survived and .denied.is_error == false' >/dev/null ||
+            ask "$client" | jq -e "$answered" >/dev/null ||
                 { echo "$client did not get its answer: $(cat "$WORK/finding")"; exit 1; }
             echo "$client was told that it waits, lived, and has its answer"
         done
