@@ -76,10 +76,10 @@ impl Approvals {
     #[must_use]
     pub fn list(&self, person: &Person, only_pending: bool) -> Vec<Summary> {
         let queue = self.inner.lock();
-        let seen = queue
-            .requests
-            .values()
-            .filter(|request| person.sees(request.tenant.as_deref()) && (!only_pending || request.is_pending()));
+        // Before its entry is durable nobody can answer a request, so nobody sees it.
+        let seen = queue.requests.values().filter(|request| {
+            request.is_on_record() && person.sees(request.tenant.as_deref()) && (!only_pending || request.is_pending())
+        });
         let mut all: Vec<Summary> = seen.map(Summary::of).collect();
         let waits = |summary: &Summary| summary.status == "pending";
         all.sort_by(|one, other| {
