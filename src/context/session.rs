@@ -189,6 +189,11 @@ impl Session {
         self
     }
 
+    /// Whether it stands in place of a file that cannot be read.
+    pub(super) const fn is_damaged(&self) -> bool {
+        !self.intact
+    }
+
     /// It differs from what is kept of it.
     pub(super) fn changed(self: &Arc<Self>) {
         if let Some(store) = &self.shared.store {

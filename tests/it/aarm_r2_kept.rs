@@ -80,8 +80,13 @@ async fn a_2_12_what_is_kept_is_sealed_and_goes_with_its_session() {
         })
         .await;
     assert!(is_refused(&serde_json::from_slice(&stand.post(asking("echo", &meta)).await.2).unwrap()));
+    // Nor does another start forget it, even one that has to find in the log how far the files go.
+    let stand = stand.restart_after(|data| std::fs::remove_file(data.join("context/known")).unwrap()).await;
+    assert!(is_refused(&serde_json::from_slice(&stand.post(asking("echo", &meta)).await.2).unwrap()));
     let (entries, _folder) = stand.stop().await;
-    assert_eq!(decisions(&entries)[1]["decision"]["reason_code"], "context_unavailable");
+    for entry in &decisions(&entries)[1..] {
+        assert_eq!(entry["decision"]["reason_code"], "context_unavailable");
+    }
 }
 
 #[tokio::test]

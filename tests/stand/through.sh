@@ -86,7 +86,7 @@ case $WHAT in
 rules:
   - { id: no-images, match: { operation: test_image_content }, action: DENY, priority: 10, reason: "images are not for this agent" }
   - { id: everything-else, match: {}, action: ALLOW }'
-        COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_multiple_content_types DENIED_TOOL_ARGUMENTS='{}' \
+        COUNTERSIGN_TOKEN=$TOKEN DENIED_TOOL=test_image_content DENIED_TOOL_ARGUMENTS='{}' \
             DENIED_TEXT="Countersign denied" "$HERE/../clients/run.sh" "$SCRATCH" "$URL/mcp/fixture"
         audit
         ;;

@@ -269,7 +269,9 @@ impl Inner {
     }
 
     fn write(&self, session: &Session) -> Result<(), StoreError> {
-        let Some(key) = session.key().filter(|_| !session.is_over()) else { return Ok(()) };
+        // What stands in place of a file that cannot be read must not replace it: the next start would not know.
+        let kept = !session.is_over() && !session.is_damaged();
+        let Some(key) = session.key().filter(|_| kept) else { return Ok(()) };
         let path = self.path(&key);
         let failed = |source| StoreError::File { path: path.clone(), source };
         let sealed = seal::seal(&self.key(&key), &key.0.0, session.snapshot().write());

@@ -42,7 +42,7 @@ pub(in crate::context) fn replay(
             let Ok(read) = read_payload(&envelope.payload) else { continue };
             if read.statement.predicate.session.is_some() {
                 let sessions = sessions.get_or_insert_with(|| all(store, shared));
-                apply(sessions, &read.statement.predicate, shared);
+                apply(store, sessions, &read.statement.predicate, shared);
             }
         }
     }
@@ -67,14 +67,19 @@ fn all(store: &Store, shared: &Arc<Shared>) -> HashMap<SessionId, Found> {
         .collect()
 }
 
-fn apply(sessions: &mut HashMap<SessionId, Found>, predicate: &Predicate<'_>, shared: &Arc<Shared>) {
+fn apply(
+    store: &Store,
+    sessions: &mut HashMap<SessionId, Found>,
+    predicate: &Predicate<'_>,
+    shared: &Arc<Shared>,
+) {
     let Some(id) = predicate.session.as_ref().and_then(|session| SessionId::parse(&session.id).ok()) else { return };
     if predicate.facts.as_ref().is_some_and(|facts| facts.end.is_some()) {
         sessions.remove(&id);
         return;
     }
     if !sessions.contains_key(&id)
-        && let Some(session) = begun(&id, predicate, shared)
+        && let Some(session) = begun(store, &id, predicate, shared)
         && let Some(key) = session.key()
     {
         sessions.insert(id.clone(), Found { key, session: Arc::new(session), changed: true });
@@ -84,9 +89,11 @@ fn apply(sessions: &mut HashMap<SessionId, Found>, predicate: &Predicate<'_>, sh
     }
 }
 
-/// The session that this entry is the first of.
-fn begun(id: &SessionId, predicate: &Predicate<'_>, shared: &Arc<Shared>) -> Option<Session> {
+/// The session that this entry is the first of. When it has a file all the same, and the file cannot be read, nothing of
+/// it is let through: whoever can change a file must not be able to have a session begun anew.
+fn begun(store: &Store, id: &SessionId, predicate: &Predicate<'_>, shared: &Arc<Shared>) -> Option<Session> {
     let context = predicate.context.as_deref().filter(|context| context.action_count == 0)?;
     let key = SessionKey(context.session_key?);
-    Some(Session::new(id.clone(), context.correlation, context.started, Some(key), Arc::clone(shared)))
+    let session = Session::new(id.clone(), context.correlation, context.started, Some(key), Arc::clone(shared));
+    Some(if store.load(&key, shared).is_err() { session.damaged() } else { session })
 }
