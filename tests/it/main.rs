@@ -33,6 +33,7 @@ mod kinds;
 mod log_faults;
 mod path;
 mod pins;
+mod policy_commands;
 mod receipts;
 mod redirects;
 mod reload;
