@@ -67,12 +67,7 @@ fn all(store: &Store, shared: &Arc<Shared>) -> HashMap<SessionId, Found> {
         .collect()
 }
 
-fn apply(
-    store: &Store,
-    sessions: &mut HashMap<SessionId, Found>,
-    predicate: &Predicate<'_>,
-    shared: &Arc<Shared>,
-) {
+fn apply(store: &Store, sessions: &mut HashMap<SessionId, Found>, predicate: &Predicate<'_>, shared: &Arc<Shared>) {
     let Some(id) = predicate.session.as_ref().and_then(|session| SessionId::parse(&session.id).ok()) else { return };
     if predicate.facts.as_ref().is_some_and(|facts| facts.end.is_some()) {
         sessions.remove(&id);
