@@ -154,11 +154,7 @@ impl Session {
         signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
         let drift = state.leaves_intent(&signals, &self.shared.config.drift);
         state.last_seen = state.last_seen.max(action.received);
-        let history = match &state.snapshot {
-            Some(history) => Arc::clone(history),
-            None => state.history.iter().map(Arc::clone).collect(),
-        };
-        state.snapshot = Some(Arc::clone(&history));
+        let (history, action_count) = state.before(&action.id);
         let context = SessionContext {
             session: self.id.clone(),
             correlation: self.correlation,
@@ -168,7 +164,7 @@ impl Session {
             now: action.received,
             intent: state.intent.current(),
             history,
-            action_count: state.count,
+            action_count,
             level: state.level,
             labels: Arc::clone(&state.labels),
             drift,
@@ -275,7 +271,10 @@ impl Observed<'_> {
         // What shadow mode lets through nobody has consented to.
         let consented = forwarded && matches!(verdict, Verdict::Allow | Verdict::Modify);
         state.memory.acted(&seen(action), &self.context.signals, consented, &shared.config.drift, &shared.values);
-        state.intent.infer(action, state.results);
+        // One that waited has said what it wants.
+        if state.waiting(&action.id).is_none() {
+            state.intent.infer(action, state.results);
+        }
         let prior = PriorAction {
             id: action.id.clone(),
             tool: Arc::clone(&action.tool),

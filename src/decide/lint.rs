@@ -135,11 +135,11 @@ impl PolicySet {
                 && other.rule.classification != Classification::Forbidden
                 && (rule.level, rule.rule.priority) >= (other.level, other.rule.priority)
             {
-                findings.push(self.finding(
-                    other,
-                    "unreachable",
-                    format!("it can never decide: wherever it matches, {named} does, and stands above it"),
-                ));
+                let what = format!("it can never decide: wherever it matches, {named} does, and stands above it");
+                let found = self.finding(other, "unreachable", what);
+                // Files are written to stand alone too: what another one makes superfluous is no mistake of its own.
+                let mistake = rule.reference.policy_id == other.reference.policy_id;
+                findings.push(Finding { mistake, ..found });
             }
         }
     }

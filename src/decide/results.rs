@@ -11,7 +11,6 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::combine::higher;
-use super::evaluate::VALUES_MAX;
 use super::input::Input;
 use super::names::ActionNames;
 use super::set::{PolicySet, SetRule};
@@ -94,7 +93,7 @@ impl PolicySet {
         let names = ActionNames::of(&input.call.action);
         let tools = names.tools();
         let weighing = Weighing { input, names: &names, tools: &tools, result: facts };
-        let mut budget = VALUES_MAX;
+        let mut budget = self.values_max;
         let mut found: Vec<&SetRule> = Vec::new();
         for rule in self.results.iter().filter(|rule| !rule.shadow && rule.rule.scope.matches(&names, &tools)) {
             let truth = match facts {

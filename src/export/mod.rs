@@ -10,7 +10,7 @@ mod boundary;
 mod checkpoint;
 mod cursor;
 mod dead_letter;
-mod destination;
+pub mod destination;
 mod entry;
 mod event;
 mod feed;
@@ -46,12 +46,8 @@ use crate::record::Recorder;
 pub use cursor::{Counts, Cursor, Place};
 pub use dead_letter::{DeadLetter, dead_letters};
 pub use destination::{
-    AuthKind, Batch, BodyCompression, Checking, Common, Confirmation, Confirming, Delivery, Destination,
-    DestinationConfig, ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, EntraConfig, EntraKind,
-    EventFailure, FailedEvent, FileConfig, Limits, LogstashConfig, LookingUp, NotBuilt, OtlpConfig, OtlpHeader,
-    OtlpProtocol, S3Config, S3Credentials, S3Format, S3LockMode, S3Partition, SendError, Sending, SentinelConfig,
-    SplunkHecConfig, StdoutConfig, SyslogConfig, SyslogFormat, SyslogFraming, SyslogTransport, WebhookAuth,
-    WebhookConfig, WebhookFormat,
+    Batch, Checking, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
+    Limits, LookingUp, Opening, SendError, Sending,
 };
 pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
@@ -162,14 +158,14 @@ impl Config {
     /// What can be checked before there is a log.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`]: what a later version will do; [`ExportError::Duplicate`]: two destinations would share
+    /// [`ExportError::NotBuilt`]: what a later version will do; [`ExportError::Feature`]: what this program was built
+    /// without; [`ExportError::Duplicate`]: two destinations would share
     /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
-        let destination = self.exporters.iter().find_map(|exporter| exporter.destination.not_built());
-        let not_built = destination
-            .map(|kind| format!("type: {kind}"))
-            .or_else(|| self.enrichment.first().map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)))
-            .or_else(|| {
+        self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
+        let enrichment = self.enrichment.first();
+        let not_built =
+            enrichment.map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)).or_else(|| {
                 let files = self.batch_export.as_ref().filter(|files| files.enabled)?;
                 Some(format!("batch_export: format: {}", files.format))
             });
@@ -182,7 +178,7 @@ impl Config {
         }
         for exporter in &self.exporters {
             let failed = |source| ExportError::Schema { name: exporter.name().to_owned(), source };
-            self.schema_for(exporter.destination.common().schema).check().map_err(failed)?;
+            self.schema_for(exporter.schema.as_ref()).check().map_err(failed)?;
         }
         Ok(())
     }
@@ -230,6 +226,18 @@ pub enum ExportError {
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
+    /// Something that programs have that were built with more.
+    #[error(
+        "`type: {kind}`{detail} needs a program that was built with `--features {feature}`, as the container image is"
+    )]
+    Feature {
+        /// The word under `type`.
+        kind: &'static str,
+        /// The setting that needs it, if it is not the type: ` with ...`.
+        detail: &'static str,
+        /// The cargo feature.
+        feature: &'static str,
+    },
     /// Something that a later version does.
     #[error("`telemetry`: `{0}` is not built yet; take it out")]
     NotBuilt(String),
@@ -282,6 +290,7 @@ impl ExportError {
             self,
             Self::Client { .. }
                 | Self::Duplicate(_)
+                | Self::Feature { .. }
                 | Self::NotBuilt(_)
                 | Self::Schema { .. }
                 | Self::Secret { .. }
@@ -311,7 +320,7 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
-            opened.push((exporter, exporter.destination.build(data_dir)?));
+            opened.push((exporter, exporter.open(config, data_dir)?));
         }
         Self::deliver(config, opened, recorder, data_dir, clock)
     }
@@ -334,16 +343,16 @@ impl Exporter {
         let (mut tasks, mut meters) = (Vec::new(), Vec::new());
         let mut pipelines = Vec::new();
         for (exporter, destination) in destinations {
-            let (name, common) = (destination.name().to_owned(), exporter.destination.common());
+            let name = destination.name().to_owned();
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
-            let schema = config.schema_for(common.schema);
+            let schema = config.schema_for(exporter.schema.as_ref());
             let formatter = Formatter::new(&schema, data_dir)
                 .map_err(|source| ExportError::Schema { name: name.clone(), source })?;
             let limits = destination.limits();
             let meter = Arc::new(monitor::Meter::new(&name));
             meters.push(Arc::clone(&meter));
             pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
-                settings: common.delivery.or(&defaults).settle(limits),
+                settings: exporter.delivery.or(&defaults).settle(limits),
                 route: prepare::Route {
                     filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,

@@ -62,9 +62,9 @@ impl Pusher {
         origin: &str,
     ) -> Result<Self, ExportError> {
         let name = exporter.name();
-        let formatter = Formatter::new(&config.schema_for(exporter.destination.common().schema), data_dir);
+        let formatter = Formatter::new(&config.schema_for(exporter.schema.as_ref()), data_dir);
         let formatter = formatter.map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
-        let destination = exporter.destination.build(data_dir)?;
+        let destination = exporter.open(config, data_dir)?;
         let event_bytes_max = destination.limits().event_bytes_max;
         let filter = Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters));
         Ok(Self { destination, route: Route { filter, formatter, event_bytes_max, origin: origin.into() } })

@@ -1,14 +1,22 @@
 //! Keys of `telemetry` that the AARM telemetry page names, apart from schemas, destinations and filters.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{DeliveryConfig, DestinationConfig, Filters};
+use super::{Config, DeliveryConfig, Destination, DestinationConfig, ExportError, Filters, Opening, SchemaSettings};
 
 /// One entry under `exporters`: a destination, and what it wants.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ExporterConfig {
+    /// The destination's name: the key of its cursor. Its type by default.
+    pub name: Option<String>,
+    /// The schema; that of `telemetry` by default.
+    pub schema: Option<SchemaSettings>,
+    /// How events are delivered.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
     /// Which events it gets; by default those of `telemetry.filters`.
     #[serde(default)]
     pub filters: Option<Filters>,
@@ -21,7 +29,16 @@ impl ExporterConfig {
     /// The destination's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.destination.name()
+        self.name.as_deref().unwrap_or_else(|| self.destination.kind())
+    }
+
+    /// Opens the destination. `telemetry` is what the exporter stands in.
+    ///
+    /// # Errors
+    /// [`ExportError`]: a file, a secret or an address cannot be used.
+    pub fn open(&self, telemetry: &Config, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+        let schema = telemetry.schema_for(self.schema.as_ref());
+        self.destination.build(&Opening { name: self.name(), data_dir, schema: &schema })
     }
 }
 

@@ -9,7 +9,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Largest secret, bytes: a PEM key with its chain fits, a file named by mistake does not fill the memory.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -39,13 +41,59 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a secret is: `{env: NAME}` or `{file: PATH}`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
     /// A file.
     File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlaceVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Env(String),
+    File(PathBuf),
+}
+
+/// Whoever writes the secret itself gets an error that does not repeat it.
+struct PlaceVisitor;
+
+impl<'de> Visitor<'de> for PlaceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the place of a secret, `{env: NAME}` or `{file: PATH}`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
+        Place::deserialize(MapAccessDeserializer::new(map)).map(|place| match place {
+            Place::Env(name) => SecretSource::Env(name),
+            Place::File(path) => SecretSource::File(path),
+        })
+    }
+
+    fn visit_str<E: Error>(self, _secret: &str) -> Result<SecretSource, E> {
+        Err(E::custom("secrets are not written here: say where it is, `{env: NAME}` or `{file: PATH}`"))
+    }
+
+    fn visit_u64<E: Error>(self, _secret: u64) -> Result<SecretSource, E> {
+        self.visit_str("")
+    }
+
+    fn visit_i64<E: Error>(self, _secret: i64) -> Result<SecretSource, E> {
+        self.visit_str("")
+    }
+
+    fn visit_f64<E: Error>(self, _secret: f64) -> Result<SecretSource, E> {
+        self.visit_str("")
+    }
 }
 
 impl SecretSource {

@@ -95,9 +95,22 @@ fn every_test_file_is_listed() {
 #[test]
 fn banned_crates_stay_out() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    for banned in ["aws-sdk-s3", "aws-config", "openssl-sys", "native-tls"] {
+    for banned in ["aws-sdk-s3", "aws-config", "native-tls"] {
         assert!(!lock.contains(&format!("name = \"{banned}\"")), "{banned}");
     }
+    // OpenSSL serves Kafka's client, which knows no other provider, and nothing else: and only where Kafka was asked for.
+    let users = |name: &str| -> Vec<&str> {
+        let packages = lock.split("[[package]]\n").skip(1);
+        let using = packages.filter(|package| package.contains(&format!("\n \"{name}\",")));
+        using.filter_map(|package| package.strip_prefix("name = \"")?.split('"').next()).collect()
+    };
+    assert_eq!(
+        (users("openssl-sys"), users("rdkafka-sys"), users("rdkafka")),
+        (vec!["rdkafka-sys"], vec!["rdkafka"], vec!["countersign"])
+    );
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.lines().any(|line| line.starts_with("rdkafka = ") && line.contains("optional = true")));
+    assert!(manifest.contains("\ndefault = []\n"));
     // One TLS provider: `ring` may be locked for another platform's sake, but nothing we build may use it.
     let packages = lock.matches("[[package]]").count();
     assert!(packages <= 420, "{packages} packages in Cargo.lock: a dependency must earn its place");

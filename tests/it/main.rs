@@ -34,6 +34,7 @@ mod kinds;
 mod log_faults;
 mod path;
 mod pins;
+mod policy_commands;
 mod receipts;
 mod redirects;
 mod reload;

@@ -15,6 +15,7 @@ fn check(block: &str) -> Result<Option<String>, String> {
     match config.telemetry.check() {
         Ok(()) => Ok(None),
         Err(ExportError::NotBuilt(what)) => Ok(Some(what)),
+        Err(ExportError::Feature { kind, feature, .. }) => Ok(Some(format!("type: {kind}: --features {feature}"))),
         Err(error) => Err(error.to_string()),
     }
 }

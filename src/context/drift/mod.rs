@@ -227,7 +227,7 @@ impl Memory {
     }
 
     /// Adds an action that was decided. `consented`: a rule let it through, knowing what it is. What shadow mode lets
-    /// through nobody consented to.
+    /// through nobody consented to. One that waited and is decided again is the same action.
     pub fn acted(
         &mut self,
         action: &ActionSeen<'_>,
@@ -236,6 +236,12 @@ impl Memory {
         config: &Config,
         key: &HashKey,
     ) {
+        if self.knows(action.id) {
+            if consented {
+                self.approved(action.id);
+            }
+            return;
+        }
         self.actions += 1;
         if self.times.len() == TIMES_MAX {
             self.times.pop_front();
@@ -260,6 +266,11 @@ impl Memory {
         if let Some(asked) = found {
             self.consent(&asked);
         }
+    }
+
+    /// Whether an action was added, and its result was not.
+    pub(super) fn knows(&self, action: &str) -> bool {
+        self.pending.iter().any(|(id, _)| &**id == action)
     }
 
     fn consent(&mut self, asked: &Asked) {

@@ -147,7 +147,9 @@ fn distance(memory: &Memory, action: &ActionSeen<'_>, config: &Config, signals: 
     let Some(intent) = memory.vector() else { return };
     let vector = Vector::of(&action_text(action.operation, action.arguments));
     let Some(distance) = intent.distance(&vector) else { return };
-    let cumulative = PartsPerMillion(accumulate(memory.drift, distance, config));
+    // One that waited was added then.
+    let again = memory.knows(action.id);
+    let cumulative = PartsPerMillion(if again { memory.drift } else { accumulate(memory.drift, distance, config) });
     signals.semantic_distance = Some(distance);
     signals.distance_source = Some(DistanceSource::Ngram);
     signals.distance_model = Some(Arc::from(NGRAM_MODEL));
@@ -163,11 +165,12 @@ pub(super) fn accumulate(drift: u32, distance: PartsPerMillion, config: &Config)
 }
 
 fn pace(memory: &Memory, action: &ActionSeen<'_>, config: &Config, signals: &mut Signals) {
-    let length = memory.actions + 1;
+    let itself = u64::from(!memory.knows(action.id));
+    let length = memory.actions + itself;
     signals.chain_length = Some(length);
     signals.chain_length_exceeded = Some(length > config.chain_length_max);
     let recent = memory.times.iter().filter(|time| action.at.micros_since(**time) < MINUTE_US).count();
-    let velocity = recent as u64 + 1;
+    let velocity = recent as u64 + itself;
     signals.velocity = Some(velocity);
     signals.velocity_anomaly = Some(velocity > config.velocity_max);
     let effect = signals.effect.map_or_else(Effects::default, Effects::of);

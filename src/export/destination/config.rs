@@ -1,179 +1,149 @@
-//! `telemetry.exporters`: which destinations there are. A destination's own keys are in its own file.
+//! `telemetry.exporters`: which destinations there are. A destination's own keys are in its own file; those that every
+//! destination has are in `ExporterConfig`.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{
-    Destination, ElasticsearchConfig, FileConfig, LogstashConfig, OtlpConfig, S3Config, SentinelConfig,
-    SplunkHecConfig, StdoutConfig, SyslogConfig, WebhookConfig,
-};
-use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
+use super::Destination;
+use super::elasticsearch::{ElasticsearchConfig, LogstashConfig};
+use super::file::{FileConfig, StdoutConfig};
+use super::kafka::KafkaConfig;
+use super::otlp::OtlpConfig;
+use super::s3::S3Config;
+use super::sentinel::SentinelConfig;
+use super::splunk_hec::SplunkHecConfig;
+use super::syslog::SyslogConfig;
+use super::webhook::WebhookConfig;
+use crate::export::{ExportError, SchemaSettings};
 
-/// One entry under `telemetry.exporters`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum DestinationConfig {
-    /// Elasticsearch or OpenSearch.
-    #[serde(alias = "elastic")]
-    Elasticsearch(ElasticsearchConfig),
-    /// A file of JSON lines.
-    File(FileConfig),
-    /// Logstash's HTTP input.
-    Logstash(LogstashConfig),
-    /// An OpenTelemetry collector.
-    Otlp(OtlpConfig),
-    /// An S3 bucket.
-    S3(S3Config),
-    /// Microsoft Sentinel.
-    Sentinel(SentinelConfig),
-    /// Splunk HTTP Event Collector.
-    SplunkHec(SplunkHecConfig),
-    /// Standard output, one event a line.
-    Stdout(StdoutConfig),
-    /// A syslog receiver.
-    Syslog(SyslogConfig),
-    /// Any HTTP endpoint.
-    Webhook(WebhookConfig),
-    // Those of later versions: read, and refused by name.
-    /// The off-host copy of the log.
-    Archive(NotBuilt),
-    /// Amazon Data Firehose.
-    AwsFirehose(NotBuilt),
-    /// Amazon Kinesis Data Streams.
-    AwsKinesis(NotBuilt),
-    /// Google SecOps.
-    Chronicle(NotBuilt),
-    /// Datadog Logs.
-    Datadog(NotBuilt),
-    /// Apache Kafka.
-    Kafka(NotBuilt),
-    /// Amazon Security Lake.
-    SecurityLake(NotBuilt),
-    /// Sumo Logic.
-    #[serde(alias = "sumo")]
-    Sumologic(NotBuilt),
-    /// Trend Vision One.
-    TrendVisionOne(NotBuilt),
-}
-
-/// A destination of a later version. Its own keys are read over.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct NotBuilt {
-    /// The destination's name.
-    pub name: Option<String>,
-    /// Its schema.
-    pub schema: Option<SchemaSettings>,
-    /// How events would be delivered.
-    pub delivery: DeliveryConfig,
-}
-
-/// The keys that every destination has.
+/// What a destination is opened with.
 #[derive(Clone, Copy, Debug)]
-pub struct Common<'a> {
-    /// The destination's name; its type by default.
-    pub name: Option<&'a str>,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<&'a SchemaSettings>,
-    /// How events are delivered.
-    pub delivery: &'a DeliveryConfig,
+pub struct Opening<'a> {
+    /// Its name, for messages.
+    pub name: &'a str,
+    /// What relative paths are relative to.
+    pub data_dir: &'a Path,
+    /// The schema that its events are in.
+    pub schema: &'a SchemaSettings,
 }
 
 /// What the configuration of a destination has to offer.
 pub(crate) trait Settings {
-    /// The word under `type`.
-    fn kind(&self) -> &'static str;
-
-    /// The keys that every destination has.
-    fn common(&self) -> Common<'_>;
+    /// What keeps this program from having such a destination, whatever its settings.
+    ///
+    /// # Errors
+    /// [`ExportError::NotBuilt`], [`ExportError::Feature`].
+    fn available(&self, _kind: &'static str) -> Result<(), ExportError> {
+        Ok(())
+    }
 
     /// Makes the destination. Nothing is sent: a receiver that is down must not keep the process from starting.
     ///
     /// # Errors
     /// [`ExportError`]: a file, a secret or an address cannot be used.
-    fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError>;
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError>;
 }
 
+/// A destination of a later version. Its own keys are read over.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct NotBuilt {}
+
 impl Settings for NotBuilt {
-    fn kind(&self) -> &'static str {
-        "not built yet"
+    fn available(&self, kind: &'static str) -> Result<(), ExportError> {
+        Err(ExportError::NotBuilt(format!("type: {kind}")))
     }
 
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        Err(ExportError::NotBuilt(opening.name.to_owned()))
     }
+}
 
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        Err(ExportError::NotBuilt(name.to_owned()))
-    }
+/// One line a destination: the variant, its settings, and the words under `type`.
+macro_rules! destinations {
+    ($($(#[$about:meta])* $variant:ident($settings:ident) = $kind:literal $(| $alias:literal)*;)*) => {
+        /// One entry under `telemetry.exporters`, as far as its `type` decides what it may hold.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum DestinationConfig {
+            $($(#[$about])* #[serde(rename = $kind $(, alias = $alias)*)] $variant($settings),)*
+        }
+
+        impl DestinationConfig {
+            /// The word under `type`.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            fn settings(&self) -> &dyn Settings {
+                match self {
+                    $(Self::$variant(settings) => settings,)*
+                }
+            }
+        }
+    };
+}
+
+destinations! {
+    /// Elasticsearch or OpenSearch.
+    Elasticsearch(ElasticsearchConfig) = "elasticsearch" | "elastic";
+    /// A file of JSON lines.
+    File(FileConfig) = "file";
+    /// Apache Kafka, and Event Hubs by its protocol.
+    Kafka(KafkaConfig) = "kafka";
+    /// Logstash's HTTP input.
+    Logstash(LogstashConfig) = "logstash";
+    /// An OpenTelemetry collector.
+    Otlp(OtlpConfig) = "otlp";
+    /// An S3 bucket.
+    S3(S3Config) = "s3";
+    /// Microsoft Sentinel.
+    Sentinel(SentinelConfig) = "sentinel";
+    /// Splunk HTTP Event Collector.
+    SplunkHec(SplunkHecConfig) = "splunk_hec";
+    /// Standard output, one event a line.
+    Stdout(StdoutConfig) = "stdout";
+    /// A syslog receiver.
+    Syslog(SyslogConfig) = "syslog";
+    /// Any HTTP endpoint.
+    Webhook(WebhookConfig) = "webhook";
+    // Those of later versions: read, and refused by name.
+    /// The off-host copy of the log.
+    Archive(NotBuilt) = "archive";
+    /// Amazon Data Firehose.
+    AwsFirehose(NotBuilt) = "aws_firehose";
+    /// Amazon Kinesis Data Streams.
+    AwsKinesis(NotBuilt) = "aws_kinesis";
+    /// Google SecOps.
+    Chronicle(NotBuilt) = "chronicle";
+    /// Datadog Logs.
+    Datadog(NotBuilt) = "datadog";
+    /// Amazon Security Lake.
+    SecurityLake(NotBuilt) = "security_lake";
+    /// Sumo Logic.
+    Sumologic(NotBuilt) = "sumologic" | "sumo";
+    /// Trend Vision One.
+    TrendVisionOne(NotBuilt) = "trend_vision_one";
 }
 
 impl DestinationConfig {
-    fn settings(&self) -> &dyn Settings {
-        match self {
-            Self::Elasticsearch(config) => config,
-            Self::File(config) => config,
-            Self::Logstash(config) => config,
-            Self::Otlp(config) => config,
-            Self::S3(config) => config,
-            Self::Sentinel(config) => config,
-            Self::SplunkHec(config) => config,
-            Self::Stdout(config) => config,
-            Self::Syslog(config) => config,
-            Self::Webhook(config) => config,
-            Self::Archive(config)
-            | Self::AwsFirehose(config)
-            | Self::AwsKinesis(config)
-            | Self::Chronicle(config)
-            | Self::Datadog(config)
-            | Self::Kafka(config)
-            | Self::SecurityLake(config)
-            | Self::Sumologic(config)
-            | Self::TrendVisionOne(config) => config,
-        }
-    }
-
-    /// The destination's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.common().name.unwrap_or_else(|| self.kind())
-    }
-
-    /// The word under `type`.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        self.not_built().unwrap_or_else(|| self.settings().kind())
-    }
-
-    /// The word under `type` of a destination that a later version has.
-    #[must_use]
-    pub const fn not_built(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Archive(_) => "archive",
-            Self::AwsFirehose(_) => "aws_firehose",
-            Self::AwsKinesis(_) => "aws_kinesis",
-            Self::Chronicle(_) => "chronicle",
-            Self::Datadog(_) => "datadog",
-            Self::Kafka(_) => "kafka",
-            Self::SecurityLake(_) => "security_lake",
-            Self::Sumologic(_) => "sumologic",
-            Self::TrendVisionOne(_) => "trend_vision_one",
-            _ => return None,
-        })
-    }
-
-    /// The keys that every destination has.
-    #[must_use]
-    pub fn common(&self) -> Common<'_> {
-        self.settings().common()
+    /// Whether this program has such a destination at all.
+    ///
+    /// # Errors
+    /// [`ExportError::NotBuilt`]: a later version has; [`ExportError::Feature`]: it was built without.
+    pub fn available(&self) -> Result<(), ExportError> {
+        self.settings().available(self.kind())
     }
 
     /// Opens it.
     ///
     /// # Errors
     /// [`ExportError`]: a file, a secret or an address cannot be used.
-    pub fn build(&self, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        self.settings().build(self.name(), data_dir)
+    pub fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        self.available()?;
+        self.settings().build(opening)
     }
 }

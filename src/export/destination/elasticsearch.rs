@@ -3,50 +3,40 @@
 //!
 //! The answer to a bulk request is 200 even when none of its events was taken: every item is looked at.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{
-    Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
-};
-use super::signature::base64;
+use super::auth::{Auth, AuthConfig, Signed};
+use super::http::{Answer, BodyCompression, Outgoing, address, below, client, exchange, offload};
 use super::webhook::json_array;
 use super::{
-    Batch, Checking, Common, Delivery, Destination, EventFailure, FailedEvent, Limits, LookingUp, SendError, Sending,
+    Batch, Checking, Delivery, Destination, EventFailure, FailedEvent, Limits, LookingUp, Opening, SendError, Sending,
     Settings,
 };
-use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings};
-use crate::net::{HttpClient, SecretSource};
+use crate::export::{ExportError, Item};
+use crate::net::HttpClient;
 
 /// Elasticsearch, OpenSearch or Logstash.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ElasticsearchConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The cluster, or Logstash's HTTP input.
     pub url: String,
     /// The data stream.
     #[serde(default = "data_stream")]
     pub data_stream: String,
     /// How we say who we are.
-    pub auth: Option<ElasticsearchAuth>,
+    pub auth: Option<AuthConfig>,
     /// How bodies are compressed.
     #[serde(default)]
     pub compression: BodyCompression,
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 fn data_stream() -> String {
@@ -66,65 +56,22 @@ enum Peer {
     Logstash,
 }
 
-/// `auth: {type: api_key, token_env: NAME}` and the like.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ElasticsearchAuth {
-    /// How.
-    #[serde(rename = "type")]
-    pub kind: ElasticsearchAuthKind,
-    /// The variable that holds the key, token or password.
-    pub token_env: Option<String>,
-    /// Where the key, token or password is; a file is read again for every batch.
-    pub token: Option<SecretSource>,
-    /// `basic`: the user.
-    pub username: Option<String>,
-}
-
-/// How we say who we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ElasticsearchAuthKind {
-    /// An API key, encoded as the cluster gives it.
-    ApiKey,
-    /// User and password.
-    Basic,
-    /// A token.
-    Bearer,
-}
-
 impl Settings for ElasticsearchConfig {
-    fn kind(&self) -> &'static str {
-        "elasticsearch"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        self.open(name, Peer::Cluster)
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        self.open(opening.name, Peer::Cluster)
     }
 }
 
 impl Settings for LogstashConfig {
-    fn kind(&self) -> &'static str {
-        "logstash"
-    }
-
-    fn common(&self) -> Common<'_> {
-        self.0.common()
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        self.0.open(name, Peer::Logstash)
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        self.0.open(opening.name, Peer::Logstash)
     }
 }
 
 impl ElasticsearchConfig {
     fn open(&self, name: &str, peer: Peer) -> Result<Box<dyn Destination>, ExportError> {
         let url = address(name, &self.url)?;
-        let auth = self.auth.as_ref().map(|auth| Auth::open(name, auth)).transpose()?;
+        let auth = self.auth.as_ref().map(|auth| Auth::open_unsigned(name, auth)).transpose()?;
         let stream = &self.data_stream;
         if stream.is_empty() || stream.contains(['/', '?', '#', '%', ' ', ',', '*']) {
             return Err(ExportError::setting(name, "`data_stream` is not the name of one data stream"));
@@ -154,34 +101,6 @@ struct Elasticsearch {
     auth: Option<Arc<Auth>>,
     compression: BodyCompression,
     client: reqwest::Client,
-}
-
-struct Auth {
-    kind: ElasticsearchAuthKind,
-    username: String,
-    secret: RotatingSecret,
-}
-
-impl Auth {
-    fn open(name: &str, config: &ElasticsearchAuth) -> Result<Self, ExportError> {
-        if config.username.is_some() != (config.kind == ElasticsearchAuthKind::Basic) {
-            return Err(ExportError::setting(name, "`username` belongs to `type: basic`, which needs it"));
-        }
-        let source = either(name, "token", config.token.as_ref(), config.token_env.as_ref())?;
-        let secret = RotatingSecret::open(name, &source)?;
-        Ok(Self { kind: config.kind, username: config.username.clone().unwrap_or_default(), secret })
-    }
-
-    fn header(&self) -> Result<reqwest::header::HeaderValue, SendError> {
-        let secret = self.secret.load();
-        match self.kind {
-            ElasticsearchAuthKind::ApiKey => authorization("ApiKey", secret.expose()),
-            ElasticsearchAuthKind::Bearer => authorization("Bearer", secret.expose()),
-            ElasticsearchAuthKind::Basic => {
-                authorization("Basic", &base64(format!("{}:{}", self.username, secret.expose()).as_bytes()))
-            }
-        }
-    }
 }
 
 /// Data streams want `@timestamp`; schemas that have it keep theirs.
@@ -246,30 +165,22 @@ fn sort(answer: &Answer, events: usize) -> Result<Delivery, SendError> {
 }
 
 impl Elasticsearch {
-    async fn authorize(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, SendError> {
-        let Some(auth) = self.auth.clone() else { return Ok(request) };
-        Ok(request.header(AUTHORIZATION, offload(move || auth.header()).await?))
+    /// Headers that say who we are.
+    async fn credentials(&self) -> Result<HeaderMap, SendError> {
+        let Some(auth) = self.auth.clone() else { return Ok(HeaderMap::new()) };
+        let headers = move || auth.headers(&Signed { id: "", timestamp: 0, body: b"" });
+        Ok(offload(headers).await?.into_iter().collect())
     }
 
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
         let (events, peer, compression) = (batch.items.len(), self.peer, self.compression);
-        let encode = move || {
-            compression.apply(match peer {
-                Peer::Cluster => bulk(&batch),
-                Peer::Logstash => json_array(&batch),
-            })
+        let encode = move || match peer {
+            Peer::Cluster => Outgoing::new("application/x-ndjson", bulk(&batch), compression),
+            Peer::Logstash => Outgoing::new("application/json", json_array(&batch), compression),
         };
-        let (body, encoding) = offload(encode).await?;
-        let content_type = match self.peer {
-            Peer::Cluster => "application/x-ndjson",
-            Peer::Logstash => "application/json",
-        };
-        let mut request = self.authorize(self.client.post(self.target.clone())).await?;
-        request = request.header(CONTENT_TYPE, content_type);
-        if let Some(encoding) = encoding {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
-        let answer = exchange(request.body(body)).await?;
+        let mut outgoing = offload(encode).await?;
+        outgoing.headers.extend(self.credentials().await?);
+        let answer = outgoing.post(&self.client, self.target.clone()).await?;
         if !answer.status.is_success() {
             return Err(answer.failure());
         }
@@ -284,7 +195,7 @@ impl Elasticsearch {
             return Ok(None);
         }
         let query = json!({ "query": { "ids": { "values": [event_id] } }, "_source": false }).to_string();
-        let request = self.authorize(self.client.post(self.search.clone())).await?;
+        let request = self.client.post(self.search.clone()).headers(self.credentials().await?);
         let answer = exchange(request.header(CONTENT_TYPE, "application/json").body(query)).await?;
         if !answer.status.is_success() {
             return Err(answer.failure());
@@ -321,7 +232,7 @@ impl Destination for Elasticsearch {
 
     fn check(&self) -> Checking<'_> {
         Box::pin(async {
-            let answer = exchange(self.authorize(self.client.get(self.url.clone())).await?).await?;
+            let answer = exchange(self.client.get(self.url.clone()).headers(self.credentials().await?)).await?;
             if answer.status.is_success() { Ok(Some(answer.problem())) } else { Err(answer.failure()) }
         })
     }

@@ -3,14 +3,14 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Batch, Common, Delivery, Destination, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
+use super::{Batch, Delivery, Destination, Limits, Opening, SendError, Sending, Settings};
+use crate::export::ExportError;
 
 /// A file is near: lines need not gather for long. A busy log still costs only twenty writes a second.
 const LINGER: Duration = Duration::from_millis(50);
@@ -19,59 +19,28 @@ const LINGER: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The file, relative to the data directory. Made 0600 when it is not there; appended to.
     pub path: PathBuf,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 /// Standard output.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StdoutConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
-}
+pub struct StdoutConfig {}
 
 impl Settings for FileConfig {
-    fn kind(&self) -> &'static str {
-        "file"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        let path = data_dir.join(&self.path);
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let path = opening.data_dir.join(&self.path);
         // Readable by its owner alone.
         let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|source| ExportError::Open { path: path.clone(), source })?;
-        Ok(Box::new(File { name: name.into(), path, file: Some(Arc::new(Mutex::new(file))) }))
+        Ok(Box::new(File { name: opening.name.into(), path, file: Some(Arc::new(Mutex::new(file))) }))
     }
 }
 
 impl Settings for StdoutConfig {
-    fn kind(&self) -> &'static str {
-        "stdout"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        Ok(Box::new(File { name: name.into(), path: "standard output".into(), file: None }))
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        Ok(Box::new(File { name: opening.name.into(), path: "standard output".into(), file: None }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 
@@ -47,6 +47,43 @@ impl BodyCompression {
                 Ok((body, Some(HeaderValue::from_static("gzip"))))
             }
         }
+    }
+}
+
+/// A request before it leaves: its body as it travels, and its headers.
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Compresses the body.
+    ///
+    /// # Errors
+    /// [`SendError::Later`]: no memory for it.
+    pub(super) fn new(
+        content_type: &'static str,
+        body: Vec<u8>,
+        compression: BodyCompression,
+    ) -> Result<Self, SendError> {
+        let (body, encoding) = compression.apply(body)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.extend(encoding.map(|encoding| (CONTENT_ENCODING, encoding)));
+        Ok(Self { headers, body })
+    }
+
+    /// The body as it travels.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Sends it and reads the answer.
+    ///
+    /// # Errors
+    /// As [`exchange`].
+    pub(super) async fn post(self, client: &reqwest::Client, url: Url) -> Result<Answer, SendError> {
+        exchange(client.post(url).headers(self.headers).body(self.body)).await
     }
 }
 

@@ -4,17 +4,19 @@
 //! receiver answered for the batch, [`SendError`] when it did not. It never retries, never splits, never drops, and
 //! keeps no queue: the pipeline does all of that, the same way for all of them.
 
+mod auth;
 mod config;
-mod elasticsearch;
-mod file;
+pub mod elasticsearch;
+pub mod file;
 mod http;
-mod otlp;
-mod s3;
-mod sentinel;
+pub mod kafka;
+pub mod otlp;
+pub mod s3;
+pub mod sentinel;
 mod signature;
-mod splunk_hec;
-mod syslog;
-mod webhook;
+pub mod splunk_hec;
+pub mod syslog;
+pub mod webhook;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,17 +24,10 @@ use std::time::Duration;
 
 use super::Item;
 
+pub use auth::{AuthConfig, AuthKind};
 pub(crate) use config::Settings;
-pub use config::{Common, DestinationConfig, NotBuilt};
-pub use elasticsearch::{ElasticsearchAuth, ElasticsearchAuthKind, ElasticsearchConfig, LogstashConfig};
-pub use file::{FileConfig, StdoutConfig};
+pub use config::{DestinationConfig, NotBuilt, Opening};
 pub use http::BodyCompression;
-pub use otlp::{OtlpConfig, OtlpHeader, OtlpProtocol};
-pub use s3::{S3Config, S3Credentials, S3Format, S3LockMode, S3Partition};
-pub use sentinel::{EntraConfig, EntraKind, SentinelConfig};
-pub use splunk_hec::SplunkHecConfig;
-pub use syslog::{SyslogConfig, SyslogFormat, SyslogFraming, SyslogTransport};
-pub use webhook::{AuthKind, WebhookAuth, WebhookConfig, WebhookFormat};
 
 /// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,6 @@
 //! The collector drops no repeats: every event carries its id in the indexed field `event_id`, so that a search can.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Url;
@@ -15,17 +14,15 @@ use super::http::{
     Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
 };
 use super::{
-    Batch, Checking, Common, Confirmation, Confirming, Delivery, Destination, Limits, SendError, Sending, Settings,
+    Batch, Checking, Confirmation, Confirming, Delivery, Destination, Limits, Opening, SendError, Sending, Settings,
 };
-use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings, sourcetype};
+use crate::export::{ExportError, Item, SchemaSettings, sourcetype};
 use crate::net::{HttpClient, SecretSource, random_bytes};
 
 /// Splunk HTTP Event Collector.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplunkHecConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The collector, `https://HOST:8088`.
     pub url: String,
     /// The variable that holds the token.
@@ -40,7 +37,7 @@ pub struct SplunkHecConfig {
     /// `host` of the events; the log's origin by default.
     pub host: Option<String>,
     /// `sourcetype` of the events; `aarm:action`, `aarm:decision`... by default, or the names of AITF where the
-    /// destination's own `schema` has that dialect.
+    /// schema has that dialect.
     pub sourcetype: Option<String>,
     /// How bodies are compressed.
     #[serde(default)]
@@ -51,11 +48,6 @@ pub struct SplunkHecConfig {
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 fn source() -> String {
@@ -67,22 +59,15 @@ const fn yes() -> bool {
 }
 
 impl Settings for SplunkHecConfig {
-    fn kind(&self) -> &'static str {
-        "splunk_hec"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let name = opening.name;
         let token = either(name, "token", self.token.as_ref(), self.token_env.as_ref())?;
         let channel = channel().map_err(|problem| ExportError::setting(name, problem))?;
         Ok(Box::new(SplunkHec {
             name: name.into(),
             url: address(name, &self.url)?,
             token: Arc::new(RotatingSecret::open(name, &token)?),
-            envelope: Arc::new(self.clone()),
+            envelope: Arc::new(Envelope { config: self.clone(), schema: opening.schema.clone() }),
             client: client(name, &self.http)?,
             channel,
             acks: Mutex::default(),
@@ -110,7 +95,7 @@ struct SplunkHec {
     name: String,
     url: Url,
     token: Arc<RotatingSecret>,
-    envelope: Arc<SplunkHecConfig>,
+    envelope: Arc<Envelope>,
     client: reqwest::Client,
     channel: String,
     acks: Mutex<Acks>,
@@ -153,19 +138,25 @@ struct AckReply {
     acks: HashMap<String, bool>,
 }
 
-impl SplunkHecConfig {
+/// What is put around events.
+struct Envelope {
+    config: SplunkHecConfig,
+    schema: SchemaSettings,
+}
+
+impl Envelope {
     fn write(&self, item: &Item, out: &mut Vec<u8>) {
         let us = item.time.as_micros();
-        let schema = self.schema.clone().unwrap_or_default();
+        let config = &self.config;
         let mut head = json!({
             // Text, so that no digit is lost; the collector reads both.
             "time": format!("{}.{:06}", us / 1_000_000, us % 1_000_000),
-            "host": self.host.as_deref().unwrap_or(&item.origin),
-            "source": self.source,
-            "sourcetype": self.sourcetype.clone().unwrap_or_else(|| sourcetype(&schema, item.event_type)),
+            "host": config.host.as_deref().unwrap_or(&item.origin),
+            "source": config.source,
+            "sourcetype": config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type)),
             "fields": { "event_id": item.id, "log_index": item.index.to_string() },
         });
-        if let (Some(index), Some(head)) = (&self.index, head.as_object_mut()) {
+        if let (Some(index), Some(head)) = (&config.index, head.as_object_mut()) {
             head.insert("index".into(), index.clone().into());
         }
         let mut head = head.to_string();
@@ -218,11 +209,11 @@ impl SplunkHec {
         let encode = move || {
             let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 400);
             batch.items.iter().for_each(|item| envelope.write(item, &mut body));
-            envelope.compression.apply(body)
+            envelope.config.compression.apply(body)
         };
         let (body, encoding) = offload(encode).await?;
         let reply = sort(&self.post("services/collector/event", body, encoding).await?)?;
-        let id = reply.ack_id.filter(|_| self.envelope.acknowledgement);
+        let id = reply.ack_id.filter(|_| self.envelope.config.acknowledgement);
         let ticket = id.map(|id| self.acks.lock().unwrap_or_else(PoisonError::into_inner).issue(id));
         Ok(Delivery { ticket, ..Delivery::default() })
     }

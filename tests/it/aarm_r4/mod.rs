@@ -2,6 +2,7 @@
 
 mod controls;
 mod deferral;
+mod once;
 mod people;
 mod states;
 mod step_up;

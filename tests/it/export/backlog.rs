@@ -1,5 +1,5 @@
 //! A destination that is down for long: it costs no memory beyond its window, what is urgent overtakes when it returns,
-//! and everything arrives (S2-6, S2-7).
+//! and everything arrives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -57,7 +57,9 @@ pub(super) fn build(folder: &Folder, exporter: &str) -> Result<Box<dyn Destinati
     let text = format!("servers: {{}}\ntelemetry: {{ exporters: [ {exporter} ] }}\n");
     let config = countersign::config::parse(&text, &folder.0.join("countersign.yaml"));
     let config = config.map_err(|error| countersign::model::with_causes(&error))?;
-    config.telemetry.exporters[0].destination.build(&folder.0).map_err(|error| countersign::model::with_causes(&error))
+    config.telemetry.exporters[0]
+        .open(&config.telemetry, &folder.0)
+        .map_err(|error| countersign::model::with_causes(&error))
 }
 
 /// The token of a configuration, in a file.

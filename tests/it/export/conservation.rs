@@ -1,4 +1,4 @@
-//! Every durable entry reaches every destination, or its dead letter, or a signed gap (S2-5, S2-6; issue "exporter").
+//! Every durable entry reaches every destination, or its dead letter, or a signed gap.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Elasticsearch's bulk interface: 200 means nothing, every item counts (S3-5).
+//! Elasticsearch's bulk interface: 200 means nothing, every item counts (S0-9).
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -70,7 +70,7 @@ fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_5_elasticsearch_complies() {
+async fn s0_9_elasticsearch_complies() {
     let (stub, folder) = (Stub::start(Cluster::default()).await, Folder::new());
     let exporter = exporter(&stub, &folder, "");
     let destination = build(&folder, &exporter).unwrap();
@@ -84,7 +84,7 @@ async fn s3_5_elasticsearch_complies() {
 }
 
 #[tokio::test]
-async fn s3_5_every_item_of_a_bulk_answer_counts() {
+async fn s0_9_every_item_of_a_bulk_answer_counts() {
     let (stub, folder) = (Stub::start(Cluster::default()).await, Folder::new());
     let destination = build(&folder, &exporter(&stub, &folder, "")).unwrap();
     stub.fail(Fault::Answer(

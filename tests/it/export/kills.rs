@@ -57,7 +57,7 @@ fn expected(data: &Path) -> Vec<(u64, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_event_arrives_through_sigkills() {
+async fn s3_11_every_event_arrives_through_sigkills() {
     let kills = if std::env::var_os("COUNTERSIGN_TEST_FULL").is_some() { 100 } else { 12 };
     let given = std::env::var("COUNTERSIGN_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from_le_bytes(countersign::net::random_bytes().unwrap()));
@@ -119,7 +119,7 @@ async fn every_event_arrives_through_sigkills() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_are_looked_at_and_repeated_by_hand() {
+async fn s2_9_deliveries_are_tested_looked_at_and_repeated_by_hand() {
     let (folder, key) = (Folder::new(), Key::new());
     let (stub, _server) = prepare(&folder, &key).await;
     let (instance, door) = Instance::start(&folder.0, &key.secret, &[]).await;

@@ -7,6 +7,7 @@ mod conservation;
 mod elasticsearch;
 mod kills;
 mod otlp;
+mod rows;
 mod s3;
 mod sentinel;
 mod splunk_hec;

@@ -1,4 +1,4 @@
-//! OpenTelemetry logs over HTTP (S3-3): JSON is read as what it says, and a partial success is a loss without names.
+//! OpenTelemetry logs over HTTP (S3-1, S3-6): JSON is read as what it says, and a partial success is a loss without names.
 
 use countersign::net::Body;
 use http::{Response, StatusCode};
@@ -48,7 +48,7 @@ fn exporter(stub: &Stub, folder: &Folder, protocol: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_3_otlp_json_complies() {
+async fn s3_1_otlp_json_complies() {
     let (stub, folder) = (Stub::start(Collector).await, Folder::new());
     let exporter = exporter(&stub, &folder, "http/json");
     comply(&stub, &*build(&folder, &exporter).unwrap(), FAULTS).await;
@@ -56,7 +56,7 @@ async fn s3_3_otlp_json_complies() {
 }
 
 #[tokio::test]
-async fn s3_3_a_partial_success_is_a_loss_without_names() {
+async fn s3_6_a_partial_success_is_a_loss_without_names() {
     let (stub, folder) = (Stub::start(Collector).await, Folder::new());
     let destination = build(&folder, &exporter(&stub, &folder, "http/json")).unwrap();
     stub.fail(Fault::Answer(200, &[], r#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"}}"#));

@@ -1,4 +1,4 @@
-//! Objects in a store that speaks S3 (S2-4, S3-5): names are used once, bodies are checked, requests are signed.
+//! Objects in a store that speaks S3 (S0-10, S2-10): names are used once, bodies are checked, requests are signed.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -69,7 +69,7 @@ fn exporter(stub: &Stub, folder: &Folder) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s2_4_s3_complies() {
+async fn s0_10_s3_complies() {
     let (stub, folder) = (Stub::start(Store::default()).await, Folder::new());
     let exporter = exporter(&stub, &folder);
     comply(&stub, &*build(&folder, &exporter).unwrap(), FAULTS).await;
@@ -77,7 +77,7 @@ async fn s2_4_s3_complies() {
 }
 
 #[tokio::test]
-async fn s2_4_an_object_is_never_written_twice_and_locked_for_long() {
+async fn s2_10_an_object_is_never_written_twice_and_locked_for_long() {
     let (stub, folder) = (Stub::start(Store::default()).await, Folder::new());
     let destination = build(&folder, &exporter(&stub, &folder)).unwrap();
     for _ in 0..2 {

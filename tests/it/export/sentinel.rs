@@ -1,4 +1,4 @@
-//! Microsoft Sentinel: the Logs Ingestion API behind a token of Entra (S3-5).
+//! Microsoft Sentinel: the Logs Ingestion API behind a token of Entra (S0-22).
 
 use std::sync::Mutex;
 
@@ -89,7 +89,7 @@ fn application(stub: &Stub, folder: &Folder) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_5_sentinel_complies() {
+async fn s0_22_sentinel_complies() {
     let (stub, folder) = (Stub::start(Sentinel::default()).await, Folder::new());
     let exporter = application(&stub, &folder);
     comply(&stub, &*build(&folder, &exporter).unwrap(), FAULTS).await;

@@ -1,4 +1,4 @@
-//! Splunk HTTP Event Collector, by its own documentation (S3-5).
+//! Splunk HTTP Event Collector, by its own documentation (S0-9).
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -100,7 +100,7 @@ fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_5_splunk_hec_complies() {
+async fn s0_9_splunk_hec_complies() {
     for acknowledges in [false, true] {
         let (stub, folder) = (Stub::start(Hec { acknowledges, ..Hec::default() }).await, Folder::new());
         let exporter = exporter(&stub, &folder, "");
@@ -110,7 +110,7 @@ async fn s3_5_splunk_hec_complies() {
 }
 
 #[tokio::test]
-async fn s3_5_envelopes_are_those_of_the_collector() {
+async fn s0_9_envelopes_are_those_of_the_collector() {
     let (stub, folder) = (Stub::start(Hec::default()).await, Folder::new());
     let destination = build(&folder, &exporter(&stub, &folder, ", compression: gzip, source: proxy")).unwrap();
     assert_eq!(destination.check().await.unwrap().unwrap(), r#"HTTP 200: {"text":"HEC is healthy","code":17}"#);
@@ -129,7 +129,7 @@ async fn s3_5_envelopes_are_those_of_the_collector() {
 }
 
 #[tokio::test]
-async fn s3_5_a_restarted_indexer_confirms_nothing() {
+async fn s0_9_a_restarted_indexer_confirms_nothing() {
     let hec = Hec { acknowledges: true, ..Hec::default() };
     hec.state.lock().unwrap().next = 5;
     let (stub, folder) = (Stub::start(hec).await, Folder::new());

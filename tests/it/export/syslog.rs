@@ -1,4 +1,4 @@
-//! Syslog over connections: framing, and events behind a connection that broke (S4-2).
+//! Syslog over connections: framing, and events behind a connection that broke.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn messages(stream: &mut TcpStream, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s4_2_messages_of_a_broken_connection_are_sent_again() {
+async fn messages_of_a_broken_connection_are_sent_again() {
     let (listener, folder) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Folder::new());
     let destination = build(&folder, &exporter(listener.local_addr().unwrap(), ", transport: tcp")).unwrap();
     let first = destination.send(&batch(0..3)).await.unwrap().ticket.unwrap();
@@ -61,7 +61,7 @@ async fn s4_2_messages_of_a_broken_connection_are_sent_again() {
 }
 
 #[tokio::test]
-async fn s4_2_datagrams_hold_one_message_each() {
+async fn datagrams_hold_one_message_each() {
     let (socket, folder) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), Folder::new());
     let more = ", transport: udp, format: rfc3164, hostname: proxy";
     let destination = build(&folder, &exporter(socket.local_addr().unwrap(), more)).unwrap();

@@ -1,4 +1,4 @@
-//! Webhooks: every way to say who we are (S2-2), and signatures that an independent reader accepts.
+//! Webhooks: every way to say who we are (S0-8), and signatures that an independent reader accepts.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +12,7 @@ use super::stub::{Fault, Protocol, Stub, text};
 use crate::harness::{Folder, Received, respond};
 
 /// Any endpoint.
-struct Endpoint;
+pub(super) struct Endpoint;
 
 impl Protocol for Endpoint {
     fn answer(&self, request: &Received) -> (Response<Body>, Vec<String>) {
@@ -45,7 +45,7 @@ fn exporter(stub: &Stub, more: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s2_2_webhook_complies() {
+async fn s0_8_webhook_complies() {
     for more in ["", ", format: ndjson, compression: gzip"] {
         let (stub, folder) = (Stub::start(Endpoint).await, Folder::new());
         let token = token(&folder, CANARY);
@@ -56,7 +56,7 @@ async fn s2_2_webhook_complies() {
 }
 
 #[tokio::test]
-async fn s2_2_bearer_and_basic() {
+async fn s0_8_bearer_and_basic() {
     let (stub, folder) = (Stub::start(Endpoint).await, Folder::new());
     let token = token(&folder, CANARY);
     for (auth, wanted) in [

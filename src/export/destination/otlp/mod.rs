@@ -4,16 +4,14 @@
 
 mod message;
 
-use std::path::Path;
-
 use prost::Message as _;
 use reqwest::Url;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::http::{Answer, BodyCompression, RotatingSecret, address, client, exchange, offload};
-use super::{Batch, Common, Delivery, Destination, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
+use super::http::{Answer, BodyCompression, Outgoing, RotatingSecret, address, client, offload};
+use super::{Batch, Delivery, Destination, Limits, Opening, SendError, Sending, Settings};
+use crate::export::ExportError;
 use crate::net::{HttpClient, SecretSource};
 use message::{ExportLogsServiceResponse, request_json, request_protobuf};
 
@@ -21,8 +19,6 @@ use message::{ExportLogsServiceResponse, request_json, request_protobuf};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The receiver; `/v1/logs` is put behind an address without a path.
     pub url: String,
     /// How requests are written.
@@ -37,11 +33,6 @@ pub struct OtlpConfig {
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
-    /// The schema; that of `telemetry` by default. `otel` is made for this.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 /// How requests are written.
@@ -67,15 +58,8 @@ pub struct OtlpHeader {
 }
 
 impl Settings for OtlpConfig {
-    fn kind(&self) -> &'static str {
-        "otlp"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let name = opening.name;
         let mut url = address(name, &self.url)?;
         if url.path() == "/" {
             url.set_path("v1/logs");
@@ -121,20 +105,16 @@ impl Otlp {
                 OtlpProtocol::Json => (request_json(&batch).into_bytes(), "application/json"),
                 OtlpProtocol::Protobuf => (request_protobuf(&batch), "application/x-protobuf"),
             };
-            let (body, encoding) = compression.apply(body)?;
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            headers.extend(encoding.map(|encoding| (CONTENT_ENCODING, encoding)));
+            let mut outgoing = Outgoing::new(content_type, body, compression)?;
             for (name, secret) in &*secrets {
                 let mut value = HeaderValue::from_str(secret.load().expose())
                     .map_err(|_| SendError::Refused(format!("the value of `{name}` cannot be sent as a header")))?;
                 value.set_sensitive(true);
-                headers.insert(name.clone(), value);
+                outgoing.headers.insert(name.clone(), value);
             }
-            Ok((body, headers))
+            Ok(outgoing)
         };
-        let (body, headers) = offload(encode).await?;
-        let answer = exchange(self.client.post(self.url.clone()).headers(headers).body(body)).await?;
+        let answer = offload(encode).await?.post(&self.client, self.url.clone()).await?;
         if answer.status.is_success() {
             return self.partial(&answer);
         }

@@ -7,7 +7,6 @@ mod credentials;
 mod sigv4;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, BodyCompression, address, client, exchange, offload};
-use super::{Batch, Common, Delivery, Destination, EventFailure, FailedEvent, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings};
+use super::{Batch, Delivery, Destination, EventFailure, FailedEvent, Limits, Opening, SendError, Sending, Settings};
+use crate::export::{ExportError, Item};
 use crate::model::{Clock, Digest};
 use crate::net::{HttpClient, SystemClock};
 use credentials::Credentials;
@@ -34,8 +33,6 @@ const LINGER: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Config {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The bucket.
     pub bucket: String,
     /// What object names begin with.
@@ -65,11 +62,6 @@ pub struct S3Config {
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 fn partitioning() -> Vec<S3Partition> {
@@ -107,15 +99,8 @@ pub enum S3LockMode {
 }
 
 impl Settings for S3Config {
-    fn kind(&self) -> &'static str {
-        "s3"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let name = opening.name;
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if self.bucket.is_empty() || !self.bucket.chars().all(named) {
             return Err(ExportError::setting(name, "`bucket` is not the name of a bucket"));

@@ -4,15 +4,13 @@
 
 mod entra;
 
-use std::path::Path;
-
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
-use super::http::{BodyCompression, address, authorization, client, exchange, offload};
-use super::{Batch, Common, Delivery, Destination, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, Item, SchemaSettings};
+use super::http::{BodyCompression, Outgoing, address, authorization, client, offload};
+use super::{Batch, Delivery, Destination, Limits, Opening, SendError, Sending, Settings};
+use crate::export::{ExportError, Item};
 use crate::net::HttpClient;
 use entra::Entra;
 pub use entra::{EntraConfig, EntraKind};
@@ -27,8 +25,6 @@ const API_VERSION: &str = "2023-01-01";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SentinelConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// The logs ingestion endpoint of the data collection rule or endpoint.
     pub endpoint: String,
     /// The immutable id of the rule, `dcr-...`.
@@ -43,23 +39,11 @@ pub struct SentinelConfig {
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 impl Settings for SentinelConfig {
-    fn kind(&self) -> &'static str {
-        "sentinel"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let name = opening.name;
         let mut url = address(name, &self.endpoint)?;
         let path = ["dataCollectionRules", &self.rule_id, "streams", &self.stream];
         match url.path_segments_mut() {
@@ -116,16 +100,12 @@ impl Sentinel {
             if body.len() > CALL_BYTES_MAX && batch.items.len() > 1 {
                 return Err(SendError::TooLarge(format!("{} bytes in one call", body.len())));
             }
-            compression.apply(body)
+            Outgoing::new("application/json", body, compression)
         };
-        let (body, encoding) = offload(encode).await?;
+        let mut outgoing = offload(encode).await?;
         let token = self.entra.token().await?;
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        request = request.header(AUTHORIZATION, authorization("Bearer", token.secret.expose())?);
-        if let Some(encoding) = encoding {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
-        let answer = exchange(request.body(body)).await?;
+        outgoing.headers.insert(AUTHORIZATION, authorization("Bearer", token.secret.expose())?);
+        let answer = outgoing.post(&self.client, self.url.clone()).await?;
         match answer.status.as_u16() {
             200..=299 => Ok(Delivery::default()),
             // A token can be withdrawn before it expires: ask for another before giving up.

@@ -7,7 +7,6 @@
 mod connection;
 mod frame;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +15,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 
 use super::http::offload;
-use super::{Batch, Common, Confirmation, Confirming, Delivery, Destination, Limits, SendError, Sending, Settings};
-use crate::export::{DeliveryConfig, ExportError, SchemaSettings};
+use super::{Batch, Confirmation, Confirming, Delivery, Destination, Limits, Opening, SendError, Sending, Settings};
+use crate::export::ExportError;
 use crate::net::ClientTls;
 use connection::{Connection, Connector};
 use frame::Writer;
@@ -30,8 +29,6 @@ const DATAGRAM_BYTES_MAX: usize = 60_000;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyslogConfig {
-    /// The destination's name; its type by default.
-    pub name: Option<String>,
     /// `HOST:PORT`.
     pub address: String,
     /// How messages travel.
@@ -59,11 +56,6 @@ pub struct SyslogConfig {
     /// Authorities and client certificate of `tls`.
     #[serde(default)]
     pub tls: ClientTls,
-    /// The schema; that of `telemetry` by default.
-    pub schema: Option<SchemaSettings>,
-    /// How events are delivered.
-    #[serde(default)]
-    pub delivery: DeliveryConfig,
 }
 
 const fn facility() -> u8 {
@@ -114,15 +106,8 @@ pub enum SyslogFraming {
 }
 
 impl Settings for SyslogConfig {
-    fn kind(&self) -> &'static str {
-        "syslog"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common { name: self.name.as_deref(), schema: self.schema.as_ref(), delivery: &self.delivery }
-    }
-
-    fn build(&self, name: &str, _data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
+    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        let name = opening.name;
         if self.facility > 23 {
             return Err(ExportError::setting(name, "`facility` is a number from 0 to 23"));
         }
