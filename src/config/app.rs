@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::server::ServerKind;
 use super::{BuildError, Core, Plan};
 use crate::console;
-use crate::export::Monitor;
+use crate::export::{self, Monitor};
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
 use crate::net::SystemClock;
@@ -30,6 +30,7 @@ pub struct App {
     tokens: console::Tokens,
     hosts: Vec<String>,
     public_url: Option<String>,
+    telemetry: Arc<export::Config>,
     tls: Option<Arc<rustls::ServerConfig>>,
     address: SocketAddr,
     admin_address: SocketAddr,
@@ -70,7 +71,20 @@ impl App {
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
         let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
         let (hosts, public_url) = (plan.config.admin.hosts, plan.config.admin.public_url);
-        Ok(Self { core, interceptor, listener, admin, tokens, hosts, public_url, tls, address, admin_address })
+        let telemetry = Arc::new(plan.config.telemetry);
+        Ok(Self {
+            core,
+            interceptor,
+            listener,
+            admin,
+            tokens,
+            hosts,
+            public_url,
+            telemetry,
+            tls,
+            address,
+            admin_address,
+        })
     }
 
     /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
@@ -95,7 +109,9 @@ impl App {
             ledger: console::Ledger::new(self.core.data_dir().to_owned(), self.core.log.clone()),
             deliveries: Some(console::Deliveries {
                 monitor: self.core.monitor(),
-                folder: self.core.data_dir().join("export"),
+                telemetry: self.telemetry,
+                data_dir: self.core.data_dir().to_owned(),
+                log: self.core.log.clone(),
             }),
             public_url: self.public_url,
         };

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::controls::require_all;
 use super::{Caller, Page, Problem, Role};
-use crate::export::{DeadLetter, DestinationStatus, Monitor, dead_letters};
+use crate::export::{Config, DeadLetter, DestinationStatus, Monitor, dead_letters};
 use crate::model::with_causes;
+use crate::record::Log;
 
 /// Dead letters of one answer at most: each holds a whole event.
 const LETTERS_MAX: usize = 50;
@@ -21,8 +22,12 @@ const LETTERS_MAX: usize = 50;
 pub struct Deliveries {
     /// How they are.
     pub monitor: Monitor,
-    /// The folder of cursors and dead letters.
-    pub folder: PathBuf,
+    /// What is configured.
+    pub telemetry: Arc<Config>,
+    /// Cursors and dead letters lie in its folder `export`.
+    pub data_dir: PathBuf,
+    /// What is delivered.
+    pub log: Log,
 }
 
 pub(super) fn routes(deliveries: Deliveries) -> Router {
@@ -58,7 +63,7 @@ async fn letters(
     if !deliveries.monitor.destinations().iter().any(|destination| destination.name == name) {
         return Err(Problem::not_found("no destination of that name"));
     }
-    let read = tokio::task::spawn_blocking(move || dead_letters(&deliveries.folder, &name)).await;
+    let read = tokio::task::spawn_blocking(move || dead_letters(&deliveries.data_dir.join("export"), &name)).await;
     let letters = read.map_err(|_| Problem::unavailable("the dead letters could not be read"))?;
     let mut letters = letters.map_err(|error| {
         tracing::error!(error = with_causes(&error), "read dead letters for the console");

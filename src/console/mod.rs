@@ -18,12 +18,14 @@ mod ledger;
 mod line;
 mod login;
 mod manual;
+mod openapi;
 mod page;
 mod pages;
 mod policies;
 mod problem;
 mod receipts;
 mod refusals;
+mod replay;
 mod sessions;
 mod timeline;
 mod tokens;
@@ -141,9 +143,10 @@ fn routes(admin: Admin) -> Router {
         .merge(controls::routes(admin.approvals))
         .merge(actions::routes(admin.ledger.clone()))
         .merge(receipts::routes(admin.ledger.clone()))
-        .merge(timeline::routes(admin.ledger.clone()));
+        .merge(timeline::routes(admin.ledger.clone()))
+        .merge(openapi::routes());
     if let Some(deliveries) = admin.deliveries {
-        v1 = v1.merge(destinations::routes(deliveries));
+        v1 = v1.merge(destinations::routes(deliveries.clone())).merge(replay::routes(deliveries));
     }
     if let Some(mediator) = admin.mediator {
         v1 = v1

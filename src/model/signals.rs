@@ -88,6 +88,8 @@ pub struct Witness {
     pub result: u64,
     /// The operation that returned it.
     pub operation: Arc<str>,
+    /// The id of the action that it answers; empty where it was kept by an earlier version.
+    pub action: Arc<str>,
 }
 
 /// Where a value came from, most trusted first.

@@ -65,19 +65,19 @@ async function axe(page, name) {
 }
 
 /** Pictures of a page at both widths and a look of axe-core at each, in light and in dark. */
-async function look(page, name) {
+async function look(page, name, fullPage = true) {
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     await axe(page, `${name}, ${scheme}`);
   }
   await page.screenshot({ path: join(pictures, `${name}-dark.png`) });
   await page.emulateMedia({ colorScheme: "light" });
-  await page.screenshot({ path: join(pictures, `${name}-1280.png`), fullPage: true });
+  await page.screenshot({ path: join(pictures, `${name}-1280.png`), fullPage });
   await page.setViewportSize({ width: 390, height: 844 });
   await axe(page, `${name}, narrow`);
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide at 390`);
-  await page.screenshot({ path: join(pictures, `${name}-390.png`), fullPage: true });
+  await page.screenshot({ path: join(pictures, `${name}-390.png`), fullPage });
   await page.setViewportSize({ width: 1280, height: 800 });
 }
 
@@ -163,6 +163,10 @@ async function run() {
       await page.getByText(text).first().waitFor();
     }
     await look(page, "approval");
+    // For the README.
+    await page.setViewportSize({ width: 1000, height: 600 });
+    await page.screenshot({ path: join(pictures, "readme.png") });
+    await page.setViewportSize({ width: 1280, height: 800 });
   });
 
   await check("denies it, with a reason and not without", async () => {
@@ -245,7 +249,7 @@ async function run() {
     await page.getByRole("heading", { name: "Manual" }).waitFor();
     await page.getByRole("link", { name: "Policies" }).last().click();
     await page.getByRole("heading", { name: "Policies", level: 1 }).waitFor();
-    await look(page, "manual");
+    await look(page, "manual", false);
   });
 
   await check("works with the keyboard alone", async () => {

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::aarm_r4::{People, QUICK, STEP_UP};
-use crate::harness::outcomes;
+use crate::harness::{Folder, PATIENCE, Server, Stand, ordinary, outcomes};
 
 /// A browser: a cookie, and headers that browsers add by themselves.
 struct Browser<'a> {
@@ -242,4 +242,90 @@ async fn a_role_is_what_the_token_says_and_nothing_else() {
     assert_eq!((people.waiting().await.len(), people.paid()), (1, 0));
     let (entries, _folder) = people.stand.stop().await;
     assert!(outcomes(&entries).is_empty());
+}
+
+/// Two tenants behind one proxy.
+const TENANTS: &str = "
+agents:
+  - { id: tester, owner: olga, tenant: emea }
+  - { id: other, owner: olga, tenant: apac }
+approve: { legacy_hold_ms: 50 }";
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_and_nothing_else() {
+    let tokens = ["emea", "apac"].map(|tenant| (tenant, countersign::console::mint().unwrap()));
+    let people: String = tokens
+        .iter()
+        .map(|(tenant, (_, hash))| format!(", {{ name: {tenant}, role: admin, tenant: {tenant}, hash: '{hash}' }}"))
+        .collect();
+    let server = Server::start(ordinary).await;
+    let stand = Stand::with_people(STEP_UP, "", &people, TENANTS, server, Folder::new()).await;
+    stand.call("echo", json!({ "of": "emea" })).await;
+    stand.call("pay", json!({ "of": "emea" })).await;
+    let call = |tool: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool, "arguments": { "of": "apac" } } });
+    let other = format!("Bearer {}", stand.other_key);
+    stand.post_with(&[("authorization", &other)], call("echo").to_string()).await;
+    let ask = async |token: &str, path: &str| {
+        let request = Request::get(path).header("host", "localhost").header("authorization", format!("Bearer {token}"));
+        let (status, _, body) = stand.send_to(stand.admin, request.body(Full::default()).unwrap()).await;
+        (status, serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null))
+    };
+    // Lists show what a checkpoint covers: all but the last second.
+    let covered = async {
+        loop {
+            let all = stand.admin("GET", "/v1/receipts?kind=decision", None).await.1;
+            if all["total"] == 3 {
+                return all;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let all = tokio::time::timeout(PATIENCE, covered).await.unwrap();
+    let mine = |tenant: &str| {
+        let items = all["items"].as_array().unwrap().iter().filter(|item| item["tenant"] == tenant);
+        items.map(|item| (item["receipt_id"].as_str().unwrap(), item["session"].as_str().unwrap())).collect::<Vec<_>>()
+    };
+    for (tenant, token, of_others) in [("emea", &tokens[0].1.0, mine("apac")), ("apac", &tokens[1].1.0, mine("emea"))] {
+        let token = token.expose();
+        for path in ["/v1/receipts", "/v1/sessions", "/v1/actions", "/v1/approvals"] {
+            let (status, listed) = ask(token, path).await;
+            let items = listed["items"].as_array().unwrap();
+            assert!(status == StatusCode::OK && items.iter().all(|item| item["tenant"] == tenant), "{path} {listed}");
+            assert!(path == "/v1/approvals" || !items.is_empty(), "{path} {tenant}");
+        }
+        for (receipt, session) in of_others {
+            assert_eq!(ask(token, &format!("/v1/receipts/{receipt}")).await.0, StatusCode::NOT_FOUND);
+            assert_eq!(ask(token, &format!("/v1/sessions/{session}")).await.0, StatusCode::NOT_FOUND);
+        }
+        // The first entries are about the instance, and so about everybody.
+        assert_eq!(ask(token, "/v1/receipts/0").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(ask(token, "/v1/destinations").await.0, StatusCode::FORBIDDEN);
+        assert_eq!(ask(token, "/v1/controls").await.0, StatusCode::FORBIDDEN);
+        let counted = ask(token, "/v1/policies").await.1;
+        assert_eq!(counted["window"]["decisions"], mine(tenant).len(), "{tenant}");
+    }
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejected_event_shows_and_entries_are_sent_again_by_an_administrator_alone() {
+    let telemetry = "telemetry: { exporters: [{ type: file, path: events.jsonl }] }\napprove: { legacy_hold_ms: 50 }";
+    let people = People::start(STEP_UP, telemetry).await;
+    people.stand.call("echo", json!({})).await;
+    let (_, listed) = people.ask("vera", "/v1/destinations", None).await;
+    assert_eq!((&listed["items"][0]["name"], &listed["items"][0]["state"]), (&json!("file"), &json!("healthy")));
+    let path = "/v1/destinations/file/replay";
+    let range = || Some(json!({ "from": 0 }));
+    for who in ["vera", "ann"] {
+        assert_eq!(people.ask(who, path, range()).await.0, StatusCode::FORBIDDEN, "{who}");
+    }
+    let (status, done) = people.ask("root", path, range()).await;
+    assert_eq!((status, &done["next"], &done["rejected"]), (StatusCode::OK, &Value::Null, &json!([])), "{done}");
+    assert!(done["arrived"].as_u64().unwrap() > 0);
+    let nowhere = people.ask("root", "/v1/destinations/nothing/replay", range()).await;
+    assert_eq!(nowhere.0, StatusCode::NOT_FOUND);
+    assert_eq!(people.ask("root", path, Some(json!({ "from": 1_000_000 }))).await.0, StatusCode::BAD_REQUEST);
+    let (_, letters) = people.ask("vera", "/v1/destinations/file/dead-letters", None).await;
+    assert_eq!(letters["total"], 0);
+    people.stand.stop().await;
 }

@@ -93,7 +93,10 @@ function before(context) {
     { name: "Action", cell: (prior) => link(`/receipts/${prior.action_id}`, visible(`${prior.tool}.${prior.operation}`)) },
     { name: "Level", wide: true, cell: (prior) => prior.level },
   ];
-  return section(`Before this: ${context.action_count} ${context.action_count === 1 ? "action" : "actions"}`, table("Earlier actions", columns, [...context.prior_actions].reverse()));
+  const title = `Before this: ${context.action_count} ${context.action_count === 1 ? "action" : "actions"}`;
+  const history = section(title, table("Earlier actions", columns, [...context.prior_actions].reverse()));
+  history.className = "history";
+  return history;
 }
 
 function answer(request, { me, redraw }) {

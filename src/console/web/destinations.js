@@ -1,7 +1,8 @@
 // Destinations: whether events arrive, how far behind each is, and what receivers rejected.
 
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { el, empty, section, show, table } from "./dom.js";
+import { field } from "./entries.js";
 import { number, since, time, visible } from "./format.js";
 import { state } from "./marks.js";
 
@@ -14,10 +15,11 @@ const LETTERS = [
 ];
 
 /** Draws the page. */
-export async function destinations(page, { signal }) {
+export async function destinations(page, { me, signal }) {
   const place = el("div");
   const letters = el("div");
-  show(page, el("h1", null, "Destinations"), place, letters);
+  const { items: configured } = await get("/v1/destinations", {}, signal);
+  show(page, el("h1", null, "Destinations"), place, letters, me.role === "admin" && configured.length ? replay(configured) : null);
   const columns = [
     { name: "Destination", cell: (item) => item.name },
     { name: "State", cell: (item) => state(item.state, item.state === "healthy" ? "" : "bad") },
@@ -26,7 +28,7 @@ export async function destinations(page, { signal }) {
     { name: "Delivered", wide: true, numeric: true, cell: (item) => number(item.delivered) },
     { name: "Failures", wide: true, numeric: true, cell: (item) => number(item.failures) },
     { name: "Skipped", wide: true, numeric: true, cell: (item) => number(item.skipped) },
-    { name: "Dead letters", numeric: true, cell: (item) => el("button", { type: "button", class: "plain", onclick: () => open(item.name) }, number(item.dead_letters), el("span", { class: "visually-hidden" }, ` dead letters of ${item.name}`)) },
+    { name: "Dead letters", numeric: true, cell: (item) => item.dead_letters === 0 ? 0 : el("button", { type: "button", class: "plain", onclick: () => open(item.name) }, number(item.dead_letters), el("span", { class: "visually-hidden" }, ` dead letters of ${item.name}`)) },
     { name: "Problem", wide: true, grow: true, cell: (item) => item.problem && visible(item.problem) },
   ];
   const open = async (name) => {
@@ -38,7 +40,7 @@ export async function destinations(page, { signal }) {
   const look = async () => {
     const { items } = await get("/v1/destinations", {}, signal);
     show(place, items.length ? table("Destinations", columns, items) : empty("No destination is configured: the log keeps everything. Add one under telemetry."),
-      el("p", { class: "hint" }, "Counts are since the start. What is behind waits in the log and is not lost. Sent again by ", el("code", null, "countersign export replay NAME --from ENTRY"), "."));
+      el("p", { class: "hint" }, "Counts are since the start. What is behind waits in the log and is not lost."));
   };
   await look();
   const again = async () => {
@@ -47,4 +49,34 @@ export async function destinations(page, { signal }) {
     setTimeout(again, EVERY);
   };
   setTimeout(again, EVERY);
+}
+
+// Sends entries again, a thousand a request, until the range is done or the page is told to stop.
+function replay(configured) {
+  const name = el("select", { name: "name" }, configured.map((item) => el("option", null, item.name)));
+  const bound = (label) => el("input", { name: label, type: "number", min: 0, step: 1, inputmode: "numeric" });
+  const [from, to] = [bound("from"), bound("to")];
+  from.required = true;
+  const told = el("p", { role: "status" });
+  const button = el("button", { type: "submit" }, "Send again");
+  const submit = async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    let [next, arrived, rejected] = [Number(from.value), 0, 0];
+    try {
+      while (next !== null) {
+        const range = { from: next, ...(to.value !== "" && { to: Number(to.value) }) };
+        const done = await post(`/v1/destinations/${encodeURIComponent(name.value)}/replay`, range);
+        [next, arrived, rejected] = [done.next, arrived + done.arrived, rejected + done.rejected.length];
+        show(told, `${number(arrived)} events arrived, ${number(rejected)} were rejected`, next === null ? "." : `; at entry ${next}`);
+      }
+    } catch (error) {
+      show(told, el("span", { class: "problem" }, error.message));
+    } finally {
+      button.disabled = false;
+    }
+  };
+  return section("Send again",
+    el("form", { class: "filters", onsubmit: submit }, field("Destination", name), field("From entry", from), field("To entry (the newest without)", to), button), told,
+    el("p", { class: "hint" }, "Events keep their ids, so that a receiver can tell repeats. The place of the destination in the log stays where it is."));
 }

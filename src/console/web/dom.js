@@ -75,7 +75,7 @@ export function tableRow(columns, row, options = {}) {
 }
 
 function kind({ wide, numeric, grow, name }) {
-  const words = [wide && "wide", numeric && "number", grow && "grow", (name === "Agent" || name === "Human") && "name"];
+  const words = [wide && "wide", numeric && "number", grow && "grow", (name === "Agent" || name === "Human") && "name", name === "Action" && "action"];
   return words.filter(Boolean).join(" ") || null;
 }
 

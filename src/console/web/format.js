@@ -56,7 +56,12 @@ export function number(value) {
 /** `tool.operation`. */
 export function action(line) {
   if (!line.tool) return line.kind;
-  return visible(`${line.tool}.${line.operation}`);
+  return breakable(`${line.tool}.${line.operation}`);
+}
+
+/** A name that may be broken behind its dots and underscores, where a column is narrow. */
+export function breakable(name) {
+  return name.split(/(?<=[._/])/u).flatMap((part, place) => (place ? [el("wbr"), visible(part)] : [visible(part)]));
 }
 
 // Characters that change how others are read, or are not seen: control characters, marks of direction, zero widths.

@@ -3,24 +3,27 @@
 import { el, svg } from "./dom.js";
 import { fraction } from "./format.js";
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [900, 190, 34, 12, 10, 24];
+const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [190, 34, 12, 10, 24];
+// Wide enough to fill the page, and narrow where that is: letters keep their size.
+const widthOf = () => (innerWidth < 720 ? 366 : 900);
 const LEVELS = ["PUBLIC", "INTERNAL", "CONFIDENTIAL", "RESTRICTED"];
 
 /** The plot of these decisions and what it says in words; null when nothing was measured. */
 export function plot(decisions) {
   const measured = decisions.some(({ signals }) => signals && (signals.semantic_distance_ppm !== null || signals.cumulative_drift_ppm !== null));
   if (!measured) return null;
-  const step = (WIDTH - LEFT - RIGHT) / Math.max(1, decisions.length - 1);
-  const x = (place) => LEFT + (decisions.length === 1 ? (WIDTH - LEFT - RIGHT) / 2 : place * step);
+  const width = widthOf();
+  const step = (width - LEFT - RIGHT) / Math.max(1, decisions.length - 1);
+  const x = (place) => LEFT + (decisions.length === 1 ? (width - LEFT - RIGHT) / 2 : place * step);
   const y = (value) => TOP + (1 - Math.min(1, Math.max(0, value))) * (HEIGHT - TOP - BOTTOM);
   const series = (name) => decisions.map(({ signals }, place) => [place, signals?.[name] ?? null]).filter(([, ppm]) => ppm !== null).map(([place, ppm]) => [x(place), y(ppm / 1e6), place, ppm]);
   const [distance, drift] = [series("semantic_distance_ppm"), series("cumulative_drift_ppm")];
   const line = (points, kind) => points.length > 1 ? svg("polyline", { class: kind, points: points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ") }) : null;
-  const labels = Math.max(1, Math.ceil(decisions.length / 12));
+  const labels = Math.max(1, Math.ceil(decisions.length / (width / 75)));
   const about = `Semantic distance and cumulative drift of ${decisions.length} actions. ${highest("Distance", distance)} ${highest("Drift", drift)}`;
-  const picture = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": about },
+  const picture = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": about },
     [0, 0.25, 0.5, 0.75, 1].map((value) => [
-      svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
+      svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
       svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2)),
     ]),
     decisions.map((_, place) => place % labels === 0 ? svg("text", { x: x(place), y: HEIGHT - 6, "text-anchor": "middle" }, place + 1) : null),

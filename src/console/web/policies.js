@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { el, empty, facts, link, section, show, table } from "./dom.js";
 import { shortId } from "./entries.js";
-import { fullTime, number, time, visible } from "./format.js";
+import { breakable, fullTime, number, time, visible } from "./format.js";
 import { decision, risk, state } from "./marks.js";
 
 const POLICIES = [
@@ -13,7 +13,7 @@ const POLICIES = [
   { name: "Digest", wide: true, cell: (item) => shortId(item.hash) },
 ];
 const RULES = [
-  { name: "Rule", cell: (item) => el("span", { title: item.reason }, `${item.policy_id} / ${item.rule_id}`) },
+  { name: "Rule", cell: (item) => el("span", { title: item.reason }, `${item.policy_id} / `, breakable(item.rule_id)) },
   { name: "Says", cell: (item) => (item.action ? decision(item.action, !item.shadow) : el("span", { class: "state" }, "labels only")) },
   { name: "Class", wide: true, cell: (item) => item.classification.replaceAll("_", " ") },
   { name: "Priority", wide: true, numeric: true, cell: (item) => item.priority }, { name: "Severity", wide: true, cell: (item) => risk(item.severity) },

@@ -33,6 +33,8 @@ export async function session(page, { signal }, id) {
       ["Receipts", link(`/receipts?session=${encodeURIComponent(id)}`, "all of this session")],
     ]), place);
   draw();
+  // The plot has one shape for wide screens and one for narrow.
+  matchMedia("(max-width: 719px)").addEventListener("change", draw, { signal });
 }
 
 function picture(moments) {
@@ -40,46 +42,58 @@ function picture(moments) {
   return drawn && section("Distance from the intent", drawn);
 }
 
+// One item an action: its decision, and below it what followed, each with its own time. What belongs to no action
+// stands by itself.
 function timeline(moments) {
-  const decisions = new Map();
+  const groups = new Map();
   for (const moment of moments) {
-    if (moment.kind === "decision" && moment.action_id && !decisions.has(moment.action_id)) decisions.set(moment.action_id, decisions.size + 1);
+    const key = moment.action_id ?? moment.receipt_id;
+    groups.set(key, [...(groups.get(key) ?? []), moment]);
+  }
+  const places = new Map();
+  for (const [key, [first]] of groups) {
+    if (first.action_id) places.set(key, places.size + 1);
   }
   let level = null;
-  const items = moments.map((moment) => {
-    const raised = moment.level && moment.level !== level ? [level, moment.level] : null;
-    level = moment.level ?? level;
-    return item(moment, decisions, raised);
+  const items = [...groups].map(([key, group]) => {
+    const known = group.find((moment) => moment.level)?.level ?? level;
+    const raised = known !== level ? [level, known] : null;
+    level = known;
+    return item(group, places, places.get(key), raised);
   });
   return section("Timeline", el("ol", { class: "timeline" }, items));
 }
 
 const KINDS = {
-  approval: (moment) => ["Asked a person: ", link(`/approvals/${moment.request_id}`, moment.approval.toLowerCase())],
+  approval: (moment) => ["Person asked: ", link(`/approvals/${moment.request_id}`, moment.approval.toLowerCase())],
   close: () => "Closed",
-  context: () => "Result looked at",
+  context: (moment) => (moment.facts ? ["Result: ", found(moment.facts)] : "Session ended"),
+  decision: (moment) => ["Decided again: ", decision(moment.result, moment.enforced)],
   deferral: (moment) => ["Deferral: ", moment.deferral ?? "waits"],
-  drift: () => "Drift",
+  drift: (moment) => `Drift, by ${moment.trigger?.replaceAll("_", " ") ?? "an unknown signal"}`,
   outcome: (moment) => ["Outcome: ", ended(moment.status)],
   recovery: () => "Found without an outcome at the start",
 };
 
-function item(moment, decisions, raised) {
-  const place = decisions.get(moment.action_id);
-  const first = moment.kind === "decision";
-  const what = first
-    ? [`${place}. `, link(`/receipts/${moment.receipt_id}`, visible(`${moment.tool}.${moment.operation}`))]
-    : [KINDS[moment.kind]?.(moment) ?? moment.kind, place ? el("span", { class: "hint" }, ` of ${place}`) : null];
+function said(moment) {
+  return KINDS[moment.kind]?.(moment) ?? moment.kind.replaceAll("_", " ");
+}
+
+function item(group, places, place, raised) {
+  const [first, ...rest] = group;
+  const decided = first.kind === "decision";
   const line = (...parts) => el("span", { class: "more" }, ...parts);
-  return append(el("li", { id: first && place ? `action-${place}` : null },
-    el("span", null, time(moment.time)), el("span", null, first ? decision(moment.result, moment.enforced) : state(moment.kind)), el("span", { class: "act" }, what)), [
-    first && moment.reason ? line(visible(moment.reason)) : null,
-    first && moment.arguments ? line(el("code", null, visible(oneLine(moment.arguments)))) : null,
-    moment.provenance.map((from) => line(provenance(from, decisions))),
-    first && raised ? line(el("span", { class: "raised" }, raised[0] ? `Data level rose from ${raised[0]} to ${raised[1]}` : `Data level ${raised[1]}`)) : null,
-    first ? numbers(moment.signals, line) : null,
-    moment.facts ? line(found(moment.facts)) : null,
-    moment.trigger ? line(`by ${moment.trigger.replaceAll("_", " ")}`) : null,
+  const what = decided ? [`${place}. `, link(`/receipts/${first.receipt_id}`, visible(`${first.tool}.${first.operation}`))] : said(first);
+  const moved = (moment) => moment.time.slice(0, 19) !== first.time.slice(0, 19);
+  const follows = rest.map((moment) => line(said(moment), moved(moment) ? el("span", { class: "hint" }, " ", time(moment.time)) : null));
+  return append(el("li", { id: place ? `action-${place}` : null },
+    el("span", null, time(first.time)), el("span", null, decided ? decision(first.result, first.enforced) : state(first.kind)), el("span", { class: "act" }, what)), [
+    decided && first.reason ? line(visible(first.reason)) : null,
+    decided && first.arguments ? line(el("code", null, visible(oneLine(first.arguments)))) : null,
+    first.provenance.map((from) => line(provenance(from, places))),
+    raised ? line(el("span", { class: "raised" }, raised[0] ? `Data level rose from ${raised[0]} to ${raised[1]}` : `Data level ${raised[1]}`)) : null,
+    decided ? numbers(first.signals, line) : null,
+    follows,
   ]);
 }
 
@@ -88,10 +102,22 @@ function oneLine(text) {
   return characters.length > 200 ? `${characters.slice(0, 200).join("")}…` : characters.join("");
 }
 
-function provenance({ pointer, origin, from_action: from, form }, decisions) {
-  const place = decisions.get(from);
-  const source = place ? el("a", { href: `#action-${place}` }, `result of ${place}`) : from ? link(`/receipts/${from}`, "an earlier action") : null;
-  return [el("code", null, pointer), el("span", { class: "arrow" }, " ← "), origin.replaceAll("_", " "), source ? [", ", source] : null, form ? `, ${form}` : null];
+const ORIGINS = {
+  intent: "the user's words",
+  trusted: "a trusted source",
+  resolved: "a record that the user named",
+  own_write: "an earlier action",
+  structured: "a field",
+  named_source: "text of a source that the user named",
+  synthesised: "nowhere: the agent made it up",
+  prose: "running text that nobody vouches for",
+};
+
+function provenance({ pointer, origin, from_action: from }, places) {
+  const place = places.get(from);
+  const source = place ? el("a", { href: `#action-${place}` }, `result of ${place}`) : from ? link(`/receipts/${from}`, "an earlier result") : null;
+  const bad = origin === "prose";
+  return [el("code", null, visible(pointer)), el("span", { class: "arrow" }, " \u2190 "), source ? [source, ", "] : null, el("span", { class: bad ? "state bad" : null }, ORIGINS[origin] ?? origin)];
 }
 
 function numbers(signals, line) {
@@ -100,5 +126,6 @@ function numbers(signals, line) {
 }
 
 function found({ level, trust, instructions, values }) {
-  return [`${trust.replaceAll("_", " ")} source`, level && `level ${level}`, values ? `${values} values` : null, instructions ? `${instructions} sentences that give orders` : null].filter(Boolean).join("; ");
+  const sources = { trusted: "trusted source", untrusted: "untrusted source", fields: "source trusted in its fields" };
+  return [sources[trust] ?? trust, level && `level ${level}`, values ? `${values} values` : null, instructions ? `${instructions} sentences that give orders` : null].filter(Boolean).join("; ");
 }

@@ -33,6 +33,9 @@ const LEXICON_BEHIND: usize = 1;
 pub(super) struct Seen {
     pub(super) number: u64,
     pub(super) operation: Arc<str>,
+    /// The id of the action that it answers.
+    #[serde(default)]
+    pub(super) action: Arc<str>,
     pub(super) trust: Trust,
     /// The user named where it comes from.
     pub(super) named: bool,
@@ -138,6 +141,7 @@ impl Seen {
         let mut seen = Self {
             number,
             operation,
+            action: result.action.into(),
             trust: result.trust,
             named: asked.named,
             acknowledges,
@@ -195,6 +199,7 @@ impl Seen {
 
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
+            + self.action.len()
             + self.operation.len()
             + self.fields.capacity() * 4
             + self.entities.capacity() * size_of::<Entity>()

@@ -181,7 +181,11 @@ fn pace(memory: &Memory, action: &ActionSeen<'_>, config: &Config, signals: &mut
 
 fn entry(memory: &Memory, argument: &Argument<'_>, trace: &Trace) -> Provenance {
     let seen = trace.result.and_then(|result| memory.results.get(result));
-    let witness = seen.map(|seen| Witness { result: seen.number, operation: Arc::clone(&seen.operation) });
+    let witness = seen.map(|seen| Witness {
+        result: seen.number,
+        operation: Arc::clone(&seen.operation),
+        action: Arc::clone(&seen.action),
+    });
     Provenance { pointer: argument.pointer.as_str().into(), origin: trace.origin, sink: argument.is_sink(), witness }
 }
 

@@ -6,7 +6,7 @@ use super::clip::{json_bytes, take_fitting};
 use super::{Text, clip, clip_cow};
 use crate::model::{
     Classification, ContextEffect, DataLevel, Decision, Digest, Edit, EditKind, Enforcement, MatchedRule, Metered,
-    PartsPerMillion, PolicyReference, ReasonCode, ReceiptId, Severity, Signals, Verdict,
+    Origin, PartsPerMillion, PolicyReference, Provenance, ReasonCode, ReceiptId, Severity, Signals, Verdict,
 };
 use crate::record::redact;
 
@@ -26,6 +26,8 @@ const METERS_BUDGET: usize = 512;
 const TAGS_BUDGET: usize = 384;
 /// All labels that rules set, in JSON.
 const SETS_BUDGET: usize = 256;
+/// Where values came from, in JSON: about ten arguments, those that say where the effect goes first.
+const PROVENANCE_BUDGET: usize = 1_024;
 /// One label.
 const LABEL_MAX: usize = 64;
 /// The largest integer that every reader of JSON reads exactly (RFC 8785).
@@ -139,7 +141,7 @@ pub struct SignalsBlock {
 impl<'a> DecisionBlock<'a> {
     /// The block of a decision made from `signals`.
     #[must_use]
-    pub fn of(decision: &'a Decision, signals: &Signals, supersedes: Option<&'a ReceiptId>) -> Self {
+    pub fn of(decision: &'a Decision, signals: &'a Signals, supersedes: Option<&'a ReceiptId>) -> Self {
         let approvers = decision.approvers.iter().map(|approver| clip(approver, NAME_MAX));
         Self {
             alignment_ppm: None,
@@ -158,7 +160,7 @@ impl<'a> DecisionBlock<'a> {
             mode: decision.enforcement,
             policy: PolicyBlock::of(&decision.policy),
             policy_set: decision.policy_set,
-            provenance: None,
+            provenance: ProvenanceBlock::all_of(signals),
             reason: clip_cow(redact::text(&decision.reason).text, REASON_MAX),
             reason_code: decision.reason_code,
             result: decision.verdict,
@@ -230,6 +232,36 @@ impl<'a> RuleBlock<'a> {
 
     fn bytes(&self) -> usize {
         json_bytes(&self.policy_id) + json_bytes(&self.rule_id) + 64
+    }
+}
+
+impl<'a> ProvenanceBlock<'a> {
+    /// Blocks of as many values as fit; `None` where none was looked up. What the agent itself made up is told where it
+    /// says where the effect goes: most other text of arguments is that.
+    fn all_of(signals: &'a Signals) -> Option<Vec<Self>> {
+        let told = signals.provenance.iter().filter(|value| value.sink || value.origin != Origin::Synthesised);
+        let (sinks, others): (Vec<_>, Vec<_>) = told.partition(|value| value.sink);
+        let blocks = sinks.into_iter().chain(others).map(Self::of);
+        (!signals.provenance.is_empty()).then(|| take_fitting(blocks, PROVENANCE_BUDGET, Self::bytes))
+    }
+
+    fn of(value: &'a Provenance) -> Self {
+        let form = match value.origin {
+            Origin::Resolved | Origin::Structured => Some("field"),
+            Origin::NamedSource | Origin::Prose => Some("prose"),
+            Origin::Intent | Origin::OwnWrite | Origin::Synthesised | Origin::Trusted => None,
+        };
+        let action = value.witness.as_ref().map(|witness| &*witness.action).filter(|action| !action.is_empty());
+        Self {
+            form: form.map(Into::into),
+            from_action: action.map(|action| clip(action, NAME_MAX)),
+            origin: value.origin.as_str().into(),
+            pointer: clip_cow(redact::text(&value.pointer).text, NAME_MAX),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        json_bytes(&self.pointer) + self.from_action.as_ref().map_or(4, |action| json_bytes(action)) + 80
     }
 }
 
