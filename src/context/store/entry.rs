@@ -54,7 +54,8 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
     state.context_hash = context.context_hash;
     state.last_seen = state.last_seen.max(action.received);
     if let Some(intent) = &context.intent {
-        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class: None };
+        let class = intent.class.as_deref().map(Arc::from);
+        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class };
         state.intent.restore(intent, action.received);
     }
     let shared = session.shared();
