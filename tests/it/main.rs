@@ -20,6 +20,7 @@ mod attacks;
 mod audit;
 mod batches;
 mod config;
+mod console;
 mod demo;
 mod examples;
 mod export;

@@ -4,7 +4,7 @@
 #   tests/stand/install.sh SCRATCH [PART...]
 #
 # SCRATCH  a folder outside the repository; created if it is not there
-# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto (default: all, in this order)
+# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto chromium browser (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -25,6 +25,8 @@ declare -A CONTENTS=(
     [node]="node-linux-ARCH@22.23.3"
     [rsyslog]="rsyslog rsyslog-openssl"
     [moto]="moto[server]==5.2.5"
+    [chromium]="chromium fonts-liberation"
+    [browser]="playwright-core@1.65.1 axe-core@4.14.1"
     [conformance]="@modelcontextprotocol/conformance@0.2.0-alpha.12"
     [typescript]="@modelcontextprotocol/client@2.4.0 @modelcontextprotocol/sdk@1.32.2 zod@4.6.7"
     [inspector]="@modelcontextprotocol/inspector@2.12.0"
@@ -33,7 +35,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto chromium browser)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -105,9 +107,10 @@ install_part() {
     case "$1" in
         tools) install_tools ;;
         node) install_node ;;
-        conformance | typescript | inspector | servers) install_npm "$1" ;;
+        conformance | typescript | inspector | servers | browser) install_npm "$1" ;;
         python_v2 | python_v1 | ocsf | moto) install_python "$1" ;;
         rsyslog) install_debian rsyslogd ;;
+        chromium) install_debian chromium ;;
     esac
 }
 
