@@ -186,7 +186,7 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let mut observed = session.observe(call);
+        let mut observed = session.observe(call, tool.as_ref().map(|tool| tool.definition().hints));
         let (tool_known, context) = (tool.as_deref(), observed.context());
         let pin = tool.as_ref().map(|tool| tool.definition().digest);
         let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));
@@ -195,15 +195,16 @@ impl Mediator {
         let meters = policies.meters(&call.action);
         let facts = cleared.map_or(Facts::NONE, Cleared::facts);
         let input = Input { call, identity, context, usage: &[], facts, tool: tool_known, enforcement };
-        let (mut decision, gate, asks) = self.meters.hold(&metered_as(identity), &meters, context.now, |usage| {
+        let (who, at) = (metered_as(identity), (&call.action.id, context.now));
+        let (mut decision, gate, asks) = self.meters.hold(&who, &meters, at, |usage| {
             let input = Input { usage, ..input };
             let (decision, gate) = match cleared {
                 Some(cleared) => policies.decide_approved(&input, &cleared.evidence),
                 None => policies.decide(&input),
             };
             let asks = self.approvals.asks(&decision, &gate).then(|| policies.would_run(&input));
-            let metered = decision.meters.clone();
-            ((decision, gate, asks), metered)
+            let (verdict, metered) = (decision.verdict, decision.meters.clone());
+            ((decision, gate, asks), verdict, metered)
         });
         let screen = Screen::new(policies, &input, tool.clone(), &session, self.upstreams.inspected_bytes_max());
         decision.evaluation_us = self.clock.monotonic_ns().saturating_sub(begun) / 1_000;

@@ -29,6 +29,7 @@ pub struct App {
     admin: TcpListener,
     tokens: console::Tokens,
     hosts: Vec<String>,
+    public_url: Option<String>,
     tls: Option<Arc<rustls::ServerConfig>>,
     address: SocketAddr,
     admin_address: SocketAddr,
@@ -68,8 +69,8 @@ impl App {
         let hosts = HostCheck::new(&[address], &plan.config.intercept.hosts, &plan.config.intercept.origins);
         let (limits, clock) = (plan.config.intercept.clone(), Arc::clone(&core.clock));
         let interceptor = Arc::new(Interceptor::new(Arc::clone(&core.mediator), routes, hosts, limits, clock));
-        let admin_hosts = plan.config.admin.hosts;
-        Ok(Self { core, interceptor, listener, admin, tokens, hosts: admin_hosts, tls, address, admin_address })
+        let (hosts, public_url) = (plan.config.admin.hosts, plan.config.admin.public_url);
+        Ok(Self { core, interceptor, listener, admin, tokens, hosts, public_url, tls, address, admin_address })
     }
 
     /// Serves until `stop` resolves, then lets calls in flight end, writes the last entry and closes the log.
@@ -91,6 +92,12 @@ impl App {
             hosts: self.hosts,
             clock,
             mediator: Some(Arc::clone(&self.core.mediator)),
+            ledger: console::Ledger::new(self.core.data_dir().to_owned(), self.core.log.clone()),
+            deliveries: Some(console::Deliveries {
+                monitor: self.core.monitor(),
+                folder: self.core.data_dir().join("export"),
+            }),
+            public_url: self.public_url,
         };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {

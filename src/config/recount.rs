@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::context::metered_by;
 use crate::mediate::Mediator;
-use crate::model::{Meter, Timestamp};
+use crate::model::{ActionId, Meter, Timestamp, Verdict};
 use crate::record::entry::{ClaimBlock, IdentityBlock, Kind, read_payload};
 use crate::record::{Log, RecordError, open_envelope};
 
@@ -40,19 +40,21 @@ pub(super) fn recount(log: &Log, mediator: &Mediator, now: Timestamp) -> Result<
         let Some(last) = entries.last() else { break };
         first = last.index + 1;
         for (at, used) in entries.iter().filter_map(|entry| read(&entry.bytes)) {
-            let Some((who, parts)) = used.filter(|_| at.as_micros() >= since) else { continue };
-            for (name, amount_milli) in parts {
-                if let Some(meter) = meters.get(name.as_str()) {
-                    mediator.meters.restore(&who, meter, at, amount_milli);
-                }
-            }
+            let Some(used) = used.filter(|_| at.as_micros() >= since) else { continue };
+            let known = used.parts.iter().filter_map(|(name, amount)| Some((*meters.get(name.as_str())?, *amount)));
+            mediator.meters.restore(&used.who, (&used.action, used.verdict), at, known.collect());
         }
     }
     Ok(())
 }
 
-/// Who, and what on which meters.
-type Used = (String, Vec<(String, u64)>);
+/// What a decision put on meters.
+struct Used {
+    who: String,
+    action: ActionId,
+    verdict: Verdict,
+    parts: Vec<(String, u64)>,
+}
 
 /// When an entry was written, and what its action used.
 fn read(entry: &[u8]) -> Option<(Timestamp, Option<Used>)> {
@@ -60,9 +62,13 @@ fn read(entry: &[u8]) -> Option<(Timestamp, Option<Used>)> {
     let predicate = read_payload(&envelope.payload).ok()?.statement.predicate;
     let at = predicate.time.wall;
     let decided = predicate.kind == Kind::Decision.as_str();
-    let used = predicate.decision.zip(predicate.identity).filter(|_| decided).and_then(|(decision, identity)| {
+    let action = predicate.action.as_deref().and_then(|action| ActionId::parse(&action.action_id).ok());
+    let used = predicate.decision.zip(predicate.identity).zip(action).filter(|_| decided);
+    let used = used.and_then(|((decision, identity), action)| {
         let parts: Vec<_> = decision.meters.iter().map(|part| (part.meter.to_string(), part.amount_milli)).collect();
-        (!parts.is_empty()).then(|| (who(&identity), parts))
+        // One that takes the place of another gives back what that one had put there.
+        let counts = !parts.is_empty() || decision.supersedes.is_some();
+        counts.then(|| Used { who: who(&identity), action, verdict: decision.result, parts })
     });
     Some((at, used))
 }

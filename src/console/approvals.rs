@@ -21,7 +21,12 @@ pub(super) fn routes(approvals: Approvals) -> Router {
 
 impl From<&Caller> for Person {
     fn from(caller: &Caller) -> Self {
-        Self { name: caller.name.clone(), groups: caller.groups.clone(), tenant: caller.tenant.clone(), channel: "api" }
+        Self {
+            name: caller.name.clone(),
+            groups: caller.groups.clone(),
+            tenant: caller.tenant.clone(),
+            channel: caller.channel,
+        }
     }
 }
 
@@ -49,6 +54,8 @@ struct Listing {
     status: Option<String>,
     #[serde(default)]
     offset: usize,
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
 async fn list(
@@ -61,7 +68,7 @@ async fn list(
         Some("pending") => true,
         Some(_) => return Err(Problem::bad_request("`status` is `pending` or `all`")),
     };
-    Ok(Json(Page::of(approvals.list(&Person::from(&caller), only_pending), listing.offset)))
+    Ok(Json(Page::part(approvals.list(&Person::from(&caller), only_pending), listing.offset, listing.limit)))
 }
 
 async fn show(

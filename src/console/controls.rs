@@ -176,7 +176,7 @@ async fn revoke(
 }
 
 /// Controls reach over tenants: who is confined to one does not see or use them.
-fn require_all(caller: &Caller, role: Role) -> Result<(), Problem> {
+pub(super) fn require_all(caller: &Caller, role: Role) -> Result<(), Problem> {
     caller.require(role)?;
     if caller.tenant.is_some() {
         return Err(Problem::forbidden("this takes a token that is not confined to a tenant"));

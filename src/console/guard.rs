@@ -6,15 +6,22 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::browser_sessions::BrowserSessions;
+use super::login::CookieScope;
 use super::refusals::Refusals;
 use super::tokens::Holder;
 use super::{Problem, Role, Tokens};
 use crate::metrics::{Counter, count};
-use crate::model::Clock;
+use crate::model::{Clock, Digest, with_causes};
+use crate::net::Secret;
+
+/// The header that only a script of this very site can add. Another site's form or image cannot, and its script is not
+/// allowed to (CORS: nothing here says that it may).
+const OWN_SCRIPT: &str = "countersign-console";
 
 /// Who sent a request: what every route under `/v1` takes to know on whose behalf it acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +34,8 @@ pub struct Caller {
     pub tenant: Option<Arc<str>>,
     /// The person's groups.
     pub groups: Arc<[Arc<str>]>,
+    /// How the person came: `api` with a token, `console` with a browser.
+    pub channel: &'static str,
 }
 
 impl Caller {
@@ -48,12 +57,13 @@ impl Caller {
         self.tenant.is_none() || self.tenant.as_deref() == tenant
     }
 
-    fn of(holder: &Holder) -> Self {
+    fn of(holder: &Holder, channel: &'static str) -> Self {
         Self {
             name: Arc::clone(&holder.name),
             role: holder.role,
             tenant: holder.tenant.clone(),
             groups: Arc::clone(&holder.groups),
+            channel,
         }
     }
 }
@@ -73,42 +83,71 @@ pub(super) struct Guard {
     hosts: Vec<String>,
     refusals: Refusals,
     clock: Arc<dyn Clock>,
+    pub(super) browsers: BrowserSessions,
+    pub(super) cookies: CookieScope,
 }
 
 impl Guard {
-    pub(super) fn new(tokens: Tokens, hosts: &[String], clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(tokens: Tokens, hosts: &[String], public_url: Option<&str>, clock: Arc<dyn Clock>) -> Self {
         let loopback = ["localhost", "127.0.0.1", "[::1]"].map(String::from);
         let hosts = loopback.into_iter().chain(hosts.iter().map(|host| host.to_ascii_lowercase())).collect();
-        Self { tokens, hosts, refusals: Refusals::default(), clock }
+        let (browsers, cookies) = (BrowserSessions::default(), CookieScope::new(public_url));
+        Self { tokens, hosts, refusals: Refusals::default(), clock, browsers, cookies }
     }
 
-    fn admit(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller, Problem> {
+    fn admit(&self, method: &Method, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller, Problem> {
         let now = self.clock.now();
         let holder = bearer(headers).and_then(|token| self.tokens.find(token, now));
         if let Some(holder) = holder {
-            return Ok(Caller::of(holder));
+            return Ok(Caller::of(holder, "api"));
         }
-        if !headers.contains_key(AUTHORIZATION) {
-            return Err(Problem::unauthorized("send `Authorization: Bearer` and a token of this API"));
+        if headers.contains_key(AUTHORIZATION) {
+            return Err(self.refuse(peer));
         }
+        let token = self.cookies.secret(headers).and_then(|secret| self.browsers.find(secret, now));
+        let Some(holder) = token.and_then(|token| self.tokens.of_digest(token, now)) else {
+            return Err(Problem::unauthorized("send `Authorization: Bearer` and a token of this API, or log in"));
+        };
+        // A browser adds the cookie to whatever asks for it: what changes something must come from our own script.
+        if !method.is_safe() {
+            require_own_script(headers)?;
+        }
+        Ok(Caller::of(holder, "console"))
+    }
+
+    /// Exchanges a token for the secret of a cookie.
+    pub(super) fn log_in(&self, token: &str, peer: SocketAddr) -> Result<Secret, Problem> {
+        let now = self.clock.now();
+        let Some(holder) = self.tokens.find(token, now) else { return Err(self.refuse(peer)) };
+        tracing::info!(by = %holder.name, %peer, "logged in to the console");
+        self.browsers.begin(Digest::of(token.as_bytes()), now).map_err(|error| {
+            tracing::error!(error = with_causes(&error), "begin a session of the console");
+            Problem::unavailable("no random bytes for a session")
+        })
+    }
+
+    /// Takes note of a token that is none.
+    fn refuse(&self, peer: SocketAddr) -> Problem {
         count(Counter::AdminLoginsRefused);
-        match self.refusals.note(peer.ip(), now) {
+        match self.refusals.note(peer.ip(), self.clock.now()) {
             None => {
                 tracing::warn!(%peer, "refused a token of the admin API");
-                Err(Problem::unauthorized("the token is not known, or has expired"))
+                Problem::unauthorized("the token is not known, or has expired")
             }
             Some((wait_s, first)) => {
                 if first {
                     tracing::warn!(%peer, "refused many tokens of the admin API; more from there are not told");
                 }
-                Err(Problem::too_many("too many refused tokens from this address", wait_s))
+                Problem::too_many("too many refused tokens from this address", wait_s)
             }
         }
     }
 
     /// The defence against pages of other sites and DNS rebinding: the name must be ours, and a page that sends the
     /// request must have come from us.
-    fn is_same_site(&self, headers: &HeaderMap) -> bool {
+    ///
+    /// `follows_link`: a person follows a link from elsewhere to a page, which holds no data and asks for it itself.
+    fn is_same_site(&self, headers: &HeaderMap, follows_link: bool) -> bool {
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
         let Some(host) = text(HOST).map(str::to_ascii_lowercase) else { return false };
         let name = match host.rsplit_once(':') {
@@ -120,7 +159,7 @@ impl Guard {
             origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&host))
         });
         let fetched = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-        known && from_us && fetched
+        known && (follows_link || from_us && fetched)
     }
 }
 
@@ -133,6 +172,27 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// Goes on only with what a script of this site sends: its header, and its origin, which browsers add by themselves.
+///
+/// # Errors
+/// 403.
+pub(super) fn require_own_script(headers: &HeaderMap) -> Result<(), Problem> {
+    // That the origin is ours, `same_site` has checked.
+    if headers.contains_key(OWN_SCRIPT) && headers.contains_key(ORIGIN) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("a change by cookie takes the header `Countersign-Console` and an `Origin`"))
+}
+
+/// Whether a request is a person's browser on its way to a page.
+fn follows_link(request: &Request) -> bool {
+    let is = |name: &str, wanted: &str| request.headers().get(name).is_some_and(|value| value == wanted);
+    let path = request.uri().path();
+    let to_page = path != "/v1" && !path.starts_with("/v1/");
+    let by_link = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+    request.method() == Method::GET && to_page && by_link && !request.headers().contains_key(ORIGIN)
+}
+
 /// Lets in whom a token stands for.
 pub(super) async fn authenticate(
     State(guard): State<Arc<Guard>>,
@@ -140,7 +200,7 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = guard.admit(request.headers(), peer)?;
+    let caller = guard.admit(request.method(), request.headers(), peer)?;
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -153,10 +213,8 @@ pub(super) async fn same_site(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if !guard.is_same_site(request.headers()) {
+    if !guard.is_same_site(request.headers(), follows_link(&request)) {
         return Err(Problem::forbidden("this host or origin may not call; the operator can allow hosts under `admin`"));
     }
-    let mut response = next.run(request).await;
-    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    Ok(response)
+    Ok(next.run(request).await)
 }

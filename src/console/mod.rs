@@ -1,17 +1,31 @@
-//! Admin API: health, readiness, metrics, and what people decide. The console's pages stand on it.
+//! Admin API: health, readiness, metrics, and what people decide; and the console, pages that stand on it.
 //!
 //! Listens on its own address, loopback only, and never on the one agents use. Everything under `/v1` takes a named
-//! token in `Authorization: Bearer`; nothing takes one in a URL. Who acts is who the token says, never what a body says.
+//! token in `Authorization: Bearer`, or the cookie that a browser got for one; nothing takes one in a URL. Who acts is
+//! who the token says, never what a body says. The pages are files without data; a change by cookie takes a header that
+//! only their own scripts can add.
 //! Must never show credentials, answer another site's page, or let one tenant's people see another's actions.
 
+mod actions;
 mod approvals;
+mod browser_sessions;
 mod controls;
+mod destinations;
 mod guard;
+mod headers;
 mod health;
+mod ledger;
+mod line;
+mod login;
+mod manual;
 mod page;
+mod pages;
+mod policies;
 mod problem;
+mod receipts;
 mod refusals;
 mod sessions;
+mod timeline;
 mod tokens;
 mod tools;
 
@@ -29,7 +43,9 @@ use crate::approve::Approvals;
 use crate::mediate::Mediator;
 use crate::model::Clock;
 
+pub use destinations::Deliveries;
 pub use guard::Caller;
+pub use ledger::Ledger;
 pub use page::Page;
 pub use problem::Problem;
 pub use tokens::{AdminToken, FirstToken, Role, TokenError, Tokens, mint};
@@ -98,6 +114,12 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// The path of actions: its sessions and servers.
     pub mediator: Option<Arc<Mediator>>,
+    /// The log.
+    pub ledger: Ledger,
+    /// The destinations.
+    pub deliveries: Option<Deliveries>,
+    /// The address of the console as people reach it.
+    pub public_url: Option<String>,
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -114,10 +136,20 @@ pub async fn serve(
 }
 
 fn routes(admin: Admin) -> Router {
-    let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.clock));
-    let mut v1 = approvals::routes(admin.approvals.clone()).merge(controls::routes(admin.approvals));
+    let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.public_url.as_deref(), admin.clock));
+    let mut v1 = approvals::routes(admin.approvals.clone())
+        .merge(controls::routes(admin.approvals))
+        .merge(actions::routes(admin.ledger.clone()))
+        .merge(receipts::routes(admin.ledger.clone()))
+        .merge(timeline::routes(admin.ledger.clone()));
+    if let Some(deliveries) = admin.deliveries {
+        v1 = v1.merge(destinations::routes(deliveries));
+    }
     if let Some(mediator) = admin.mediator {
-        v1 = v1.merge(sessions::routes(Arc::clone(&mediator))).merge(tools::routes(mediator));
+        v1 = v1
+            .merge(policies::routes(Arc::clone(&mediator), admin.ledger))
+            .merge(sessions::routes(Arc::clone(&mediator)))
+            .merge(tools::routes(mediator));
     }
     guarded(guard, admin.health, v1)
 }
@@ -128,10 +160,13 @@ fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router) -> Router {
     let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
         .merge(health::routes(health))
+        .merge(login::routes(Arc::clone(&guard)))
+        .merge(pages::routes())
         .nest("/v1", v1)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(guard, guard::same_site))
+        .layer(middleware::from_fn(headers::secure))
 }
 
 /// `GET /v1/me`: who the token stands for.
@@ -148,6 +183,10 @@ struct Me {
 }
 
 async fn unknown() -> Problem {
+    nothing_here()
+}
+
+fn nothing_here() -> Problem {
     Problem::not_found("there is nothing at this address")
 }
 

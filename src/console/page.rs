@@ -18,7 +18,13 @@ impl<T> Page<T> {
     /// The elements from `offset` on, as many as one answer holds.
     #[must_use]
     pub fn of(all: Vec<T>, offset: usize) -> Self {
-        let total = all.len();
-        Self { items: all.into_iter().skip(offset).take(PAGE_MAX).collect(), total }
+        Self::part(all, offset, None)
+    }
+
+    /// As [`Self::of`], at most `limit` elements.
+    #[must_use]
+    pub fn part(all: Vec<T>, offset: usize, limit: Option<usize>) -> Self {
+        let (total, limit) = (all.len(), limit.unwrap_or(PAGE_MAX).min(PAGE_MAX));
+        Self { items: all.into_iter().skip(offset).take(limit).collect(), total }
     }
 }

@@ -29,7 +29,7 @@ fn api() -> (Router, String) {
     let text = format!("{{name: ann, role: viewer, hash: '{hash}'}}");
     let tokens = Tokens::new(&[serde_saphyr::from_str(&text).unwrap()]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
-    let guard = Arc::new(Guard::new(tokens, &["admin.example".into()], clock));
+    let guard = Arc::new(Guard::new(tokens, &["admin.example".into()], None, clock));
     (guarded(guard, Arc::new(Fine), Router::new()), secret.expose().to_owned())
 }
 
@@ -52,9 +52,11 @@ async fn only_a_token_in_the_header_lets_anybody_in() {
     let bearer = format!("Bearer {token}");
     assert_eq!(get_with(&api, "/v1/me", &[("authorization", &bearer)]).await.status(), StatusCode::OK);
     let in_url = get_with(&api, &format!("/v1/me?token={token}&access_token={token}"), &[]).await;
-    assert_eq!(in_url.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(in_url.headers()[header::WWW_AUTHENTICATE], "Bearer");
-    assert_eq!(in_url.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(in_url.status(), StatusCode::BAD_REQUEST);
+    let without = get_with(&api, "/v1/me", &[]).await;
+    assert_eq!(without.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(without.headers()[header::WWW_AUTHENTICATE], "Bearer");
+    assert_eq!(without.headers()[header::CONTENT_TYPE], "application/problem+json");
     for wrong in ["Bearer csa_x", &format!("Basic {token}"), &token] {
         assert_eq!(get_with(&api, "/v1/me", &[("authorization", wrong)]).await.status(), StatusCode::UNAUTHORIZED);
     }

@@ -15,7 +15,7 @@ use crate::model::{Digest, Timestamp};
 use crate::net::{RandomError, Secret, random_bytes};
 
 /// What every token starts with, so that scanners for leaked secrets can know one, and an agent's key is none.
-const PREFIX: &str = "csa_";
+pub(super) const PREFIX: &str = "csa_";
 /// Longest name of a token or group: it stands in entries.
 const NAME_BYTES_MAX: usize = 128;
 /// The name of the token that the first start makes.
@@ -146,7 +146,12 @@ impl Tokens {
 
     /// Whom a token stands for now.
     pub(super) fn find(&self, token: &str, now: Timestamp) -> Option<&Holder> {
-        let holder = self.0.get(&Digest::of(token.as_bytes()))?;
+        self.of_digest(Digest::of(token.as_bytes()), now)
+    }
+
+    /// Whom the token of this digest stands for now.
+    pub(super) fn of_digest(&self, token: Digest, now: Timestamp) -> Option<&Holder> {
+        let holder = self.0.get(&token)?;
         holder.expires.is_none_or(|expires| now < expires).then_some(holder)
     }
 }

@@ -3,14 +3,14 @@
 //! One store for all sessions of an agent: a limit on a session would be lifted by opening another one. A decision is
 //! made while its agent's meters are held, so that two calls at once cannot both be the last that fits. Counts are kept
 //! in slices of a window, so memory does not grow with traffic; an action counts for at most one slice longer than the
-//! window is.
+//! window is. What waits holds its place, and gives it back when it is decided again: an action counts once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
-use crate::model::{Claim, Identity, Meter, Metered, Timestamp, Usage, Verification};
+use crate::model::{ActionId, Claim, Identity, Meter, Metered, Timestamp, Usage, Verdict, Verification};
 
 /// Slices of a window: what limits how exactly it slides.
 const SLICES: u64 = 60;
@@ -22,13 +22,28 @@ const AGENTS_MAX: usize = 20_000;
 /// Meters of one agent: more rules with limits about one agent than anybody writes.
 const METERS_MAX: usize = 256;
 
+/// Waiting actions of one agent whose places are remembered: as many as may wait in one instance. One that is forgotten
+/// counts twice when it is decided again.
+const WAITING_MAX: usize = 1_000;
+
 /// The meters of every agent.
 #[derive(Debug, Default)]
 pub struct Meters {
     agents: DashMap<Arc<str>, Arc<Mutex<Agent>>>,
 }
 
-type Agent = HashMap<Arc<str>, Series>;
+#[derive(Debug, Default)]
+struct Agent {
+    series: HashMap<Arc<str>, Series>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// What an action that waits has put on meters.
+#[derive(Debug)]
+struct Waiting {
+    action: ActionId,
+    places: Vec<(Metered, u64)>,
+}
 
 /// What stood on one meter, slice by slice.
 #[derive(Debug)]
@@ -45,38 +60,42 @@ struct Slice {
 }
 
 impl Meters {
-    /// Decides while the meters of `who` are held: `decide` sees what stands on those that are `wanted`, and returns
-    /// what the action puts on them.
+    /// Decides about `action` while the meters of `who` are held: `decide` sees what stands on those that are `wanted`,
+    /// without what the same action put there when it began to wait, and returns what was decided and what the action
+    /// puts on them.
     pub fn hold<R>(
         &self,
         who: &str,
         wanted: &[Meter],
-        now: Timestamp,
-        decide: impl FnOnce(&[Usage]) -> (R, Vec<Metered>),
+        (action, now): (&ActionId, Timestamp),
+        decide: impl FnOnce(&[Usage]) -> (R, Verdict, Vec<Metered>),
     ) -> R {
         let Some(agent) = (!wanted.is_empty()).then(|| self.agent(who, now)).flatten() else {
             return decide(&[]).0;
         };
         let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
-        let usage: Vec<Usage> = wanted.iter().filter_map(|meter| read(&mut agent, meter, now)).collect();
-        let (decided, metered) = decide(&usage);
-        for part in metered {
-            if let Some(series) = agent.get_mut(&part.meter) {
-                series.add(now, part.amount_milli);
-            }
-        }
+        agent.give_back(action);
+        let usage: Vec<Usage> = wanted.iter().filter_map(|meter| agent.read(meter, now)).collect();
+        let (decided, verdict, metered) = decide(&usage);
+        agent.put(action, verdict, now, metered);
         decided
     }
 
-    /// Puts back what an earlier run of the process had counted, in the order of the log.
-    pub fn restore(&self, who: &str, meter: &Meter, at: Timestamp, amount_milli: u64) {
+    /// Puts back what a decision of an earlier run of the process had counted, in the order of the log.
+    pub fn restore(
+        &self,
+        who: &str,
+        (action, verdict): (&ActionId, Verdict),
+        at: Timestamp,
+        parts: Vec<(&Meter, u64)>,
+    ) {
         let Some(agent) = self.agent(who, at) else { return };
         let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
-        if read(&mut agent, meter, at).is_some()
-            && let Some(series) = agent.get_mut(&meter.name)
-        {
-            series.add(at, amount_milli);
-        }
+        agent.give_back(action);
+        let kept = parts.into_iter().filter(|(meter, _)| agent.read(meter, at).is_some());
+        let metered = kept.map(|(meter, amount_milli)| Metered { amount_milli, meter: Arc::clone(&meter.name) });
+        let metered: Vec<Metered> = metered.collect();
+        agent.put(action, verdict, at, metered);
     }
 
     fn agent(&self, who: &str, now: Timestamp) -> Option<Arc<Mutex<Agent>>> {
@@ -96,20 +115,50 @@ impl Meters {
 /// Whether nothing of an agent counts any more.
 fn is_over(agent: &Mutex<Agent>, now: Timestamp) -> bool {
     let mut agent = agent.lock().unwrap_or_else(PoisonError::into_inner);
-    agent.values_mut().all(|series| series.total(now) == (0, 0))
+    agent.series.values_mut().all(|series| series.total(now) == (0, 0))
 }
 
-fn read(agent: &mut Agent, meter: &Meter, now: Timestamp) -> Option<Usage> {
-    if !agent.contains_key(&meter.name) && agent.len() >= METERS_MAX {
-        agent.retain(|_, series| series.total(now) != (0, 0));
-        if agent.len() >= METERS_MAX {
-            return None;
+impl Agent {
+    fn read(&mut self, meter: &Meter, now: Timestamp) -> Option<Usage> {
+        if !self.series.contains_key(&meter.name) && self.series.len() >= METERS_MAX {
+            self.series.retain(|_, series| series.total(now) != (0, 0));
+            if self.series.len() >= METERS_MAX {
+                return None;
+            }
+        }
+        let series = self.series.entry(Arc::clone(&meter.name)).or_insert_with(|| Series::new(meter.window_s));
+        series.fit(meter.window_s);
+        let (count, sum_milli) = series.total(now);
+        Some(Usage { meter: Arc::clone(&meter.name), count, sum_milli })
+    }
+
+    fn put(&mut self, action: &ActionId, verdict: Verdict, now: Timestamp, metered: Vec<Metered>) {
+        let mut places = Vec::new();
+        for part in metered {
+            if let Some(series) = self.series.get_mut(&part.meter) {
+                let slice = series.add(now, part.amount_milli);
+                places.push((part, slice));
+            }
+        }
+        if places.is_empty() || !matches!(verdict, Verdict::Defer | Verdict::StepUp) {
+            return;
+        }
+        if self.waiting.len() == WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Waiting { action: action.clone(), places });
+    }
+
+    /// Takes off the meters what this action put there when it began to wait.
+    fn give_back(&mut self, action: &ActionId) {
+        let found = self.waiting.iter().position(|waiting| waiting.action == *action);
+        let Some(waiting) = found.and_then(|at| self.waiting.remove(at)) else { return };
+        for (part, slice) in waiting.places {
+            if let Some(series) = self.series.get_mut(&part.meter) {
+                series.take_off(slice, part.amount_milli);
+            }
         }
     }
-    let series = agent.entry(Arc::clone(&meter.name)).or_insert_with(|| Series::new(meter.window_s));
-    series.fit(meter.window_s);
-    let (count, sum_milli) = series.total(now);
-    Some(Usage { meter: Arc::clone(&meter.name), count, sum_milli })
 }
 
 impl Series {
@@ -134,15 +183,28 @@ impl Series {
         self.window_s = window_s;
     }
 
-    fn add(&mut self, now: Timestamp, amount_milli: u64) {
+    /// Returns the slice that it is counted in.
+    fn add(&mut self, now: Timestamp, amount_milli: u64) -> u64 {
         let number = now.as_micros() / Self::slice_us(self.window_s);
         match self.slices.back_mut() {
             // Clocks do not go back within a process; what seems to is counted with the latest.
             Some(last) if last.number >= number => {
                 last.count = last.count.saturating_add(1);
                 last.sum_milli = last.sum_milli.saturating_add(amount_milli);
+                last.number
             }
-            _ => self.slices.push_back(Slice { number, count: 1, sum_milli: amount_milli }),
+            _ => {
+                self.slices.push_back(Slice { number, count: 1, sum_milli: amount_milli });
+                number
+            }
+        }
+    }
+
+    /// The opposite of [`Self::add`]. Nothing, when the slice is over or was renumbered.
+    fn take_off(&mut self, number: u64, amount_milli: u64) {
+        if let Some(slice) = self.slices.iter_mut().find(|slice| slice.number == number) {
+            slice.count = slice.count.saturating_sub(1);
+            slice.sum_milli = slice.sum_milli.saturating_sub(amount_milli);
         }
     }
 
@@ -191,11 +253,44 @@ mod tests {
         Meter { name: "p/r".into(), window_s }
     }
 
+    fn action(name: &str) -> ActionId {
+        ActionId::parse(&format!("act_{name}")).unwrap()
+    }
+
     fn put(meters: &Meters, who: &str, at_s: u64, amount_milli: u64) -> (u64, u64) {
-        meters.hold(who, &[meter(60)], Timestamp::from_secs(at_s), |usage| {
+        put_as(meters, (who, "any", Verdict::Allow), at_s, amount_milli)
+    }
+
+    fn put_as(
+        meters: &Meters,
+        (who, name, verdict): (&str, &str, Verdict),
+        at_s: u64,
+        amount_milli: u64,
+    ) -> (u64, u64) {
+        meters.hold(who, &[meter(60)], (&action(name), Timestamp::from_secs(at_s)), |usage| {
             let seen = (usage[0].count, usage[0].sum_milli);
-            (seen, vec![Metered { amount_milli, meter: "p/r".into() }])
+            (seen, verdict, vec![Metered { amount_milli, meter: "p/r".into() }])
         })
+    }
+
+    #[test]
+    fn what_waits_holds_its_place_and_counts_once_when_it_runs() {
+        let meters = Meters::default();
+        assert_eq!(put_as(&meters, ("a", "waits", Verdict::StepUp), 1_000, 70), (0, 0));
+        assert_eq!(put(&meters, "a", 1_010, 5), (1, 70), "its place is held");
+        assert_eq!(put_as(&meters, ("a", "waits", Verdict::Allow), 1_020, 70), (1, 5), "by nobody else than itself");
+        assert_eq!(
+            put_as(&meters, ("a", "waits", Verdict::Allow), 1_021, 1),
+            (2, 75),
+            "it has run: nothing is given back"
+        );
+        // The same after a restart, from the log.
+        let (again, meter) = (Meters::default(), meter(60));
+        for (name, verdict) in [("waits", Verdict::StepUp), ("other", Verdict::Allow), ("waits", Verdict::Deny)] {
+            let parts = if verdict == Verdict::Deny { Vec::new() } else { vec![(&meter, 7)] };
+            again.restore("a", (&action(name), verdict), Timestamp::from_secs(1_000), parts);
+        }
+        assert_eq!(put(&again, "a", 1_001, 1), (1, 7), "what was refused in the end uses nothing up");
     }
 
     #[test]
@@ -216,7 +311,7 @@ mod tests {
             put(&meters, "a", 1_000 + second / 10, 1);
         }
         let agent = meters.agent("a", Timestamp::from_secs(2_000)).unwrap();
-        assert!(agent.lock().unwrap()["p/r"].slices.len() <= 62);
+        assert!(agent.lock().unwrap().series["p/r"].slices.len() <= 62);
     }
 
     #[test]
@@ -225,12 +320,17 @@ mod tests {
         let many: Vec<Meter> = (0..=METERS_MAX).map(|n| Meter { name: n.to_string().into(), window_s: 60 }).collect();
         let all = |usage: &[Usage]| {
             let put = usage.iter().map(|usage| Metered { amount_milli: 0, meter: Arc::clone(&usage.meter) });
-            (usage.len(), put.collect())
+            (usage.len(), Verdict::Allow, put.collect())
         };
-        meters.hold("a", many.get(..METERS_MAX).unwrap(), Timestamp::from_secs(1), all);
+        let at = |seconds| (action("any"), Timestamp::from_secs(seconds));
+        let hold = |wanted: &[Meter], seconds| {
+            let (action, now) = at(seconds);
+            meters.hold("a", wanted, (&action, now), all)
+        };
+        hold(many.get(..METERS_MAX).unwrap(), 1);
         let last = many.get(METERS_MAX..).unwrap();
-        assert_eq!(meters.hold("a", last, Timestamp::from_secs(1), all), 0);
-        assert_eq!(meters.hold("a", last, Timestamp::from_secs(9_999), all), 1, "room again once the others are over");
+        assert_eq!(hold(last, 1), 0);
+        assert_eq!(hold(last, 9_999), 1, "room again once the others are over");
     }
 
     #[test]
@@ -238,7 +338,8 @@ mod tests {
         let meters = Meters::default();
         put(&meters, "a", 1_000, 5);
         let longer = Meter { name: "p/r".into(), window_s: 3_600 };
-        let seen = meters.hold("a", &[longer], Timestamp::from_secs(1_050), |usage| (usage[0].count, Vec::new()));
+        let at = (&action("any"), Timestamp::from_secs(1_050));
+        let seen = meters.hold("a", &[longer], at, |usage| (usage[0].count, Verdict::Deny, Vec::new()));
         assert_eq!(seen, 1);
     }
 }

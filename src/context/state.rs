@@ -8,7 +8,10 @@ use super::drift::{self, Memory};
 use super::intent::SessionIntent;
 use super::result::Facts;
 use super::sessions::Shared;
-use crate::model::{Action, DataLevel, Digest, DriftAlert, DriftTrigger, LevelSource, PriorAction, Signals, Timestamp};
+use crate::model::{
+    Action, ActionId, DataLevel, Digest, DriftAlert, DriftTrigger, LevelSource, PriorAction, Signals, Timestamp,
+    Verdict,
+};
 
 /// What one session knows. Changed only under its session's lock.
 pub(super) struct State {
@@ -115,9 +118,45 @@ impl State {
         }
     }
 
-    /// Adds an action; the oldest goes when there are too many (AARM ). The chain keeps all of them.
+    /// What came before an action, and how many there were: without itself, when it has waited.
+    pub(super) fn before(&mut self, action: &ActionId) -> (Arc<[Arc<PriorAction>]>, u64) {
+        if let Some(place) = self.waiting(action) {
+            let others = self.history.iter().enumerate().filter(|(at, _)| *at != place);
+            return (others.map(|(_, prior)| Arc::clone(prior)).collect(), self.count.saturating_sub(1));
+        }
+        let history = match &self.snapshot {
+            Some(history) => Arc::clone(history),
+            None => self.history.iter().map(Arc::clone).collect(),
+        };
+        self.snapshot = Some(Arc::clone(&history));
+        (history, self.count)
+    }
+
+    /// The place of an action that was decided before and has waited since.
+    pub(super) fn waiting(&self, action: &ActionId) -> Option<usize> {
+        // Ids grow with time: almost every action is newer than all that went before.
+        self.history.back().filter(|last| last.id.as_str() >= action.as_str())?;
+        let waits = |prior: &PriorAction| matches!(prior.verdict, Verdict::Defer | Verdict::StepUp) && !prior.forwarded;
+        self.history.iter().rposition(|prior| prior.id == *action && waits(prior))
+    }
+
+    /// Adds an action; the oldest goes when there are too many (AARM ). The chain keeps all of them. One that has
+    /// waited is decided again and stays one action.
     pub(super) fn add(&mut self, prior: PriorAction, actions_max: usize) {
+        self.extend(&prior);
+        self.snapshot = None;
+        if let Some(entry) = self.waiting(&prior.id).and_then(|place| self.history.get_mut(place)) {
+            *entry = Arc::new(decided_again(entry, &prior));
+            return;
+        }
         self.count += 1;
+        while self.history.len() >= actions_max.max(1) {
+            self.history.pop_front();
+        }
+        self.history.push_back(Arc::new(prior));
+    }
+
+    fn extend(&mut self, prior: &PriorAction) {
         self.context_hash = Digest::of_parts(&[
             &self.context_hash.0,
             prior.id.as_str().as_bytes(),
@@ -128,10 +167,12 @@ impl State {
             b"\0",
             prior.verdict.as_str().as_bytes(),
         ]);
-        while self.history.len() >= actions_max.max(1) {
-            self.history.pop_front();
-        }
-        self.history.push_back(Arc::new(prior));
-        self.snapshot = None;
     }
+}
+
+/// An action that waited, with what came of it. That a person was asked and it ran is how later decisions know that one
+/// agreed (`actions_since_confirmation`).
+fn decided_again(waited: &PriorAction, now: &PriorAction) -> PriorAction {
+    let agreed = waited.verdict == Verdict::StepUp && now.forwarded;
+    PriorAction { verdict: if agreed { waited.verdict } else { now.verdict }, at: waited.at, ..now.clone() }
 }

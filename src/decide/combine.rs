@@ -107,28 +107,40 @@ pub(super) fn combine<'s>(answers: &[Answer<'s>], default: Verdict, strict: bool
     let counting = || answers.iter().filter(|answer| answer.counts());
     let matched: Vec<&'s SetRule> = counting().filter(|answer| answer.holds()).map(|answer| answer.rule).collect();
     let winner = matched.iter().copied().reduce(higher);
-    if winner.is_none_or(|winner| winner.level < Level::Compositional)
-        && let Some(riskiest) = too_risky(answers, rho)
-    {
+    let below = winner.is_none_or(|winner| winner.level < Level::Compositional);
+    let certain = |answer: &Answer<'_>| answer.holds();
+    if below && let Some(riskiest) = too_risky(answers, rho, certain) {
         return Outcome::Risk(riskiest);
     }
     let conflict = winner.and_then(|winner| Some((winner, opponent(winner, &matched)?)));
     let settled = winner.is_some_and(|winner| winner.level >= Level::Compositional) && conflict.is_none();
+    let refuses = winner.map_or(default, |winner| winner.rule.action) == Verdict::Deny && conflict.is_none();
+    let changes = |answer: &Answer<'s>| {
+        let with = |other: &Answer<'s>| other.holds() || std::ptr::eq(other.rule, answer.rule);
+        if below && answer.rule.level < Level::Compositional && too_risky(answers, rho, with).is_some() {
+            return !refuses;
+        }
+        matters(answer.rule, winner, conflict.is_some(), &matched, default)
+    };
     let uncertain = counting()
         .filter_map(|answer| Some((answer, doubt(answer)?)))
         .filter(|(answer, _)| match strict {
             true => !settled,
-            false => {
-                !answer.holds()
-                    && answer.truth != Truth::False
-                    && matters(answer.rule, winner, conflict.is_some(), &matched, default)
-            }
+            false => !answer.holds() && answer.truth != Truth::False && changes(answer),
         })
         .reduce(
             |first, second| {
                 if std::ptr::eq(higher(first.0.rule, second.0.rule), first.0.rule) { first } else { second }
             },
         );
+    // Rules that only weigh ask for nothing, and all that might match together may yet be too much.
+    let possible = |answer: &Answer<'s>| answer.truth != Truth::False;
+    let uncertain = uncertain.or_else(|| {
+        let risks = below && !refuses && too_risky(answers, rho, possible).is_some();
+        let mut doubtful =
+            answers.iter().filter(|answer| risks && weighs(answer) && !answer.holds() && possible(answer));
+        doubtful.find_map(|answer| Some((answer, doubt(answer)?)))
+    });
     match (uncertain, conflict, winner) {
         (Some((answer, doubt)), _, _) => Outcome::Uncertain(answer.rule, doubt),
         (None, Some((first, second)), _) => Outcome::Conflict(first, second),
@@ -145,12 +157,18 @@ const fn doubt<'s>(answer: &Answer<'s>) -> Option<Doubt<'s>> {
     }
 }
 
-/// The riskiest rule, when the risks of all that matched are more than `rho` together. Risks are taken as independent:
+fn weighs(answer: &Answer<'_>) -> bool {
+    !answer.rule.shadow && answer.exception.is_none() && answer.rule.rule.risk.0 > 0
+}
+
+/// The riskiest rule, when the risks of all that `count` are more than `rho` together. Risks are taken as independent:
 /// what is left of the certainty that nothing is wrong is the product of what each leaves.
-fn too_risky<'s>(answers: &[Answer<'s>], rho: PartsPerMillion) -> Option<&'s SetRule> {
-    let rules = answers.iter().filter(|answer| {
-        !answer.rule.shadow && answer.exception.is_none() && answer.holds() && answer.rule.rule.risk.0 > 0
-    });
+fn too_risky<'s>(
+    answers: &[Answer<'s>],
+    rho: PartsPerMillion,
+    count: impl Fn(&Answer<'s>) -> bool,
+) -> Option<&'s SetRule> {
+    let rules = answers.iter().filter(|answer| weighs(answer) && count(answer));
     let (mut safe_ppm, mut riskiest): (u64, Option<&'s SetRule>) = (1_000_000, None);
     for answer in rules {
         let risk = answer.rule.rule.risk.0;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::condition::{Condition, JsonType, Scalar, Test};
 use super::datum::Datum;
-use super::evaluate::{Evaluator, VALUES_MAX};
+use super::evaluate::Evaluator;
 use super::input::Input;
 use super::limit::Reckoning;
 use super::names::{ActionNames, Names, Scope};
@@ -80,7 +80,7 @@ impl PolicySet {
     }
 
     fn explain_rule(&self, rule: &SetRule, weighing: Weighing<'_>) -> RuleExplanation {
-        let answer = self.answer(rule, weighing, &mut { VALUES_MAX });
+        let answer = self.answer(rule, weighing, &mut { self.values_max });
         let mut tests = Vec::new();
         self.explain_condition(&rule.rule.condition, rule, weighing, 0, &mut tests);
         RuleExplanation {
@@ -112,7 +112,7 @@ impl PolicySet {
             settings: &self.settings,
             reckoning: Reckoning::Usage(rule.meter.as_ref().map_or("", |meter| &meter.name)),
             result: None,
-            budget: Budget(VALUES_MAX),
+            budget: Budget(self.values_max),
             exhaustive: true,
             unknown: None,
             seen: Some(Vec::new()),

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{CompiledTool, Input, PolicySet, PolicySource, Settings};
 use crate::model::{
-    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, Decision, Digest,
-    Enforcement, Era, Facts, FrameKind, Identity, NativeName, Outbound, Peer, SessionContext, SessionId, Signals,
-    Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verification, Wrapper,
+    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, DataLevel, Decision,
+    Digest, Enforcement, Era, Facts, FrameKind, Identity, NativeName, Outbound, Peer, PriorAction, SessionContext,
+    SessionId, Signals, Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verdict, Verification, Wrapper,
 };
 
 /// A tools/call with this text as its arguments, inside a body with odd spacing.
@@ -106,6 +106,20 @@ pub(super) fn tool(schema: &str) -> CompiledTool {
         input_schema: serde_json::from_str(schema).unwrap(),
         hints: ToolHints::default(),
         mirrored: Vec::new(),
+    })
+}
+
+/// An earlier action that was forwarded and brought confidential data.
+pub(super) fn prior(tool: &str, operation: &str, seconds_ago: u64) -> Arc<PriorAction> {
+    Arc::new(PriorAction {
+        id: ActionId::parse("act_prior").unwrap(),
+        tool: tool.into(),
+        operation: operation.into(),
+        verdict: Verdict::Allow,
+        forwarded: true,
+        at: Timestamp::from_secs(1_000 - seconds_ago),
+        level: Some(DataLevel::Confidential),
+        success: Some(true),
     })
 }
 

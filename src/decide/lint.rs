@@ -135,11 +135,11 @@ impl PolicySet {
                 && other.rule.classification != Classification::Forbidden
                 && (rule.level, rule.rule.priority) >= (other.level, other.rule.priority)
             {
-                findings.push(self.finding(
-                    other,
-                    "unreachable",
-                    format!("it can never decide: wherever it matches, {named} does, and stands above it"),
-                ));
+                let what = format!("it can never decide: wherever it matches, {named} does, and stands above it");
+                let found = self.finding(other, "unreachable", what);
+                // Files are written to stand alone too: what another one makes superfluous is no mistake of its own.
+                let mistake = rule.reference.policy_id == other.reference.policy_id;
+                findings.push(Finding { mistake, ..found });
             }
         }
     }
@@ -232,5 +232,5 @@ fn excluded(leaves: &[&Leaf]) -> bool {
 
 /// Whether one action can have several values of the field. A parameter can be a list.
 const fn many(field: &Field) -> bool {
-    matches!(field, Field::Parameter(_) | Field::Fact(_) | Field::Provenance(_) | Field::Result(_))
+    matches!(field, Field::Parameter(_) | Field::Fact(_) | Field::Provenance(..) | Field::Result(_))
 }

@@ -7,6 +7,7 @@ use super::checks;
 use super::combine::Level;
 use super::destination;
 use super::domain::DomainSet;
+use super::evaluate::VALUES_MAX;
 use super::exception::Exception;
 use super::index::Index;
 use super::input::Input;
@@ -40,6 +41,8 @@ pub struct PolicySet {
     pub(super) exceptions: Vec<Exception>,
     /// Whether any rule has a limit.
     has_limits: bool,
+    /// Values that one decision may look at. One field, so that tests can spend it early.
+    pub(super) values_max: u32,
 }
 
 /// What is known about one policy of a set.
@@ -111,6 +114,7 @@ impl PolicySet {
             results: Vec::new(),
             exceptions: Vec::new(),
             has_limits: false,
+            values_max: VALUES_MAX,
         };
         for policy in policies {
             set.add(policy, errors);

@@ -2,7 +2,7 @@
 
 use super::combine::{Answer, combine};
 use super::confidence;
-use super::evaluate::{Evaluator, VALUES_MAX};
+use super::evaluate::Evaluator;
 use super::exception::Exception;
 use super::input::Input;
 use super::limit::{self, Reckoning};
@@ -33,7 +33,7 @@ impl PolicySet {
         let mut answers = Vec::with_capacity(8);
         let mut meters = Vec::new();
         // Rules in shadow have a budget of their own: nothing that they do may reach the others.
-        let (mut budget, mut shadow_budget) = (VALUES_MAX, VALUES_MAX);
+        let (mut budget, mut shadow_budget) = (self.values_max, self.values_max);
         let numbers = candidates.iter().filter_map(|number| usize::try_from(*number).ok());
         for rule in numbers.filter_map(|number| self.rules.get(number)) {
             if !rule.rule.scope.matches(weighing.names, weighing.tools) {

@@ -18,6 +18,7 @@ mod filter;
 mod gap;
 mod health;
 mod item;
+mod listing;
 mod monitor;
 mod pipeline;
 mod prepare;
@@ -52,6 +53,7 @@ pub use entry::DecodedEntry;
 pub use event::{Event, events_of};
 pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
+pub use listing::DestinationStatus;
 pub use monitor::{Monitor, State};
 pub use push::{Pushed, Pusher};
 pub use schema::{

@@ -47,6 +47,8 @@ impl State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     pub(super) state: State,
+    /// What the last failure was, while it lasts.
+    pub(super) problem: Option<String>,
     /// Events that left and were taken, repeats included.
     pub(super) emitted: u64,
     pub(super) failures: u64,

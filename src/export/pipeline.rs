@@ -356,6 +356,7 @@ impl Pipeline {
     pub(super) fn tell(&self) {
         self.meter.change(|numbers| {
             numbers.state = self.health.state;
+            numbers.problem.clone_from(&self.health.problem);
             numbers.next = self.window.next();
             numbers.counts = self.window.counts();
             numbers.oldest = self.window.oldest();

@@ -6,6 +6,9 @@ pub mod approvals {}
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("console.md")]
+pub mod console {}
+
 #[doc = include_str!("drift.md")]
 pub mod drift {}
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::checkpoint::verifier_key;
 use super::disk::RealDisk;
 use super::entry::{Kind, ReadEntry, read_payload};
+use super::instance::root_name;
 use super::keys::parse_key;
 use super::merkle::{self, verify_inclusion};
 use super::tiles::TILE_WIDTH;
@@ -93,6 +95,12 @@ impl Archive {
     #[must_use]
     pub const fn root_key(&self) -> &PublicKey {
         &self.claimed.root
+    }
+
+    /// The same as a verifier key of C2SP signed-note, under the name that it has in `keys/root.vkey`.
+    #[must_use]
+    pub fn root_verifier_key(&self) -> String {
+        verifier_key(&root_name(&self.claimed.origin), &self.claimed.root)
     }
 
     /// The key that signs checkpoints, as the directory names it.

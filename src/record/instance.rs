@@ -161,7 +161,7 @@ pub(crate) fn is_origin_name(name: &str) -> bool {
 }
 
 /// The name of the root key in its verifier key.
-fn root_name(origin: &str) -> String {
+pub(super) fn root_name(origin: &str) -> String {
     format!("{origin}/root")
 }
 

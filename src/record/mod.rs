@@ -20,6 +20,7 @@ pub mod envelope;
 pub mod index;
 pub mod keys;
 pub mod merkle;
+pub mod receipt;
 pub mod redact;
 pub mod tiles;
 pub mod verify;

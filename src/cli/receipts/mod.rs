@@ -3,7 +3,6 @@
 //! Exit codes: 0 done, 1 a check failed or there is no such receipt, 2 usage, or no log there, 3 evidence is incomplete:
 //! actions without outcome, or entries that no checkpoint covers yet.
 
-mod joined;
 mod list;
 mod prove;
 mod session;

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::super::EXIT_FAILED;
 use super::super::line::printable;
-use super::joined::joined;
 use super::table::Table;
 use super::{Place, Refused, entries_of, print_json};
+use crate::record::receipt::joined;
 
 /// Characters of a text that are shown; `--json` shows all.
 const TEXT_MAX: usize = 400;

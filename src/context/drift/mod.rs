@@ -63,6 +63,22 @@ pub struct Config {
     /// Whether wording that is addressed to a machine is looked for. Without it the signals about such wording are
     /// false, and questions are not turned into refusals.
     pub attack_lexicon: bool,
+    /// Which links may be opened because of what the user said.
+    pub link_fetch: LinkFetch,
+}
+
+/// Which links may be opened because of what the user said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkFetch {
+    /// Those to a host that the user named or that was reached with consent, and those that are only mentioned where the
+    /// user asked for what is behind links.
+    #[default]
+    Hosts,
+    /// Opening a link counts as reading and nothing else: where what leaves in a link is nobody's concern.
+    Ignored,
+    /// Those that the user named, each by itself: where strangers write on hosts that the user names.
+    Named,
 }
 
 impl Default for Config {
@@ -73,6 +89,7 @@ impl Default for Config {
             chain_length_max: 30,
             velocity_max: 60,
             attack_lexicon: true,
+            link_fetch: LinkFetch::default(),
         }
     }
 }
@@ -141,7 +158,7 @@ pub struct ActionSeen<'a> {
     pub operation: &'a str,
     /// The arguments.
     pub arguments: &'a Value,
-    /// The server's annotations, where the operator trusts the server; otherwise none.
+    /// The server's annotations, where it listed the tool. They add risk and take none away.
     pub hints: Option<&'a ToolHints>,
     /// Whether the destination is outside the internal domains; `None` where there is none.
     pub external: Option<bool>,
@@ -162,6 +179,13 @@ pub struct ResultSeen<'a> {
     pub whole: bool,
     /// How far it is trusted.
     pub trust: Trust,
+}
+
+/// Whether text that a tool returned is addressed to a machine, by itself: whatever the session knows.
+#[must_use]
+pub fn is_instruction_like(parts: &[String], key: &HashKey) -> bool {
+    let result = ResultSeen { action: "", operation: "", parts, whole: true, trust: Trust::default() };
+    Seen::read(0, Arc::from(""), &result, &Asked::default(), None, key).instruction_like
 }
 
 /// Results that are remembered one by one. Older ones are let go, oldest first.
@@ -227,7 +251,7 @@ impl Memory {
     }
 
     /// Adds an action that was decided. `consented`: a rule let it through, knowing what it is. What shadow mode lets
-    /// through nobody consented to.
+    /// through nobody consented to. One that waited and is decided again is the same action.
     pub fn acted(
         &mut self,
         action: &ActionSeen<'_>,
@@ -236,6 +260,12 @@ impl Memory {
         config: &Config,
         key: &HashKey,
     ) {
+        if self.knows(action.id) {
+            if consented {
+                self.approved(action.id);
+            }
+            return;
+        }
         self.actions += 1;
         if self.times.len() == TIMES_MAX {
             self.times.pop_front();
@@ -260,6 +290,11 @@ impl Memory {
         if let Some(asked) = found {
             self.consent(&asked);
         }
+    }
+
+    /// Whether an action was added, and its result was not.
+    pub(super) fn knows(&self, action: &str) -> bool {
+        self.pending.iter().any(|(id, _)| &**id == action)
     }
 
     fn consent(&mut self, asked: &Asked) {

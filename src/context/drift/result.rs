@@ -32,6 +32,9 @@ const LEXICON_BEHIND: usize = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) number: u64,
+    /// The action that it answers.
+    #[serde(default = "nothing")]
+    pub(super) action: Arc<str>,
     pub(super) operation: Arc<str>,
     pub(super) trust: Trust,
     /// The user named where it comes from.
@@ -69,6 +72,11 @@ pub(super) struct Asked {
     /// Digests of the hosts it reaches.
     pub(super) hosts: Vec<u32>,
     pub(super) effects: Effects,
+}
+
+/// The action of a result that was kept before its action was.
+fn nothing() -> Arc<str> {
+    Arc::from("")
 }
 
 /// Whether a phrase would leave something of it out.
@@ -137,6 +145,7 @@ impl Seen {
         let acknowledges = passage.word_count() <= ACKNOWLEDGEMENT_WORDS_MAX && !directive && !addresses;
         let mut seen = Self {
             number,
+            action: Arc::from(result.action),
             operation,
             trust: result.trust,
             named: asked.named,
@@ -196,6 +205,7 @@ impl Seen {
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.operation.len()
+            + self.action.len()
             + self.fields.capacity() * 4
             + self.entities.capacity() * size_of::<Entity>()
             + self.passage.bytes()

@@ -32,15 +32,30 @@ pub(super) fn take(session: &Session, predicate: &Predicate<'_>) -> bool {
 fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Option<()> {
     let (action, decided) = (predicate.action.as_deref()?, predicate.decision.as_deref()?);
     let context = predicate.context.as_deref()?;
+    let prior = PriorAction {
+        id: id.clone(),
+        tool: Arc::from(&*action.tool),
+        operation: Arc::from(&*action.operation),
+        verdict: decided.result,
+        forwarded: is_permitted(decided.result, decided.enforced),
+        at: action.received,
+        level: None,
+        success: None,
+    };
     let mut state = session.lock();
-    if context.action_count < state.count {
+    // What waited is in the history already. A file that knows how it was decided again says so there.
+    let waited = decided.supersedes.as_ref().and_then(|_| state.waiting(id));
+    let waited = waited.and_then(|place| state.history.get(place));
+    let again = waited.is_some_and(|waited| (waited.verdict, waited.forwarded) != (prior.verdict, prior.forwarded));
+    if !again && context.action_count < state.count {
         return None;
     }
     // What the entry says of the context before it counts, whatever could not be followed up to here.
     state.context_hash = context.context_hash;
     state.last_seen = state.last_seen.max(action.received);
     if let Some(intent) = &context.intent {
-        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class: None };
+        let class = intent.class.as_deref().map(Arc::from);
+        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class };
         state.intent.restore(intent, action.received);
     }
     let shared = session.shared();
@@ -56,17 +71,9 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
         state.add_labels(&labels);
     }
     let results = state.results;
-    state.intent.infer_text(&action.tool, &action.operation, action.parameters.text.as_deref(), results);
-    let prior = PriorAction {
-        id: id.clone(),
-        tool: Arc::from(&*action.tool),
-        operation: Arc::from(&*action.operation),
-        verdict: decided.result,
-        forwarded: is_permitted(decided.result, decided.enforced),
-        at: action.received,
-        level: None,
-        success: None,
-    };
+    if !again {
+        state.intent.infer_text(&action.tool, &action.operation, action.parameters.text.as_deref(), results);
+    }
     act_again(&mut state.memory, id, predicate, shared);
     state.add(prior, shared.config.actions_max);
     Some(())

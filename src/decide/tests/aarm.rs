@@ -1,6 +1,6 @@
 //! AARM R3 and its policy features, one test for each requirement.
 
-use crate::decide::fixture::{Case, set, set_with, source, tool};
+use crate::decide::fixture::{Case, prior, set, set_with, source, tool};
 use crate::decide::{Gate, PolicySet, Settings};
 use crate::model::{
     Correlation, DataLevel, Decision, Digest, Fact, Intent, IntentSource, LevelSource, PartsPerMillion, PriorAction,
@@ -15,19 +15,6 @@ fn decide(rules: &[&str], case: &Case) -> Decision {
 
 fn intent(text: &str, source: IntentSource) -> Option<Intent> {
     Some(Intent { text: text.into(), source, class: None })
-}
-
-fn prior(tool: &str, operation: &str, seconds_ago: u64) -> std::sync::Arc<PriorAction> {
-    std::sync::Arc::new(PriorAction {
-        id: crate::model::ActionId::parse("act_prior").unwrap(),
-        tool: tool.into(),
-        operation: operation.into(),
-        verdict: Verdict::Allow,
-        forwarded: true,
-        at: Timestamp::from_secs(1_000 - seconds_ago),
-        level: Some(DataLevel::Confidential),
-        success: Some(true),
-    })
 }
 
 #[test]

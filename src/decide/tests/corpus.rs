@@ -17,10 +17,9 @@ const REFUSED: &[(&str, &str)] = &[
 /// Beside the repository, or two levels up from a working tree.
 fn folder() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["../shared/data/aarm/policies", "../../shared/data/aarm/policies"]
-        .iter()
-        .map(|path| root.join(path))
-        .find(|path| path.is_dir())
+    let named = std::env::var_os("COUNTERSIGN_TEST_DATA").map(PathBuf::from);
+    let data = named.into_iter().chain(["../shared/data", "../../shared/data"].map(PathBuf::from));
+    data.map(|data| root.join(data).join("aarm/policies")).find(|path| path.is_dir())
 }
 
 #[test]

@@ -10,9 +10,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::decide::{NOON, PolicySet, Scenario, Settings, run_tests, shipped};
-use crate::model::{DataLevel, Intent, IntentSource, LevelSource, PriorAction, Timestamp, Usage, Verdict};
+use crate::model::{
+    DataLevel, Effect, Intent, IntentSource, LevelSource, Origin, PriorAction, Signals, Timestamp, Usage, Verdict,
+};
 
-const POLICIES: &[&str] = &["baseline", "credentials", "demo", "destructive", "exfiltration", "off-hours", "payments"];
+const POLICIES: &[&str] =
+    &["baseline", "credentials", "demo", "destructive", "drift", "exfiltration", "off-hours", "payments"];
 
 fn actions() -> Vec<(&'static str, &'static str, serde_json::Value)> {
     vec![
@@ -48,7 +51,102 @@ fn actions() -> Vec<(&'static str, &'static str, serde_json::Value)> {
 /// A name, and how the scenario differs.
 type Change = (&'static str, fn(&mut Scenario));
 
-fn contexts() -> Vec<Change> {
+/// What a session knows when nothing that the agent read speaks in the action.
+fn quiet(scenario: &mut Scenario) {
+    let text = "please".into();
+    scenario.context.intent = Some(Intent { text, source: IntentSource::Host, class: None });
+    let operation = &*scenario.call.action.operation;
+    let known: &[(&str, Effect)] = &[
+        ("read", Effect::Read),
+        ("list", Effect::Read),
+        ("query", Effect::Read),
+        ("fetch", Effect::Read),
+        ("send", Effect::Communicate),
+        ("post", Effect::Communicate),
+        ("delete", Effect::Delete),
+        ("transfer", Effect::Pay),
+        ("grant", Effect::Access),
+        ("rotate", Effect::Credential),
+        ("run", Effect::Execute),
+    ];
+    let effect =
+        known.iter().find(|(verb, _)| operation.starts_with(verb)).map_or(Effect::Other, |(_, effect)| *effect);
+    let no = Some(false);
+    scenario.context.signals = Signals {
+        effect: Some(effect),
+        scope_expansion: no,
+        credential_use: no,
+        sink_origin: Some(Origin::Intent),
+        sink_prose_only: no,
+        sink_synthesised: no,
+        commanded_by_content: no,
+        effect_ordered_by_content: no,
+        instruction_like: no,
+        session_instruction_like: no,
+        link_fetch: Some(operation == "fetch"),
+        link_same_host: no,
+        delegated_intent: no,
+        drift_detected: no,
+        ..Signals::default()
+    };
+}
+
+/// A quiet session with one thing in it.
+fn noisy(scenario: &mut Scenario, change: fn(&mut Signals)) {
+    quiet(scenario);
+    change(&mut scenario.context.signals);
+}
+
+/// What `drift` looks at.
+fn requests() -> Vec<Change> {
+    const YES: Option<bool> = Some(true);
+    vec![
+        ("plain", |_| {}),
+        ("asked", quiet),
+        ("scope", |scenario| noisy(scenario, |signals| signals.scope_expansion = YES)),
+        ("credential", |scenario| noisy(scenario, |signals| signals.credential_use = YES)),
+        ("ordered", |scenario| noisy(scenario, |signals| signals.commanded_by_content = YES)),
+        ("to machines", |scenario| {
+            noisy(scenario, |signals| (signals.commanded_by_content, signals.instruction_like) = (YES, YES));
+        }),
+        ("delegated", |scenario| {
+            noisy(scenario, |signals| {
+                (signals.commanded_by_content, signals.instruction_like) = (YES, YES);
+                signals.delegated_intent = YES;
+            });
+        }),
+        ("elsewhere", |scenario| {
+            noisy(scenario, |signals| {
+                (signals.scope_expansion, signals.session_instruction_like) = (YES, YES);
+                signals.effect_ordered_by_content = YES;
+            });
+        }),
+        ("prose", |scenario| {
+            noisy(scenario, |signals| (signals.sink_prose_only, signals.sink_origin) = (YES, Some(Origin::Prose)));
+        }),
+        ("made up", |scenario| {
+            noisy(scenario, |signals| {
+                (signals.sink_synthesised, signals.effect_ordered_by_content) = (YES, YES);
+                signals.sink_origin = Some(Origin::Synthesised);
+            });
+        }),
+        ("known host", |scenario| {
+            noisy(scenario, |signals| (signals.link_same_host, signals.sink_origin) = (YES, Some(Origin::Prose)));
+        }),
+        ("far", |scenario| noisy(scenario, |signals| signals.drift_detected = YES)),
+        ("unknown", |scenario| noisy(scenario, |signals| *signals = Signals::default())),
+        ("inferred", |scenario| {
+            quiet(scenario);
+            let text = "please".into();
+            scenario.context.intent = Some(Intent { text, source: IntentSource::Inferred, class: None });
+        }),
+    ]
+}
+
+fn contexts(policy: &str) -> Vec<Change> {
+    if policy == "drift" {
+        return requests();
+    }
     vec![
         ("plain", |_| {}),
         ("intent", |scenario| {
@@ -92,11 +190,11 @@ fn contexts() -> Vec<Change> {
 }
 
 /// The table, and every rule that some row names.
-fn table(set: &PolicySet) -> (String, BTreeSet<String>) {
+fn table(set: &PolicySet, contexts: &[Change]) -> (String, BTreeSet<String>) {
     let (mut out, mut seen) = (String::new(), BTreeSet::new());
     for (server, operation, arguments) in actions() {
         let mut last = String::new();
-        for (name, change) in contexts() {
+        for (name, change) in contexts {
             let mut scenario = Scenario::new(server, operation, &arguments);
             scenario.usage =
                 set.all_meters().map(|meter| Usage { meter: meter.name.clone(), count: 0, sum_milli: 0 }).collect();
@@ -109,7 +207,7 @@ fn table(set: &PolicySet) -> (String, BTreeSet<String>) {
             seen.extend(decision.matched.iter().map(|rule| rule.rule_id.to_string()));
             let decided = format!("{} {rule}", decision.verdict.as_str());
             // Only where the context makes a difference.
-            if name == "plain" {
+            if *name == "plain" {
                 writeln!(out, "{server}.{operation} {arguments}").unwrap();
                 writeln!(out, "    {name:<12} {decided}").unwrap();
                 last.clone_from(&decided);
@@ -127,7 +225,7 @@ fn every_shipped_policy_decides_as_it_did() {
     for name in POLICIES {
         let settings = Settings { internal_domains: vec!["corp.example".into()], ..Settings::default() };
         let set = PolicySet::compile(&[shipped(name).unwrap()], &settings).unwrap_or_else(|errors| panic!("{errors}"));
-        let (found, mut seen) = table(&set);
+        let (found, mut seen) = table(&set, &contexts(name));
         let path = folder.join(format!("{name}.txt"));
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&path, &found).unwrap();

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::decide::fixture::{Case, OPEN, source, tool};
+use crate::decide::fixture::{Case, OPEN, prior, source, tool};
 use crate::decide::index::Index;
 use crate::decide::names::{ActionNames, Names, Scope};
 use crate::decide::{Gate, PolicySet, Settings};
 use crate::model::json::{Limits, scan};
-use crate::model::{PartsPerMillion, Verdict};
+use crate::model::{Origin, PartsPerMillion, Provenance, ReasonCode, Usage, Verdict};
 
 /// A rule, as text, over a small vocabulary so that rules meet.
 fn rule() -> impl Strategy<Value = String> {
@@ -25,6 +25,11 @@ fn rule() -> impl Strategy<Value = String> {
         "{risk_signals: {semantic_distance: {gt: 0.5}}}",
         "{not: {risk_signals: {semantic_distance: {gt: 0.5}}}}",
         "{any: [{identity: {role: x}}, {context: {action_count: {gt: 1}}}]}",
+        "{provenance: {to: {origin: [prose, synthesised]}}}",
+        "{sequence: [db.query]}",
+        "{}, risk: 0.6",
+        "{tool: mail}, constraints: {rate: {max: 2, window: 60}}",
+        "{}, constraints: {budget: {sum: a, max: 8, window: 60}}",
     ]);
     let action = prop::sample::select(vec![
         "ALLOW",
@@ -41,8 +46,12 @@ fn rule() -> impl Strategy<Value = String> {
     ]);
     let priority = prop::sample::select(vec!["", ", priority: 1", ", priority: 2"]);
     let mode = prop::sample::select(vec!["", "", "", ", mode: shadow"]);
-    (matching, action, priority, mode)
-        .prop_map(|(matching, action, priority, mode)| format!("match: {matching}, action: {action}{priority}{mode}"))
+    (matching, action, priority, mode).prop_map(|(matching, action, priority, mode)| {
+        // A limit is for the case that it is passed: no rule forwards because of it.
+        let limited = matching.contains("constraints") && (action.starts_with("ALLOW") || action.starts_with("MODIFY"));
+        let matching = if limited { "{}" } else { matching };
+        format!("match: {matching}, action: {action}{priority}{mode}")
+    })
 }
 
 fn compile(rules: &[String], strict: bool) -> PolicySet {
@@ -81,14 +90,28 @@ fn arguments() -> impl Strategy<Value = String> {
 
 fn case() -> impl Strategy<Value = Case> {
     let distance = prop::option::of(0..1_000_000_u32);
-    (prop::sample::select(vec!["mail", "files"]), arguments(), distance, any::<bool>(), 0..3_u64).prop_map(
-        |(server, arguments, distance, labelled, count)| {
+    let origin = prop::option::of(prop::sample::select(vec![Origin::Intent, Origin::Structured, Origin::Prose]));
+    // What nobody counts is not zero.
+    let usage = prop::option::of((0..4_u64, 0..12_000_u64));
+    let session = (any::<bool>(), any::<bool>(), 0..3_u64);
+    (prop::sample::select(vec!["mail", "files"]), arguments(), distance, origin, usage, session).prop_map(
+        |(server, arguments, distance, origin, usage, (labelled, queried, count))| {
             let mut case = Case::new(server, "send", &arguments);
             case.context.signals.semantic_distance = distance.map(PartsPerMillion);
+            let to = |origin| Provenance { pointer: "/to".into(), origin, sink: true, witness: None };
+            case.context.signals.provenance = origin.map(to).into_iter().collect();
             case.context.action_count = count;
+            if queried {
+                case.context.history = [prior("db", "query", 5)].into();
+                case.context.action_count += 1;
+            }
             if labelled {
                 case.context.labels = ["PII".into()].into();
             }
+            let stands = |(count, sum_milli)| {
+                (0..10).map(move |n| Usage { meter: format!("test/r{n}").into(), count, sum_milli })
+            };
+            case.usage = usage.map(stands).into_iter().flatten().collect();
             case
         },
     )
@@ -111,6 +134,25 @@ proptest! {
             more.push(format!("{denial}{extra}"));
             let before = forwards(&compile(&rules, strict), &case);
             prop_assert!(before || !forwards(&compile(&more, strict), &case));
+        }
+    }
+
+    #[test]
+    fn any_evaluation_error_refuses(
+        rules in prop::collection::vec(rule(), 0..7), case in case(), strict: bool, values_max in 0..40_u32,
+    ) {
+        let whole = compile(&rules, strict);
+        let mut short = compile(&rules, strict);
+        short.values_max = values_max;
+        let (decision, gate) = case.decide(&short);
+        if decision.reason_code == ReasonCode::EvaluationError {
+            prop_assert_eq!(decision.verdict, Verdict::Deny);
+            prop_assert!(matches!(gate, Gate::Closed));
+        } else {
+            // What was decided without looking at everything is what looking at everything decides.
+            let expected = case.decide(&whole).0;
+            prop_assert_eq!(decision.verdict, expected.verdict);
+            prop_assert_eq!(decision.policy.rule_id, expected.policy.rule_id);
         }
     }
 
@@ -238,6 +280,26 @@ proptest! {
         let (decision, _) = case.decide(&set);
         prop_assert!(case.tool.as_ref().is_some_and(|tool| tool.problem().is_none()) || decision.verdict == Verdict::Deny);
         prop_assert!(tool(OPEN).problem().is_none());
+    }
+}
+
+/// The property above is about something: errors do come.
+#[test]
+fn a_rule_that_cannot_be_evaluated_refuses_what_the_others_allow() {
+    let case = Case::new("mail", "send", r#"{"a":7,"b":[{"x":"k"}]}"#);
+    for rest in [
+        "match: {parameters: {'**.x': {matches: k}}}, action: DENY",
+        "match: {parameters: {'**.x': {matches: none}}}, action: STEP_UP",
+        "match: {parameters: {'**.x': {matches: none}}}, action: ALLOW",
+        "match: {}, constraints: {budget: {sum: '**.x', max: 8, window: 60}}, action: DENY",
+    ] {
+        let mut set = compile(&["match: {}, action: ALLOW".into(), rest.into()], false);
+        let refused = |set: &PolicySet| case.decide(set).0.reason_code == ReasonCode::EvaluationError;
+        assert!(!refused(&set), "{rest}");
+        set.values_max = 1;
+        let limited = rest.contains("budget");
+        assert_eq!(refused(&set), !limited, "{rest}: a limit has a bound of its own");
+        assert!(refused(&set) || !matches!(case.decide(&set).1, Gate::Open(_)), "{rest}");
     }
 }
 

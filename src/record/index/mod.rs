@@ -9,14 +9,16 @@ mod follow;
 mod query;
 mod row;
 mod schema;
+mod sessions;
 
 use rusqlite::Connection;
 
 use super::{Archive, Found, RecordError};
 
 pub use follow::Follower;
-pub use query::{Filter, Wanted};
+pub use query::{Filter, Order, Wanted};
 pub use row::Row;
+pub use sessions::SessionSpan;
 
 /// The index of one log, up to date with it.
 pub struct Index {

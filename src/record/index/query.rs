@@ -29,6 +29,19 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Earlier.
     pub until: Option<Timestamp>,
+    /// Below this place of the log: the next part of a listing.
+    pub before: Option<u64>,
+    /// From this place of the log on.
+    pub from: Option<u64>,
+}
+
+/// Which way a listing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first.
+    NewestFirst,
+    /// As the log goes.
+    OldestFirst,
 }
 
 /// One thing that is asked for.
@@ -50,14 +63,32 @@ impl Index {
     /// # Errors
     /// [`RecordError::Index`], or why the log cannot be read.
     pub fn list(&mut self, archive: &mut Archive, filter: &Filter, limit: u64) -> Result<(Vec<Hit>, u64), RecordError> {
+        self.list_in(archive, filter, Order::NewestFirst, limit)
+    }
+
+    /// Entries that fit, in this order, and how many fit in all.
+    ///
+    /// # Errors
+    /// [`RecordError::Index`], or why the log cannot be read.
+    pub fn list_in(
+        &mut self,
+        archive: &mut Archive,
+        filter: &Filter,
+        order: Order,
+        limit: u64,
+    ) -> Result<(Vec<Hit>, u64), RecordError> {
+        let way = match order {
+            Order::NewestFirst => "DESC",
+            Order::OldestFirst => "ASC",
+        };
         self.agreeing(archive, |index, archive| {
             let (clause, mut values) = filter.clause();
             let count = format!("SELECT count(*) FROM everything WHERE {clause}");
             let total = index.connection.query_row(&count, params_from_iter(values.iter()), |row| row.get::<_, i64>(0));
             let total = total.map(unsigned).map_err(|error| index.failed(error))?;
             values.push(Value::Integer(signed(limit)));
-            let select =
-                format!("SELECT idx, leaf FROM everything WHERE {clause} ORDER BY idx DESC LIMIT ?{}", values.len());
+            let place = values.len();
+            let select = format!("SELECT idx, leaf FROM everything WHERE {clause} ORDER BY idx {way} LIMIT ?{place}");
             let hits = index.hits(archive, &select, values, |row| filter.fits(row))?;
             Ok(hits.map(|hits| (hits, total)))
         })
@@ -145,7 +176,7 @@ fn answers(connection: &Connection, select: &str, values: Vec<Value>) -> rusqlit
 
 impl Filter {
     /// The condition, and its values in order.
-    fn clause(&self) -> (String, Vec<Value>) {
+    pub(super) fn clause(&self) -> (String, Vec<Value>) {
         let mut parts = vec!["1".to_owned()];
         let mut values = Vec::new();
         let equal = [
@@ -173,6 +204,12 @@ impl Filter {
                 parts.push(format!("time_us {comparison} ?{}", values.len()));
             }
         }
+        for (comparison, place) in [("<", self.before), (">=", self.from)] {
+            if let Some(place) = place {
+                values.push(Value::Integer(signed(place)));
+                parts.push(format!("idx {comparison} ?{}", values.len()));
+            }
+        }
         (parts.join(" AND "), values)
     }
 
@@ -195,5 +232,7 @@ impl Filter {
             && tool
             && self.since.is_none_or(|since| row.time >= since)
             && self.until.is_none_or(|until| row.time < until)
+            && self.before.is_none_or(|before| row.index < before)
+            && self.from.is_none_or(|from| row.index >= from)
     }
 }

@@ -2,6 +2,7 @@
 
 mod controls;
 mod deferral;
+mod once;
 mod people;
 mod states;
 mod step_up;
@@ -77,7 +78,7 @@ impl People {
 
     /// A request to the admin API as one of them.
     pub(crate) async fn ask(&self, who: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let token = &self.tokens.iter().find(|(name, _)| *name == who).unwrap().1;
+        let token = self.token(who);
         let request = match &body {
             Some(_) => Request::post(path).header("content-type", "application/json"),
             None => Request::get(path),
@@ -87,6 +88,11 @@ impl People {
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let (status, _, body) = self.stand.send_to(self.stand.admin, request).await;
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// The token of one of them.
+    pub(crate) fn token(&self, who: &str) -> &str {
+        &self.tokens.iter().find(|(name, _)| *name == who).unwrap().1
     }
 
     /// The ids of what waits.

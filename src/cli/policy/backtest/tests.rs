@@ -8,7 +8,8 @@ use super::tally::Report;
 use super::trajectory::{self, Run};
 
 fn recorded(name: &str) -> Option<(PathBuf, Vec<Run>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/drift").join(name);
+    let data = std::env::var_os("COUNTERSIGN_TEST_DATA").unwrap_or_else(|| "../shared/data".into());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(data).join("drift").join(name);
     if !path.exists() {
         eprintln!("left out: {} is not there", path.display());
         return None;

@@ -2,15 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Refused;
-use crate::record::Archive;
-use crate::record::index::Hit;
+use super::index::Hit;
+use super::{Archive, RecordError};
 
 /// The blocks that an action's entries carry. The latest entry that has one decides.
 const BLOCKS: [&str; 6] = ["action", "identity", "context", "decision", "approval", "deferral"];
 
 /// The joined view of entries that belong together: one action's, or a single other entry.
-pub(super) fn joined(archive: &mut Archive, hits: &[Hit]) -> Result<Value, Refused> {
+///
+/// # Errors
+/// [`RecordError::Corrupt`] when an entry cannot be read.
+pub fn joined(archive: &mut Archive, hits: &[Hit]) -> Result<Value, RecordError> {
     let mut receipt = Map::new();
     for name in ["receipt_id", "action_id", "kind"].into_iter().chain(BLOCKS).chain(["execution"]) {
         receipt.insert(name.to_owned(), Value::Null);
@@ -20,7 +22,11 @@ pub(super) fn joined(archive: &mut Archive, hits: &[Hit]) -> Result<Value, Refus
         let row = &hit.row;
         let payload =
             hit.found.open().and_then(|(envelope, _)| serde_json::from_slice::<Value>(&envelope.payload).ok());
-        let unreadable = || Refused::failed(format!("entry {} cannot be read: run `receipts verify`", row.index));
+        let unreadable = || RecordError::Corrupt {
+            path: archive.index_path().with_file_name("log"),
+            offset: row.index,
+            reason: "an entry cannot be read: run `countersign receipts verify`",
+        };
         let predicate = payload.as_ref().and_then(|payload| payload.get("predicate")).ok_or_else(unreadable)?;
         for block in BLOCKS {
             if let Some(value) = predicate.get(block).filter(|value| !value.is_null()) {
@@ -68,7 +74,7 @@ fn execution(outcome: &Value) -> Value {
 }
 
 /// Where one entry stands, and whether its signature holds.
-fn proof(archive: &mut Archive, hit: &Hit, predicate: &Value) -> Result<Value, Refused> {
+fn proof(archive: &mut Archive, hit: &Hit, predicate: &Value) -> Result<Value, RecordError> {
     let number = |pointer: &str| predicate.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let certified = archive.receipt_key(number("/log/run_first"), number("/log/epoch"))?;
     let envelope = hit.found.open().map(|(envelope, _)| envelope);
