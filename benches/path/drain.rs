@@ -56,8 +56,9 @@ pub(crate) fn run(directory: &Path) -> Fallible<Vec<Line>> {
 
 struct Bench {
     recorder: Recorder,
-    /// The payload of an ordinary entry and of an urgent one, but for a number.
-    samples: [String; 2],
+    /// The payloads of entries, but for a number.
+    ordinary: String,
+    urgent: String,
 }
 
 impl Bench {
@@ -66,12 +67,13 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock))?;
         let (recorder, _) = Recorder::start(log, &opened, clock, &config)?;
-        Ok(Self { recorder, samples: [sample("action-allowed")?, sample("action-denied")?] })
+        Ok(Self { recorder, ordinary: sample("action-allowed")?, urgent: sample("action-denied")? })
     }
 
     /// Hands over the outcome of an action.
     async fn hand_over(&self, number: u64, urgent: bool) -> Fallible<Appended> {
-        let payload = self.samples[usize::from(urgent)].replace("act_number", &format!("act_{number}"));
+        let payload = if urgent { &self.urgent } else { &self.ordinary };
+        let payload = payload.replace("act_number", &format!("act_{number}"));
         let entry = Bytes::from(format!("{{\"payload\":\"{}\"}}", BASE64_STANDARD.encode(payload)));
         let log = self.recorder.log();
         Ok(log.append(log.reserve().await?, entry))
@@ -119,7 +121,8 @@ impl Bench {
 fn sample(name: &str) -> Fallible<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/golden/events/entries/{name}.json"));
     let mut predicate: Value = serde_json::from_slice(&std::fs::read(path)?)?;
-    predicate["action"]["action_id"] = "act_number".into();
+    let action = predicate.get_mut("action").and_then(Value::as_object_mut).ok_or("a sample without an action")?;
+    action.insert("action_id".into(), "act_number".into());
     Ok(serde_json::json!({ "predicate": predicate }).to_string())
 }
 
@@ -150,7 +153,7 @@ impl Collector {
         let body = request.into_body().collect().await?.to_bytes();
         let mut response = Response::new(Full::from(r#"{"text":"Success","code":0}"#));
         if self.up.load(Ordering::SeqCst) {
-            self.bodies.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), body));
+            self.bodies.lock().unwrap_or_else(PoisonError::into_inner).push((now(), body));
         } else {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -161,9 +164,11 @@ impl Collector {
     fn arrivals(&self) -> Fallible<HashMap<u64, Instant>> {
         let mut found = HashMap::new();
         for (at, body) in self.bodies.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let reader = std::io::BufReader::new(flate2::read::GzDecoder::new(&body[..]));
+            let reader = std::io::BufReader::new(flate2::read::GzDecoder::new(&**body));
             for event in serde_json::Deserializer::from_reader(reader).into_iter::<Value>() {
-                let index = event?["fields"]["log_index"].as_str().and_then(|index| index.parse().ok());
+                let event = event?;
+                let index =
+                    event.pointer("/fields/log_index").and_then(Value::as_str).and_then(|index| index.parse().ok());
                 found.entry(index.ok_or("an event without its place")?).or_insert(*at);
             }
         }
@@ -179,7 +184,7 @@ fn memory() -> Fallible<u64> {
 }
 
 async fn settle(monitor: &Monitor, recorder: &Recorder) -> Fallible<Duration> {
-    let begun = Instant::now();
+    let begun = now();
     while monitor.needed_from() < recorder.size() {
         if begun.elapsed() > DRAIN_MAX {
             return Err("the backlog did not drain".into());
@@ -245,7 +250,7 @@ async fn hec(folder: &Path) -> Fallible<Vec<Line>> {
         let mut sent = Vec::new();
         for number in 0..TIMED_EVENTS {
             let index = bench.append(5_000_000 + u64::from(urgent) * 1_000_000 + number, urgent).await?;
-            sent.push((index, Instant::now()));
+            sent.push((index, now()));
             tokio::time::sleep(PACE).await;
         }
         settle(&monitor, &bench.recorder).await?;
