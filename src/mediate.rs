@@ -186,7 +186,7 @@ impl Mediator {
         };
         let session = self.sessions.find(call, identity);
         let chain = self.recorder.chain(session.id());
-        let mut observed = session.observe(call);
+        let mut observed = session.observe(call, tool.as_ref().map(|tool| tool.definition().hints));
         let (tool_known, context) = (tool.as_deref(), observed.context());
         let pin = tool.as_ref().map(|tool| tool.definition().digest);
         let standing = self.approvals.standing(call, identity, session.id().as_str(), (pin, policies.hash()));

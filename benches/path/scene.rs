@@ -85,7 +85,7 @@ impl Scene {
         let session = self.sessions.find(&self.call, &self.identity);
         let mut call = self.call.clone();
         call.action.id = ActionId::mint(NOW, countersign::net::random_bytes().unwrap_or([0; 10]));
-        session.observe(&call).decided(&call.action, Verdict::Allow, true);
+        session.observe(&call, None).decided(&call.action, Verdict::Allow, true);
         Awaited::new(session, call.action)
             .complete(outcome(), text, |outcome, facts| drop(black_box((outcome, facts))));
     }
@@ -107,7 +107,7 @@ impl Scene {
 
     /// What is known about the session before the call.
     pub(crate) fn context(&self) -> SessionContext {
-        self.sessions.find(&self.call, &self.identity).observe(&self.call).context().clone()
+        self.sessions.find(&self.call, &self.identity).observe(&self.call, None).context().clone()
     }
 
     /// What the decision is made from.

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::classification::{Classified, Classifier, flatten, raise};
 use super::correlation::SessionKey;
-use super::drift::{ActionSeen, HashKey, Memory};
+use super::drift::{self, ActionSeen, HashKey, Memory};
 use super::intent::SessionIntent;
 use super::sessions::Shared;
 use super::state::State;
 use super::store::Snapshot;
 use crate::model::{
     Action, ActionId, Call, ContextEffect, Correlation, Destination, Digest, LevelSource, PriorAction, SessionContext,
-    SessionId, Timestamp, Verdict,
+    SessionId, Timestamp, ToolHints, Verdict,
 };
 
 /// One session's memory. Everything that happens to it happens under one lock, which is never held across a wait.
@@ -36,6 +36,7 @@ pub struct Observed<'a> {
     session: &'a Arc<Session>,
     state: MutexGuard<'a, State>,
     context: SessionContext,
+    hints: Option<ToolHints>,
 }
 
 impl Session {
@@ -141,16 +142,18 @@ impl Session {
         self.lock().compact_if_idle(&self.shared, now);
     }
 
-    /// Takes the session for one action and snapshots what is known before it.
+    /// Takes the session for one action and snapshots what is known before it. `hints`: what the server says about the
+    /// tool, where it listed it.
     #[must_use]
-    pub fn observe<'a>(self: &'a Arc<Self>, call: &Call) -> Observed<'a> {
+    pub fn observe<'a>(self: &'a Arc<Self>, call: &Call, hints: Option<ToolHints>) -> Observed<'a> {
         let (action, mut state) = (&call.action, self.lock());
         let first = state.count == 0;
         state.intent.observe(call, first, self.shared.config.host_intent);
         // The same whether it was idle in memory or on the disk.
         state.compact_if_idle(&self.shared, action.received);
         state.remember_intent(&self.shared);
-        let mut signals = state.memory.signals(&seen(action), &self.shared.config.drift, &self.shared.values);
+        let mut signals =
+            state.memory.signals(&seen(action, hints.as_ref()), &self.shared.config.drift, &self.shared.values);
         signals.classification_escalation = Some(state.level.map(|(level, _)| level) > state.first_level);
         let drift = state.leaves_intent(&signals, &self.shared.config.drift);
         state.last_seen = state.last_seen.max(action.received);
@@ -171,7 +174,7 @@ impl Session {
             signals,
             context_hash: state.context_hash,
         };
-        Observed { session: self, state, context }
+        Observed { session: self, state, context, hints }
     }
 
     /// What it is found by; `None` for one that is not kept.
@@ -202,6 +205,13 @@ impl Session {
     pub fn classify(&self, action: &Action, answer: &[u8]) -> Classified {
         let (server, operation) = (&action.native.server, &action.native.operation);
         self.shared.classifier.classify(server, operation, Some(&flatten(answer)))
+    }
+
+    /// Whether an answer holds text that is addressed to a machine: never, where the lexicon is switched off.
+    #[must_use]
+    pub fn is_instruction_like(&self, answer: &[u8]) -> bool {
+        let lexicon = self.shared.config.drift.attack_lexicon;
+        lexicon && drift::is_instruction_like(&drift::parts(answer), &self.shared.values)
     }
 
     /// A person agreed to an action that was decided before: its values are the session's own from now on.
@@ -270,7 +280,8 @@ impl Observed<'_> {
         let (state, shared) = (&mut *self.state, &self.session.shared);
         // What shadow mode lets through nobody has consented to.
         let consented = forwarded && matches!(verdict, Verdict::Allow | Verdict::Modify);
-        state.memory.acted(&seen(action), &self.context.signals, consented, &shared.config.drift, &shared.values);
+        let seen = seen(action, self.hints.as_ref());
+        state.memory.acted(&seen, &self.context.signals, consented, &shared.config.drift, &shared.values);
         // One that waited has said what it wants.
         if state.waiting(&action.id).is_none() {
             state.intent.infer(action, state.results);
@@ -292,14 +303,13 @@ impl Observed<'_> {
 }
 
 /// An action as the memory of values sees it.
-fn seen(action: &Action) -> ActionSeen<'_> {
+fn seen<'a>(action: &'a Action, hints: Option<&'a ToolHints>) -> ActionSeen<'a> {
     ActionSeen {
         id: action.id.as_str(),
         method: &action.method,
         operation: &action.operation,
         arguments: &action.arguments.value,
-        // Annotations are what the server says about itself.
-        hints: None,
+        hints,
         external: action.destination.as_ref().map(|destination| matches!(destination, Destination::External(_))),
         at: action.received,
     }

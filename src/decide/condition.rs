@@ -79,6 +79,16 @@ impl Condition {
         }
     }
 
+    /// Whether it looks at this field.
+    pub(super) fn looks_at(&self, field: &Field) -> bool {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(|part| part.looks_at(field)),
+            Self::Is(leaf) => leaf.field == *field,
+            Self::Not(inner) => inner.looks_at(field),
+            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) => false,
+        }
+    }
+
     /// Whether it looks at a sequence of actions.
     pub(super) fn is_by_sequence(&self) -> bool {
         match self {

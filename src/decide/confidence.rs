@@ -44,9 +44,10 @@ fn field(field: &Field, context: &SessionContext) -> PartsPerMillion {
             SignalField::ChainLengthExceeded | SignalField::UnusualSequence | SignalField::VelocityAnomaly => {
                 session(context)
             }
+            SignalField::DeclaredDestructive | SignalField::DeclaredOpenWorld => FULL,
             _ => intent(context),
         },
-        Field::Provenance(_) => intent(context),
+        Field::Provenance(..) => intent(context),
         Field::Fact(_) | Field::Identity(_) | Field::Meter(_) | Field::Parameter(_) | Field::Result(_) => FULL,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::condition::Test;
-use super::field::{ContextField, IdentityField, ResultField, SignalField};
+use super::field::{ContextField, IdentityField, ResultField, SignalField, Sinks};
 use super::input::Input;
 use super::number::Number;
 use super::results::ResultFacts;
@@ -155,6 +155,8 @@ pub(super) fn signal<'a>(field: SignalField, signals: &'a Signals) -> Datum<'a> 
         SignalField::CommandedByContent => flag(signals.commanded_by_content),
         SignalField::CredentialUse => flag(signals.credential_use),
         SignalField::CumulativeDrift => fraction(signals.cumulative_drift),
+        SignalField::DeclaredDestructive => flag(signals.declared_destructive),
+        SignalField::DeclaredOpenWorld => flag(signals.declared_open_world),
         SignalField::DelegatedIntent => flag(signals.delegated_intent),
         SignalField::DistanceModel => word(signals.distance_model.as_deref()),
         SignalField::DistanceSource => word(signals.distance_source.map(DistanceSource::as_str)),
@@ -180,12 +182,17 @@ pub(super) fn signal<'a>(field: SignalField, signals: &'a Signals) -> Datum<'a> 
 }
 
 /// Where the value at a place of the arguments came from, and the values inside it.
-pub(super) fn provenance<'a>(pointer: &str, signals: &'a Signals, visit: Visit<'_, 'a>) {
+pub(super) fn provenance<'a>(pointer: &str, sinks: Sinks, signals: &'a Signals, visit: Visit<'_, 'a>) {
     let inside = |of: &str| of.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let mut found = false;
     for provenance in signals.provenance.iter().filter(|provenance| inside(&provenance.pointer)) {
         found = true;
-        visit(Datum::Text(provenance.origin.as_str()));
+        let counts = match sinks {
+            Sinks::All => true,
+            Sinks::Only => provenance.sink,
+            Sinks::Without => !provenance.sink,
+        };
+        visit(if counts { Datum::Text(provenance.origin.as_str()) } else { Datum::Absent });
     }
     if !found {
         visit(Datum::Unknown);

@@ -147,10 +147,10 @@ impl<'a, 's> Evaluator<'a, 's> {
                     self.budget.spend()?;
                 }
             }
-            Field::Provenance(path) => {
+            Field::Provenance(path, sinks) => {
                 let arguments: &'a Value = &input.call.action.arguments.value;
                 path::pointers(arguments, &path.steps, &mut self.budget, &mut |place| match place {
-                    Some(pointer) => datum::provenance(pointer, &input.context.signals, &mut visit),
+                    Some(pointer) => datum::provenance(pointer, *sinks, &input.context.signals, &mut visit),
                     None => visit(Datum::Absent),
                 })?;
             }

@@ -18,7 +18,7 @@ pub(super) enum Field {
     Meter(Box<Limit>),
     Parameter(Path),
     /// Where the values at a path came from.
-    Provenance(Path),
+    Provenance(Path, Sinks),
     /// What a tool returned; only in rules about results.
     Result(ResultField),
     Signal(SignalField),
@@ -27,8 +27,19 @@ pub(super) enum Field {
 impl Field {
     /// Whether a rule with this field decides by the context and not by the action alone (AARM ).
     pub(super) const fn is_context(&self) -> bool {
-        matches!(self, Self::Context(_) | Self::Fact(_) | Self::Meter(_) | Self::Provenance(_) | Self::Signal(_))
+        matches!(self, Self::Context(_) | Self::Fact(_) | Self::Meter(_) | Self::Provenance(..) | Self::Signal(_))
     }
+}
+
+/// Which values a condition on provenance is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sinks {
+    /// All of them.
+    All,
+    /// Those that say where the effect goes.
+    Only,
+    /// All others.
+    Without,
 }
 
 /// Who `owned_by` may name.
@@ -109,6 +120,8 @@ pub(super) enum SignalField {
     CommandedByContent,
     CredentialUse,
     CumulativeDrift,
+    DeclaredDestructive,
+    DeclaredOpenWorld,
     DelegatedIntent,
     DistanceModel,
     DistanceSource,
@@ -224,6 +237,8 @@ pub(super) const SIGNALS: &[Named<SignalField>] = &[
     ("commanded_by_content", SignalField::CommandedByContent, Kind::Flag),
     ("credential_use", SignalField::CredentialUse, Kind::Flag),
     ("cumulative_drift", SignalField::CumulativeDrift, Kind::Number),
+    ("declared_destructive", SignalField::DeclaredDestructive, Kind::Flag),
+    ("declared_open_world", SignalField::DeclaredOpenWorld, Kind::Flag),
     ("delegated_intent", SignalField::DelegatedIntent, Kind::Flag),
     ("distance_model", SignalField::DistanceModel, Kind::Text),
     ("distance_source", SignalField::DistanceSource, Kind::Word(DistanceSource::WORDS)),

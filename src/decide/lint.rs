@@ -232,5 +232,5 @@ fn excluded(leaves: &[&Leaf]) -> bool {
 
 /// Whether one action can have several values of the field. A parameter can be a list.
 const fn many(field: &Field) -> bool {
-    matches!(field, Field::Parameter(_) | Field::Fact(_) | Field::Provenance(_) | Field::Result(_))
+    matches!(field, Field::Parameter(_) | Field::Fact(_) | Field::Provenance(..) | Field::Result(_))
 }

@@ -11,6 +11,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::combine::higher;
+use super::field::{Field, ResultField};
 use super::input::Input;
 use super::names::ActionNames;
 use super::set::{PolicySet, SetRule};
@@ -85,6 +86,16 @@ impl PolicySet {
         let names = ActionNames::of(action);
         let tools = names.tools();
         self.results.iter().any(|rule| !rule.shadow && rule.rule.scope.matches(&names, &tools))
+    }
+
+    /// Whether a rule about what this action returns asks for `instruction_like`.
+    #[must_use]
+    pub fn asks_for_wording(&self, action: &Action) -> bool {
+        let names = ActionNames::of(action);
+        let tools = names.tools();
+        let wording = Field::Result(ResultField::InstructionLike);
+        let mut rules = self.results.iter().filter(|rule| rule.rule.condition.looks_at(&wording));
+        rules.any(|rule| rule.rule.scope.matches(&names, &tools))
     }
 
     /// What is to happen to a result. `facts` is `None` for one that is too large to be looked at.

@@ -26,10 +26,7 @@ pub(super) fn read_page(result: &Value) -> Vec<Listed> {
 /// One tool; `None` when it has no name.
 pub(super) fn read_tool(tool: &Value) -> Option<Listed> {
     let name = tool.get("name")?.as_str()?;
-    let hint = |name: &str, default: bool| {
-        tool.get("annotations").and_then(|hints| hints.get(name)).and_then(Value::as_bool).unwrap_or(default)
-    };
-    let careful = ToolHints::default();
+    let hint = |name: &str| tool.get("annotations").and_then(|hints| hints.get(name)).and_then(Value::as_bool);
     let input_schema = tool.get("inputSchema").cloned().unwrap_or(Value::Bool(true));
     let members = PINNED.iter().filter_map(|member| Some(((*member).to_owned(), sorted(tool.get(*member)?))));
     let pinned = Value::Object(members.collect::<Map<_, _>>()).to_string();
@@ -39,10 +36,10 @@ pub(super) fn read_tool(tool: &Value) -> Option<Listed> {
         mirrored: mirrored(&input_schema),
         input_schema,
         hints: ToolHints {
-            read_only: hint("readOnlyHint", careful.read_only),
-            destructive: hint("destructiveHint", careful.destructive),
-            idempotent: hint("idempotentHint", careful.idempotent),
-            open_world: hint("openWorldHint", careful.open_world),
+            read_only: hint("readOnlyHint"),
+            destructive: hint("destructiveHint"),
+            idempotent: hint("idempotentHint"),
+            open_world: hint("openWorldHint"),
         },
     };
     Some(Listed { definition, pinned })
@@ -112,7 +109,7 @@ mod tests {
             "annotations": { "readOnlyHint": true },
         });
         let Listed { definition, pinned } = read_tool(&tool).unwrap();
-        assert!(definition.hints.read_only && definition.hints.destructive);
+        assert_eq!((definition.hints.read_only, definition.hints.destructive), (Some(true), None));
         assert_eq!(definition.mirrored, [("/a/b".to_owned(), "B".to_owned())]);
         assert!(pinned.starts_with(r#"{"annotations":{"readOnlyHint":true},"inputSchema""#), "{pinned}");
         assert!(read_tool(&json!({ "description": "no name" })).is_none());

@@ -160,7 +160,11 @@ impl Screen {
             is_error: value.as_ref().and_then(|value| value.pointer("/result/isError")?.as_bool()).unwrap_or(false),
             level: classified.level.map(|(level, _)| level),
             labels: Some(&classified.labels),
-            instruction_like: None,
+            // Reading every sentence takes time: only where a rule asks.
+            instruction_like: self
+                .policies
+                .asks_for_wording(&self.call.action)
+                .then(|| self.session.is_instruction_like(answer)),
         };
         self.policies.decide_result(&input, Some(&facts))
     }

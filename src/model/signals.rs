@@ -64,6 +64,10 @@ pub struct Signals {
     pub unusual_sequence: Option<bool>,
     /// Data of a higher level than the session began with was read.
     pub classification_escalation: Option<bool>,
+    /// The server says of the tool that it may take something away. Unknown where no list of tools says anything of it.
+    pub declared_destructive: Option<bool>,
+    /// The server says of the tool that it reaches whoever is outside.
+    pub declared_open_world: Option<bool>,
     /// Where the values of the arguments came from, one entry for each value that was looked up.
     pub provenance: Arc<[Provenance]>,
 }
@@ -86,10 +90,10 @@ pub struct Provenance {
 pub struct Witness {
     /// Number of the result in its session, from 1.
     pub result: u64,
+    /// The action that it answered; empty where that is not known any more.
+    pub action: Arc<str>,
     /// The operation that returned it.
     pub operation: Arc<str>,
-    /// The id of the action that it answers; empty where it was kept by an earlier version.
-    pub action: Arc<str>,
 }
 
 /// Where a value came from, most trusted first.

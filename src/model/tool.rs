@@ -20,22 +20,36 @@ pub struct ToolDefinition {
     pub mirrored: Vec<(String, String)>,
 }
 
-/// Tool annotations. A hint of the server, never a fact: untrusted unless the operator trusts the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Tool annotations, as far as the server says anything. Hints of the server, never facts: they may make an action look
+/// more dangerous than its name, and never less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ToolHints {
     /// `readOnlyHint`
-    pub read_only: bool,
+    pub read_only: Option<bool>,
     /// `destructiveHint`
-    pub destructive: bool,
+    pub destructive: Option<bool>,
     /// `idempotentHint`
-    pub idempotent: bool,
+    pub idempotent: Option<bool>,
     /// `openWorldHint`
-    pub open_world: bool,
+    pub open_world: Option<bool>,
 }
 
-impl Default for ToolHints {
-    /// The defaults of the MCP schema: the careful reading of each.
-    fn default() -> Self {
-        Self { read_only: false, destructive: true, idempotent: false, open_world: true }
+impl ToolHints {
+    /// The server says that the tool may take something away. The word counts only beside `readOnlyHint: false` (MCP).
+    #[must_use]
+    pub fn declares_destructive(&self) -> bool {
+        self.destructive == Some(true) && self.read_only != Some(true)
+    }
+
+    /// The server says that the tool has an effect.
+    #[must_use]
+    pub fn declares_effect(&self) -> bool {
+        self.read_only == Some(false) || self.declares_destructive()
+    }
+
+    /// The server says that the tool reaches whoever is outside.
+    #[must_use]
+    pub fn declares_open_world(&self) -> bool {
+        self.open_world == Some(true)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aarm_r2::{asking, of_kind, reading};
+use crate::aarm_r2::{asking, of_kind, reading, with_facts};
 use crate::harness::{ALLOW_ALL, Server, Stand, decisions, is_refused};
 
 /// Calls `tools` one after the other in one session of somebody who wants something, and returns the log.
@@ -132,5 +132,63 @@ rules:
     let context = &last[1]["context"];
     assert_eq!((&context["action_count"], &context["intent"]["source"]), (&json!(1), &json!("host")));
     assert_eq!(context["prior_actions"][0]["operation"], "read");
-    assert_eq!(context["context_hash"], of_kind(&entries, "context")[0]["facts"]["context_hash"]);
+    assert_eq!(context["context_hash"], with_facts(&entries)[0]["facts"]["context_hash"]);
+}
+
+const BOUNDED: &str = "
+policy: { id: bounded, version: '1' }
+rules: [{ id: all, match: {}, action: ALLOW }]
+intent_boundaries: { notes: { allowed_tools: [read] } }
+";
+
+#[tokio::test]
+async fn a_7_7_a_host_says_the_class_of_an_intent_once_and_a_crash_keeps_it() {
+    let stand = Stand::with(BOUNDED, "", Server::start(reading("nothing")).await).await;
+    let meta = |class: &str| json!({ "countersign/session": "s", "countersign/intent": "Read my notes", "countersign/intent_class": class });
+    let call = async |stand: &Stand, tool: &str, class: &str| {
+        let (_, _, body) = stand.post(asking(tool, &meta(class))).await;
+        is_refused(&serde_json::from_slice(&body).unwrap())
+    };
+    assert!(!call(&stand, "read", "notes").await);
+    assert!(call(&stand, "echo", "notes").await, "outside the bounds");
+    assert!(call(&stand, "echo", "anything").await, "a later call moves no bounds");
+    let stand = stand.lose_context().await;
+    assert!(call(&stand, "echo", "anything").await, "nor does a crash");
+    assert!(!call(&stand, "read", "notes").await);
+    let (entries, _folder) = stand.stop().await;
+    assert!(decisions(&entries).iter().all(|entry| entry["context"]["intent"]["class"] == "notes"));
+}
+
+#[tokio::test]
+async fn annotations_make_an_action_more_than_its_name_and_never_less() {
+    let server = Server::start(|request| {
+        let message = request.json();
+        if message["method"] != "tools/list" || request.headers.contains_key("mcp-method") {
+            return crate::harness::ordinary(request);
+        }
+        let tool = |name: &str, hints: Value| json!({ "name": name, "inputSchema": { "type": "object" }, "annotations": hints });
+        let tools = json!([
+            tool("read", json!({ "readOnlyHint": false, "destructiveHint": true })),
+            tool("echo", json!({})),
+            tool("delete", json!({ "readOnlyHint": true, "destructiveHint": false })),
+        ]);
+        let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "tools": tools } });
+        crate::harness::respond(http::StatusCode::OK, &answer.to_string())
+    })
+    .await;
+    let policy = "
+policy: { id: hints, version: '1' }
+rules:
+  - { id: all, match: {}, action: ALLOW }
+  - { id: declared, match: { risk_signals: { declared_destructive: true } }, action: DENY }
+";
+    let stand = Stand::with(policy, "", server).await;
+    let mut refused = Vec::new();
+    for tool in ["read", "echo", "delete"] {
+        refused.push(is_refused(&stand.call(tool, json!({})).await));
+    }
+    assert_eq!(refused, [true, false, false]);
+    let (entries, _folder) = stand.stop().await;
+    let effects: Vec<_> = signals(&entries).iter().map(|signals| signals["effect"].as_str().unwrap()).collect();
+    assert_eq!(effects, ["delete", "read", "delete"], "a tool that says that it only reads is taken by its name");
 }

@@ -116,18 +116,32 @@ fn print(explanation: &Explanation, recorded: Option<&Recorded>) {
     }
 }
 
+/// What an origin means.
+fn means(origin: &str) -> &str {
+    match origin {
+        "intent" => "the user's own words",
+        "trusted" => "a tool whose output is trusted",
+        "resolved" => "a field of a record that the user named",
+        "own_write" => "an earlier action of the agent",
+        "structured" => "a field of its own",
+        "named_source" => "running text of a source that the user named",
+        "synthesised" => "nowhere: the agent made it up",
+        "prose" => "running text",
+        other => other,
+    }
+}
+
 /// Where the values of the arguments came from, one sentence each.
 fn origins(predicate: &Value) -> Vec<String> {
     let entries = predicate.pointer("/decision/provenance").and_then(Value::as_array);
     let sentence = |entry: &Value| {
-        let (pointer, origin) = (text(entry, "/pointer"), text(entry, "/origin"));
-        let from = [text(entry, "/from_action"), text(entry, "/from_operation")].join(" ");
-        let from = if from.trim().is_empty() {
-            String::new()
-        } else {
-            format!(", first seen in what {} returned", from.trim())
+        let (pointer, operation) = (text(entry, "/pointer"), text(entry, "/from_operation"));
+        let number = entry.pointer("/from_result").and_then(Value::as_u64);
+        let from = match number {
+            Some(number) => format!("result {number} of `{operation}` ({}), ", text(entry, "/from_action")),
+            None => String::new(),
         };
-        format!("`{}` came from: {}{from}", pointer.trim_start_matches('/'), origin.replace('_', " "))
+        format!("`{}` came from {from}{}", pointer.trim_start_matches('/'), means(text(entry, "/origin")))
     };
     entries.into_iter().flatten().map(sentence).collect()
 }

@@ -52,6 +52,22 @@ impl Place {
     }
 }
 
+/// Signals that the log mentions only where they are true.
+const FALSE_UNLESS_SAID: &[&str] = &[
+    "commanded_by_content",
+    "effect_ordered_by_content",
+    "goal_restatement",
+    "instruction_like",
+    "link_fetch",
+    "link_same_host",
+    "session_instruction_like",
+    "sink_prose_only",
+    "sink_synthesised",
+];
+
+/// The same, where there was an intent to compare with.
+const COMPARED: &[&str] = &["credential_use", "delegated_intent", "drift_detected", "privilege_escalation"];
+
 /// The predicate of an entry, as JSON.
 pub(super) fn predicate(entry: &[u8]) -> Option<Value> {
     let envelope = open_envelope(entry).ok()?;
@@ -96,6 +112,7 @@ impl Recorded {
             "identity": self.identity(),
             "context": self.context(),
             "signals": self.signals(),
+            "provenance": self.provenance(),
         });
         let name = self.text("/receipt_id").to_owned();
         let source = PolicySource { name, text: document.to_string() };
@@ -141,6 +158,7 @@ impl Recorded {
         out.insert("now".into(), self.text("/action/received").into());
         for (name, pointer) in [
             ("intent", "/context/intent/text"),
+            ("intent_class", "/context/intent/class"),
             ("intent_source", "/context/intent/source"),
             ("level", "/context/level/value"),
             ("level_source", "/context/level/source"),
@@ -182,7 +200,18 @@ impl Recorded {
         out.into()
     }
 
-    /// Signals, with fractions instead of millionths. What is null is unknown, and stays so.
+    /// Where values came from, as far as the log keeps it.
+    fn provenance(&self) -> Value {
+        let entries = self.predicate.pointer("/decision/provenance").and_then(Value::as_array);
+        let entry = |entry: &Value| {
+            let sink = entry.get("sink").and_then(Value::as_bool).unwrap_or(false);
+            Some((text(entry, "/pointer").to_owned(), json!({"origin": entry.get("origin")?, "sink": sink})))
+        };
+        Value::Object(entries.into_iter().flatten().filter_map(entry).collect())
+    }
+
+    /// Signals, with fractions instead of millionths. What is null is unknown, and stays so; what is absent is false, as
+    /// the manual's page on the log says.
     fn signals(&self) -> Value {
         let recorded = self.predicate.pointer("/decision/signals").and_then(Value::as_object);
         let known = recorded
@@ -190,6 +219,11 @@ impl Recorded {
             .flatten()
             .filter(|(_, value)| value.is_boolean() || value.is_number() || value.is_string());
         let mut out = Map::new();
+        if self.predicate.pointer("/decision/signals/effect").is_some() {
+            let compared = self.predicate.pointer("/decision/signals/scope_expansion").is_some_and(Value::is_boolean);
+            let names = FALSE_UNLESS_SAID.iter().chain(COMPARED.iter().filter(|_| compared));
+            out.extend(names.map(|name| ((*name).to_owned(), Value::Bool(false))));
+        }
         for (name, value) in known {
             match (name.strip_suffix("_ppm"), value.as_f64()) {
                 (Some(name), Some(ppm)) => out.insert(name.to_owned(), json!(ppm / 1e6)),

@@ -69,6 +69,9 @@ function why(decided, receipt) {
 
 const SIGNALS = [
   ["scope_expansion", "outside the intent"], ["classification_escalation", "reads more sensitive data than before"],
+  ["commanded_by_content", "a result told the agent to do this"], ["effect_ordered_by_content", "a result orders an effect of this kind"],
+  ["privilege_escalation", "hands out access or runs code outside the intent"], ["credential_use", "handles credentials that the intent does not name"],
+  ["goal_restatement", "a result claims to say what the task is"], ["instruction_like", "beside wording addressed to a machine"],
   ["unusual_sequence", "unusual after what came before"], ["velocity_anomaly", "faster than usual"], ["chain_length_exceeded", "longer chain than allowed"],
 ];
 

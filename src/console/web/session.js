@@ -90,7 +90,8 @@ function item(group, places, place, raised) {
     el("span", null, time(first.time)), el("span", null, decided ? decision(first.result, first.enforced) : state(first.kind)), el("span", { class: "act" }, what)), [
     decided && first.reason ? line(visible(first.reason)) : null,
     decided && first.arguments ? line(el("code", null, visible(oneLine(first.arguments)))) : null,
-    first.provenance.map((from) => line(provenance(from, places))),
+    // Most text is the agent's own: that is told where it says where the effect goes.
+    first.provenance.filter((from) => from.sink || from.origin !== "synthesised").map((from) => line(provenance(from, places))),
     raised ? line(el("span", { class: "raised" }, raised[0] ? `Data level rose from ${raised[0]} to ${raised[1]}` : `Data level ${raised[1]}`)) : null,
     decided ? numbers(first.signals, line) : null,
     follows,
@@ -113,9 +114,9 @@ const ORIGINS = {
   prose: "running text that nobody vouches for",
 };
 
-function provenance({ pointer, origin, from_action: from }, places) {
+function provenance({ pointer, origin, from_action: from, from_operation: operation }, places) {
   const place = places.get(from);
-  const source = place ? el("a", { href: `#action-${place}` }, `result of ${place}`) : from ? link(`/receipts/${from}`, "an earlier result") : null;
+  const source = place ? el("a", { href: `#action-${place}` }, `result of ${place}`) : from ? link(`/receipts/${from}`, "an earlier result") : operation ? ["a result of ", visible(operation)] : null;
   const bad = origin === "prose";
   return [el("code", null, visible(pointer)), el("span", { class: "arrow" }, " \u2190 "), source ? [source, ", "] : null, el("span", { class: bad ? "state bad" : null }, ORIGINS[origin] ?? origin)];
 }

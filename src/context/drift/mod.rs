@@ -26,6 +26,7 @@ mod result;
 mod scan;
 mod shape;
 mod signals;
+mod signature;
 mod structure;
 mod values;
 mod vocabulary;
@@ -47,6 +48,7 @@ use crate::model::{IntentSource, PartsPerMillion, Signals, Timestamp, ToolHints}
 use distance::Vector;
 use intent::Intent;
 use result::{Asked, Seen};
+use signature::{Signatures, WORTHWHILE};
 
 /// What the operator sets.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -63,6 +65,22 @@ pub struct Config {
     /// Whether wording that is addressed to a machine is looked for. Without it the signals about such wording are
     /// false, and questions are not turned into refusals.
     pub attack_lexicon: bool,
+    /// Which links may be opened because of what the user said.
+    pub link_fetch: LinkFetch,
+}
+
+/// Which links may be opened because of what the user said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkFetch {
+    /// Those to a host that the user named or that was reached with consent, and those that are only mentioned where the
+    /// user asked for what is behind links.
+    #[default]
+    Hosts,
+    /// Opening a link counts as reading and nothing else: where what leaves in a link is nobody's concern.
+    Ignored,
+    /// Those that the user named, each by itself: where strangers write on hosts that the user names.
+    Named,
 }
 
 impl Default for Config {
@@ -73,6 +91,7 @@ impl Default for Config {
             chain_length_max: 30,
             velocity_max: 60,
             attack_lexicon: true,
+            link_fetch: LinkFetch::default(),
         }
     }
 }
@@ -141,7 +160,7 @@ pub struct ActionSeen<'a> {
     pub operation: &'a str,
     /// The arguments.
     pub arguments: &'a Value,
-    /// The server's annotations, where the operator trusts the server; otherwise none.
+    /// The server's annotations, where it listed the tool. They add risk and take none away.
     pub hints: Option<&'a ToolHints>,
     /// Whether the destination is outside the internal domains; `None` where there is none.
     pub external: Option<bool>,
@@ -164,6 +183,13 @@ pub struct ResultSeen<'a> {
     pub trust: Trust,
 }
 
+/// Whether text that a tool returned is addressed to a machine, by itself: whatever the session knows.
+#[must_use]
+pub fn is_instruction_like(parts: &[String], key: &HashKey) -> bool {
+    let result = ResultSeen { action: "", operation: "", parts, whole: true, trust: Trust::default() };
+    Seen::read(0, Arc::from(""), &result, &Asked::default(), None, key).instruction_like
+}
+
 /// Results that are remembered one by one. Older ones are let go, oldest first.
 const RESULTS_MAX: usize = 256;
 /// Calls that wait for a result.
@@ -180,6 +206,9 @@ const TIMES_MAX: usize = 512;
 pub struct Memory {
     intent: Option<Intent>,
     results: VecDeque<Seen>,
+    /// Where to look among many results. What it does not cover is looked at one by one.
+    #[serde(skip)]
+    signatures: Signatures,
     results_total: u64,
     /// Results that are not remembered at all any more.
     lost: bool,
@@ -299,7 +328,34 @@ impl Memory {
             self.results.pop_front();
             self.lost = true;
         }
+        let covered = self.signatures.covers(number - 1);
         self.results.push_back(seen);
+        if self.results.len() > WORTHWHILE {
+            match self.results.back().filter(|_| covered) {
+                Some(seen) => self.signatures.add(seen),
+                None => self.signatures = Signatures::of(self.results.iter()),
+            }
+        }
+        self.forget_signatures();
+    }
+
+    /// Whether everything of every result is remembered.
+    fn is_whole(&self) -> bool {
+        !self.lost && !self.signatures.partial && (self.is_covered() || !self.results.iter().any(Seen::is_partial))
+    }
+
+    fn is_covered(&self) -> bool {
+        self.results.len() > WORTHWHILE && self.signatures.covers(self.results_total)
+    }
+
+    fn forget_signatures(&mut self) {
+        self.signatures.forget_before(self.results.front().map_or(u64::MAX / 2, |seen| seen.number));
+    }
+
+    /// Lets go what can be made again, and then what is beyond `bytes_max`: nobody uses it now.
+    pub fn rest(&mut self, bytes_max: usize) {
+        self.signatures = Signatures::default();
+        self.compact(bytes_max);
     }
 
     /// Lets go what is beyond `bytes_max`, oldest first: running text, then whole results. What was let go counts as
@@ -312,6 +368,7 @@ impl Memory {
             }
             let before = seen.bytes();
             seen.fade();
+            self.signatures.partial = true;
             bytes -= before - seen.bytes().min(before);
         }
         while bytes > bytes_max
@@ -320,6 +377,7 @@ impl Memory {
             self.lost = true;
             bytes = bytes.saturating_sub(oldest.bytes());
         }
+        self.forget_signatures();
     }
 
     /// Bytes in memory, nearly.
@@ -328,7 +386,8 @@ impl Memory {
         let intent = self.intent.as_ref().map_or(0, |intent| intent.passage.bytes() + intent.vector.bytes());
         let results: usize = self.results.iter().map(Seen::bytes).sum();
         let pending: usize = self.pending.iter().map(|(id, asked)| id.len() + asked.arguments.len() * 4 + 64).sum();
-        size_of::<Self>() + intent + results + pending + self.own.len() * 4 + self.times.len() * 8
+        let kept = self.own.len() * 4 + self.times.len() * 8 + self.signatures.bytes();
+        size_of::<Self>() + intent + results + pending + kept
     }
 
     /// The distance vector of the intent, for those who measure beside the decision.

@@ -16,7 +16,8 @@ pub(super) struct Operation {
     pub(super) secret: bool,
 }
 
-/// `hints`: the annotations of the server, only where the operator trusts it.
+/// `hints`: the annotations of the server. Anybody can write them, so they only add: a tool that says it has an effect
+/// has one, whatever its name; a tool that says it has none is taken by its name.
 pub(super) fn of(method: &str, operation: &str, hints: Option<&ToolHints>) -> Operation {
     let mut words = Vec::new();
     let effect = match method {
@@ -32,11 +33,15 @@ pub(super) fn of(method: &str, operation: &str, hints: Option<&ToolHints>) -> Op
     split_name(name, &mut words);
     let classes: Vec<Class> = words.iter().map(|word| class(word)).collect();
     let named = by_name(&words, &classes);
-    let effect = match (hints, effect) {
-        (Some(hints), _) if hints.read_only => Effect::Read,
-        (_, Some(effect)) => effect,
-        (_, None) if method == "POST" && named.effect == Effect::Other => Effect::Create,
-        (_, None) => named.effect,
+    let effect = match effect {
+        Some(effect) => effect,
+        None if method == "POST" && named.effect == Effect::Other => Effect::Create,
+        None => named.effect,
+    };
+    let effect = match hints {
+        Some(hints) if effect == Effect::Read && hints.declares_destructive() => Effect::Delete,
+        Some(hints) if effect == Effect::Read && hints.declares_effect() => Effect::Update,
+        _ => effect,
     };
     let asked_by = if effect == named.effect { named.asked_by } else { Effects::of(effect) };
     Operation { effect, asked_by, ..named }
@@ -170,7 +175,18 @@ mod tests {
         }
         assert_eq!(of("GET", "GET /orders/{id}", None).effect, Effect::Read);
         assert_eq!(of("POST", "POST /orders", None).effect, Effect::Create);
-        let trusted = ToolHints { read_only: true, ..ToolHints::default() };
-        assert_eq!(of("tools/call", "frobnicate", Some(&trusted)).effect, Effect::Read);
+    }
+
+    #[test]
+    fn annotations_add_an_effect_and_take_none_away() {
+        let says = |read_only, destructive| ToolHints { read_only, destructive, ..ToolHints::default() };
+        let effect = |name: &str, hints: ToolHints| of("tools/call", name, Some(&hints)).effect;
+        assert_eq!(effect("delete_rows", says(Some(true), Some(false))), Effect::Delete, "it says that it only reads");
+        assert_eq!(effect("frobnicate", says(Some(true), None)), Effect::Other);
+        assert_eq!(effect("get_rows", says(None, None)), Effect::Read);
+        assert_eq!(effect("get_rows", says(Some(true), Some(true))), Effect::Read, "the word does not count beside it");
+        assert_eq!(effect("get_rows", says(Some(false), None)), Effect::Update);
+        assert_eq!(effect("get_rows", says(Some(false), Some(true))), Effect::Delete);
+        assert_eq!(effect("send_rows", says(Some(false), Some(true))), Effect::Communicate, "its name says more");
     }
 }

@@ -32,10 +32,10 @@ const LEXICON_BEHIND: usize = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) number: u64,
-    pub(super) operation: Arc<str>,
-    /// The id of the action that it answers.
-    #[serde(default)]
+    /// The action that it answers.
+    #[serde(default = "nothing")]
     pub(super) action: Arc<str>,
+    pub(super) operation: Arc<str>,
     pub(super) trust: Trust,
     /// The user named where it comes from.
     pub(super) named: bool,
@@ -72,6 +72,11 @@ pub(super) struct Asked {
     /// Digests of the hosts it reaches.
     pub(super) hosts: Vec<u32>,
     pub(super) effects: Effects,
+}
+
+/// The action of a result that was kept before its action was.
+fn nothing() -> Arc<str> {
+    Arc::from("")
 }
 
 /// Whether a phrase would leave something of it out.
@@ -140,8 +145,8 @@ impl Seen {
         let acknowledges = passage.word_count() <= ACKNOWLEDGEMENT_WORDS_MAX && !directive && !addresses;
         let mut seen = Self {
             number,
+            action: Arc::from(result.action),
             operation,
-            action: result.action.into(),
             trust: result.trust,
             named: asked.named,
             acknowledges,
@@ -167,6 +172,16 @@ impl Seen {
     pub(super) fn fade(&mut self) {
         self.passage.fade();
         self.faded = true;
+    }
+
+    /// Whether some of it is not remembered word for word.
+    pub(super) const fn is_partial(&self) -> bool {
+        self.faded || self.passage.partial
+    }
+
+    /// The digests of its fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = u32> {
+        self.fields.iter().copied()
     }
 
     /// Whether the value stands as a field, and whether the intent named its record.
@@ -199,8 +214,8 @@ impl Seen {
 
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.action.len()
             + self.operation.len()
+            + self.action.len()
             + self.fields.capacity() * 4
             + self.entities.capacity() * size_of::<Entity>()
             + self.passage.bytes()

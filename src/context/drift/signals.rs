@@ -11,8 +11,8 @@ use super::provenance::{self, Trace};
 use super::result::Asked;
 use super::shape::{Purpose, Shape};
 use super::values::{self, Argument};
-use super::{ActionSeen, Config, Memory};
-use crate::model::{DistanceSource, Effect, Origin, PartsPerMillion, Provenance, Signals, Witness};
+use super::{ActionSeen, Config, LinkFetch, Memory};
+use crate::model::{DistanceSource, Effect, Origin, PartsPerMillion, Provenance, Signals, ToolHints, Witness};
 
 /// How far below the threshold a distance begins to add to the cumulative drift.
 const SLACK: u32 = 150_000;
@@ -27,8 +27,10 @@ pub(super) fn of(memory: &Memory, action: &ActionSeen<'_>, config: &Config, key:
     let traced: Vec<(&Argument<'_>, &Trace)> = arguments.iter().zip(&traces).collect();
     let mut signals =
         Signals { effect: Some(operation.effect), external_destination: action.external, ..Signals::default() };
+    signals.declared_destructive = action.hints.map(ToolHints::declares_destructive);
+    signals.declared_open_world = action.hints.map(ToolHints::declares_open_world);
     scope(memory, action, &operation, &mut signals, key);
-    sinks(memory, &operation, &traced, more, &mut signals, key);
+    sinks(memory, &operation, (&traced, more), config.link_fetch, &mut signals, key);
     content(memory, &traced, config, &mut signals);
     distance(memory, action, config, &mut signals);
     pace(memory, action, config, &mut signals);
@@ -61,8 +63,8 @@ fn scope(memory: &Memory, action: &ActionSeen<'_>, operation: &Operation, signal
 fn sinks(
     memory: &Memory,
     operation: &Operation,
-    traced: &[(&Argument<'_>, &Trace)],
-    more: bool,
+    (traced, more): (&[(&Argument<'_>, &Trace)], bool),
+    link_fetch: LinkFetch,
     signals: &mut Signals,
     key: &HashKey,
 ) {
@@ -70,13 +72,13 @@ fn sinks(
     let is_link = |argument: &Argument<'_>| argument.shape == Shape::Link && argument.purpose != Purpose::Content;
     let is_near = |argument: &Argument<'_>, trace: &Trace| {
         let host = argument.host(key);
-        trace.origin == Origin::Intent
-            || memory.own_hosts.contains(&host)
-            || intent.is_some_and(|intent| intent.has_host(host))
+        let known = memory.own_hosts.contains(&host) || intent.is_some_and(|intent| intent.has_host(host));
+        trace.origin == Origin::Intent || (known && link_fetch != LinkFetch::Named)
     };
     // "Summarise the article Bob posted": a link that is only mentioned, when the user asked for what is behind links.
     let is_asked_for = |trace: &Trace| {
         operation.effect == Effect::Read
+            && link_fetch != LinkFetch::Named
             && intent.is_some_and(|intent| intent.web)
             && trace.verbatim
             && !trace.ordered.meets(Effects::FETCH)
@@ -84,7 +86,8 @@ fn sinks(
     let is_near = |argument: &Argument<'_>, trace: &Trace| is_near(argument, trace) || is_asked_for(trace);
     let mut links = traced.iter().filter(|(argument, _)| is_link(argument)).peekable();
     let carries = links.peek().is_some();
-    let fetches = carries && (operation.effect == Effect::Read || operation.form);
+    let reads = operation.effect == Effect::Read || operation.form;
+    let fetches = carries && reads && link_fetch != LinkFetch::Ignored;
     signals.link_fetch = Some(fetches);
     signals.link_same_host = Some(carries && links.all(|(argument, trace)| is_near(argument, trace)));
     // Whoever the user named as the target may be told whatever the user asked for.
@@ -183,8 +186,8 @@ fn entry(memory: &Memory, argument: &Argument<'_>, trace: &Trace) -> Provenance 
     let seen = trace.result.and_then(|result| memory.results.get(result));
     let witness = seen.map(|seen| Witness {
         result: seen.number,
-        operation: Arc::clone(&seen.operation),
         action: Arc::clone(&seen.action),
+        operation: Arc::clone(&seen.operation),
     });
     Provenance { pointer: argument.pointer.as_str().into(), origin: trace.origin, sink: argument.is_sink(), witness }
 }

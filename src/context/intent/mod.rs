@@ -30,6 +30,12 @@ const INFERRED_ARGUMENTS_MAX: usize = 256;
 /// The member of `_meta` in which a host says what the user wants.
 const META_INTENT: &str = "countersign/intent";
 
+/// The member of `_meta` in which a host says of which class that is (AARM ).
+const META_INTENT_CLASS: &str = "countersign/intent_class";
+
+/// Longest class, bytes.
+const CLASS_BYTES_MAX: usize = 128;
+
 /// Whether `_meta` may say what the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,11 +95,17 @@ impl SessionIntent {
             HostIntent::FirstCall => first,
             HostIntent::Ignore => false,
         };
-        if listens && let Some(text) = stated(call) {
+        if listens && let Some(text) = stated(call, META_INTENT) {
             let turn = Digest::of(text.as_bytes());
             if self.host_turn != Some(turn) {
                 self.host_turn = Some(turn);
+                let begins = self.source() != Some(IntentSource::Host);
                 self.add(&text, IntentSource::Host);
+                // Set with the first words, and never after: the bounds of a session do not move while it runs.
+                if let Some(current) = self.current.as_mut().filter(|_| begins) {
+                    let class = stated(call, META_INTENT_CLASS).filter(|class| class.len() <= CLASS_BYTES_MAX);
+                    current.class = class.map(Arc::from);
+                }
             }
         }
     }
@@ -162,12 +174,12 @@ impl SessionIntent {
 }
 
 /// What the host says in `_meta`.
-fn stated(call: &Call) -> Option<String> {
+fn stated(call: &Call, member: &str) -> Option<String> {
     let meta = call.client.meta.as_ref()?;
     // Most calls say nothing: looking for the name is cheaper than reading the JSON.
-    let mentioned = meta.windows(META_INTENT.len()).any(|window| window == META_INTENT.as_bytes());
+    let mentioned = meta.windows(member.len()).any(|window| window == member.as_bytes());
     let meta: Value = if mentioned { serde_json::from_slice(meta).ok()? } else { return None };
-    meta.get(META_INTENT)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    meta.get(member)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) fn take(session: &Session, predicate: &Predicate<'_>) -> bool {
         Some(Kind::Decision) => decision(session, &id, predicate).is_some(),
         Some(Kind::Outcome) => {
             let success = predicate.outcome.as_ref().and_then(|outcome| outcome.success);
-            session.lock().complete(id.as_str(), success, None)
+            let ended = session.lock().complete(id.as_str(), success, None);
+            ended | predicate.facts.as_deref().is_some_and(|facts| result(session, &id, predicate, facts))
         }
         Some(Kind::Recovery) => lost(session, &id),
         _ => false,
@@ -54,7 +55,8 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
     state.context_hash = context.context_hash;
     state.last_seen = state.last_seen.max(action.received);
     if let Some(intent) = &context.intent {
-        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class: None };
+        let class = intent.class.as_deref().map(Arc::from);
+        let intent = Intent { text: (&*intent.text).into(), source: intent.source, class };
         state.intent.restore(intent, action.received);
     }
     let shared = session.shared();

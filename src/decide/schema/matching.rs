@@ -3,10 +3,10 @@
 use super::error::{Problems, advise};
 use super::extent;
 use super::operator::{self, Subject};
-use super::section::{self, Section, unknown_key};
+use super::section::{self, Section, flag, unknown_key};
 use super::yaml::{Key, Node, Yaml};
 use crate::decide::condition::{Condition, Reading};
-use crate::decide::field::{self, Field, Kind};
+use crate::decide::field::{self, Field, Kind, Sinks};
 use crate::decide::names::{Names, Scope};
 use crate::decide::path::Path;
 use crate::model::Origin;
@@ -185,7 +185,7 @@ fn one(
     let found: Result<(Field, Kind), String> = match namespace {
         Namespace::Parameters | Namespace::Provenance => match Path::parse(name) {
             Ok(path) if namespace == Namespace::Provenance => {
-                return origin(key, name, Field::Provenance(path), node, reading, problems);
+                return origin(key, (name, path), node, reading, problems);
             }
             Ok(path) => Ok((Field::Parameter(path), Kind::Any)),
             Err(problem) => {
@@ -222,11 +222,10 @@ fn one(
     }
 }
 
-/// `to: {origin: [intent, trusted]}`
+/// `to: {origin: [intent, trusted]}`, and with `sink: true` of those values alone that say where the effect goes.
 fn origin(
     key: &Key,
-    name: &str,
-    field: Field,
+    (name, path): (&str, Path),
     node: &Node,
     reading: Reading,
     problems: &mut Problems<'_>,
@@ -234,7 +233,13 @@ fn origin(
     let label = format!("provenance.{name}.origin");
     let mut section = Section::open(node, "provenance", problems)?;
     let wanted = section.take("origin");
-    section.close(&["origin"], &[], problems);
+    let sinks = match section.take("sink").and_then(|node| flag(node, "sink", problems)) {
+        None => Sinks::All,
+        Some(true) => Sinks::Only,
+        Some(false) => Sinks::Without,
+    };
+    section.close(&["origin", "sink"], &[], problems);
+    let field = Field::Provenance(path, sinks);
     let Some(wanted) = wanted else {
         let advice = format!("write `{name}: {{origin: [intent, trusted]}}`");
         problems.add(key.line, format!("`provenance.{name}` says no `origin`"), advice);

@@ -7,7 +7,7 @@ use super::annotation::fraction;
 use super::error::Problems;
 use super::section::{self, Section, flag, text};
 use super::surroundings::number;
-use super::yaml::{Key, Node};
+use super::yaml::{Key, Node, Yaml};
 use crate::decide::field::{self, SignalField as Field};
 use crate::model::{Origin, Provenance, Signals};
 
@@ -22,14 +22,23 @@ pub(super) fn read(node: &Node, signals: &mut Signals, problems: &mut Problems<'
     }
 }
 
-/// `provenance: {to: prose, "/cc/0": intent}`: where values came from, by parameter or JSON pointer.
+/// `provenance: {to: prose, "/cc/0": intent}`: where values came from, by parameter or JSON pointer. With
+/// `body: {origin: prose, sink: false}` a value that does not say where the effect goes.
 pub(super) fn provenance(node: &Node, signals: &mut Signals, problems: &mut Problems<'_>) {
     let Some(mut section) = Section::open(node, "provenance", problems) else { return };
     let mut entries = Vec::new();
     for (key, node) in section.take_rest() {
-        let Some(origin) = word::<Origin>(node, &key.name, problems) else { continue };
+        let (mut sink, mut origin) = (true, Some(node));
+        if let Yaml::Map(_) = &node.value
+            && let Some(mut inner) = Section::open(node, "provenance", problems)
+        {
+            origin = inner.take("origin");
+            sink = inner.take("sink").and_then(|node| flag(node, "sink", problems)).unwrap_or(sink);
+            inner.close(&["origin", "sink"], &[], problems);
+        }
+        let Some(origin) = word::<Origin>(origin.unwrap_or(node), &key.name, problems) else { continue };
         let pointer = if key.name.starts_with('/') { key.name.clone() } else { format!("/{}", key.name) };
-        entries.push(Provenance { pointer: pointer.into(), origin, sink: true, witness: None });
+        entries.push(Provenance { pointer: pointer.into(), origin, sink, witness: None });
     }
     signals.provenance = entries.into();
 }
@@ -63,6 +72,8 @@ fn set(field: Field, key: &Key, node: &Node, signals: &mut Signals, problems: &m
         Field::ClassificationEscalation => &mut signals.classification_escalation,
         Field::CommandedByContent => &mut signals.commanded_by_content,
         Field::CredentialUse => &mut signals.credential_use,
+        Field::DeclaredDestructive => &mut signals.declared_destructive,
+        Field::DeclaredOpenWorld => &mut signals.declared_open_world,
         Field::DelegatedIntent => &mut signals.delegated_intent,
         Field::DriftDetected => &mut signals.drift_detected,
         Field::EffectOrderedByContent => &mut signals.effect_ordered_by_content,

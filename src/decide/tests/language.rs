@@ -2,7 +2,7 @@
 
 use crate::decide::fixture::{Case, OPEN, set, source, tool, wrapper};
 use crate::decide::{PolicySet, Settings};
-use crate::model::{Correlation, DataLevel, Destination, LevelSource, PriorAction, Verdict};
+use crate::model::{Correlation, DataLevel, Destination, LevelSource, Origin, PriorAction, Provenance, Verdict};
 
 fn errors(text: &str) -> Vec<String> {
     let errors =
@@ -339,7 +339,6 @@ fn the_digest_is_of_everything_that_can_change_a_decision() {
 
 #[test]
 fn rules_test_where_parameters_came_from() {
-    use crate::model::{Origin, Provenance};
     let set = set("rules: [{id: known, match: {provenance: {'to[*]': {origin: [intent, trusted]}}}, action: ALLOW}]");
     let decided = |origins: &[(&str, Origin)]| {
         let mut case = Case::new("mail", "send", r#"{"to":["a@x.test","b@x.test"]}"#);
@@ -357,4 +356,28 @@ fn rules_test_where_parameters_came_from() {
     // Nobody looked it up: unknown, and a permission does not rest on what is unknown.
     assert_eq!(decided(&[("/to/0", Origin::Intent)]), Verdict::Defer);
     assert_eq!(decided(&[]), Verdict::Defer);
+}
+
+#[test]
+fn a_condition_on_provenance_can_be_about_sinks_alone() {
+    let decide = |sink: &str, entries: &[(&str, Origin, bool)]| {
+        let policy = set(&format!(
+            "rules: [{{id: all, match: {{}}, action: ALLOW}}, {{id: d, match: {{provenance: {{'**.*': {{origin: prose{sink}}}}}}}, action: DENY}}]"
+        ));
+        let mut case = Case::new("mail", "send", r#"{"to":"eve@other.test","body":"hello"}"#);
+        let entry = |(pointer, origin, sink): &(&str, Origin, bool)| Provenance {
+            pointer: (*pointer).into(),
+            origin: *origin,
+            sink: *sink,
+            witness: None,
+        };
+        case.context.signals.provenance = entries.iter().map(entry).collect();
+        case.decide(&policy).0.verdict
+    };
+    let body = [("/to", Origin::Intent, true), ("/body", Origin::Prose, false)];
+    let to = [("/to", Origin::Prose, true), ("/body", Origin::Intent, false)];
+    assert_eq!((decide("", &body), decide("", &to)), (Verdict::Deny, Verdict::Deny));
+    assert_eq!((decide(", sink: true", &body), decide(", sink: true", &to)), (Verdict::Allow, Verdict::Deny));
+    assert_eq!((decide(", sink: false", &body), decide(", sink: false", &to)), (Verdict::Deny, Verdict::Allow));
+    assert_eq!(decide(", sink: true", &[]), Verdict::Defer, "nobody knows");
 }

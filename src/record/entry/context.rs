@@ -13,6 +13,8 @@ use super::clip::{json_bytes, take_fitting};
 
 /// The intent's words. Bytes inside the JSON string.
 const INTENT_MAX: usize = 1_024;
+/// The class of an intent. Bytes inside the JSON string.
+const CLASS_MAX: usize = 128;
 /// Most earlier actions in one entry (design §14.2).
 pub(crate) const PRIOR_ACTIONS_MAX: usize = 20;
 /// Most earlier actions in the entry of an action that is allowed: there is nothing to explain, no event shows them, and
@@ -44,6 +46,9 @@ pub struct ContextBlock<'a> {
 /// What the user wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntentBlock<'a> {
+    /// The class of the request, by which policies set boundaries; absent where nobody named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Text<'a>>,
     /// Salted digest of the whole redacted words.
     pub hash: Digest,
     /// Where they came from.
@@ -105,7 +110,8 @@ impl<'a> IntentBlock<'a> {
         let hash = Domain::Intent.commit(salts.salt(action, "intent"), words.as_bytes());
         let length = words.len();
         let text = clip_cow(words, INTENT_MAX);
-        Self { hash, source: intent.source, truncated: text.len() != length, text }
+        let class = intent.class.as_deref().map(|class| clip(class, CLASS_MAX));
+        Self { class, hash, source: intent.source, truncated: text.len() != length, text }
     }
 }
 

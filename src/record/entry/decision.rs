@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::clip::{json_bytes, take_fitting};
 use super::{Text, clip, clip_cow};
 use crate::model::{
-    Classification, ContextEffect, DataLevel, Decision, Digest, Edit, EditKind, Enforcement, MatchedRule, Metered,
-    Origin, PartsPerMillion, PolicyReference, Provenance, ReasonCode, ReceiptId, Severity, Signals, Verdict,
+    Classification, ContextEffect, DataLevel, Decision, Digest, DistanceSource, Edit, EditKind, Effect, Enforcement,
+    MatchedRule, Metered, Origin, PartsPerMillion, PolicyReference, Provenance, ReasonCode, ReceiptId, Severity,
+    Signals, Verdict,
 };
 use crate::record::redact;
 
 /// Ids of policies and rules, versions, approvers. Bytes inside the JSON string.
 const NAME_MAX: usize = 128;
+/// The operation that returned a value.
+const OPERATION_MAX: usize = 48;
 /// The sentence for people.
 const REASON_MAX: usize = 1_024;
 /// All matched rules together, in JSON. About 40 rules with ids of 20 characters; `rules_total` counts them all.
@@ -24,10 +27,10 @@ const APPROVERS_BUDGET: usize = 512;
 const METERS_BUDGET: usize = 512;
 /// All tags together, in JSON.
 const TAGS_BUDGET: usize = 384;
+/// All origins of values together, in JSON: about ten; `provenance_total` counts them all.
+const PROVENANCE_BUDGET: usize = 1_024;
 /// All labels that rules set, in JSON.
 const SETS_BUDGET: usize = 256;
-/// Where values came from, in JSON: about ten arguments, those that say where the effect goes first.
-const PROVENANCE_BUDGET: usize = 1_024;
 /// One label.
 const LABEL_MAX: usize = 64;
 /// The largest integer that every reader of JSON reads exactly (RFC 8785).
@@ -55,6 +58,8 @@ pub struct DecisionBlock<'a> {
     pub policy: PolicyBlock<'a>,
     pub policy_set: Digest,
     pub provenance: Option<Vec<ProvenanceBlock<'a>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance_total: Option<u64>,
     pub reason: Text<'a>,
     pub reason_code: ReasonCode,
     pub result: Verdict,
@@ -111,8 +116,14 @@ pub struct SetsBlock<'a> {
 pub struct ProvenanceBlock<'a> {
     pub form: Option<Text<'a>>,
     pub from_action: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_operation: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_result: Option<u64>,
     pub origin: Text<'a>,
     pub pointer: Text<'a>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sink: bool,
 }
 
 /// A rule that matched.
@@ -131,11 +142,50 @@ pub struct RuleBlock<'a> {
 pub struct SignalsBlock {
     pub chain_length_exceeded: Option<bool>,
     pub classification_escalation: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub commanded_by_content: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub credential_use: Option<bool>,
     pub cumulative_drift_ppm: Option<PartsPerMillion>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub delegated_intent: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance_source: Option<DistanceSource>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub drift_detected: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub effect_ordered_by_content: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub goal_restatement: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub instruction_like: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub link_fetch: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub link_same_host: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub privilege_escalation: Option<bool>,
     pub scope_expansion: Option<bool>,
     pub semantic_distance_ppm: Option<PartsPerMillion>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub session_instruction_like: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink_origin: Option<Origin>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub sink_prose_only: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_not_true")]
+    pub sink_synthesised: Option<bool>,
     pub unusual_sequence: Option<bool>,
     pub velocity_anomaly: Option<bool>,
+}
+
+/// Most signals are false of most actions. One of these that is absent is false where `effect` is there; those that
+/// compare with the intent are unknown where `scope_expansion` is null.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_not_true(flag: &Option<bool>) -> bool {
+    !matches!(flag, Some(true))
 }
 
 impl<'a> DecisionBlock<'a> {
@@ -143,6 +193,8 @@ impl<'a> DecisionBlock<'a> {
     #[must_use]
     pub fn of(decision: &'a Decision, signals: &'a Signals, supersedes: Option<&'a ReceiptId>) -> Self {
         let approvers = decision.approvers.iter().map(|approver| clip(approver, NAME_MAX));
+        let traced = traced(decision.verdict, signals);
+        let origins = traced.iter().map(|provenance| ProvenanceBlock::of(provenance));
         Self {
             alignment_ppm: None,
             approvers: take_fitting(approvers, APPROVERS_BUDGET, |approver| json_bytes(approver)),
@@ -160,7 +212,8 @@ impl<'a> DecisionBlock<'a> {
             mode: decision.enforcement,
             policy: PolicyBlock::of(&decision.policy),
             policy_set: decision.policy_set,
-            provenance: ProvenanceBlock::all_of(signals),
+            provenance: (!traced.is_empty()).then(|| take_fitting(origins, PROVENANCE_BUDGET, ProvenanceBlock::bytes)),
+            provenance_total: (!traced.is_empty()).then_some(traced.len() as u64),
             reason: clip_cow(redact::text(&decision.reason).text, REASON_MAX),
             reason_code: decision.reason_code,
             result: decision.verdict,
@@ -173,6 +226,45 @@ impl<'a> DecisionBlock<'a> {
             supersedes: supersedes.map(|receipt| receipt.as_str().into()),
             tags: take_fitting(decision.tags.iter().map(|tag| clip(tag, NAME_MAX)), TAGS_BUDGET, |tag| json_bytes(tag)),
         }
+    }
+}
+
+/// The origins that explain a decision: where the effect goes, least trusted first, and behind that everything else that
+/// was not the user's own word. Of what is allowed the first alone.
+fn traced(verdict: Verdict, signals: &Signals) -> Vec<&Provenance> {
+    let explains = |entry: &&Provenance| entry.sink || (verdict != Verdict::Allow && entry.origin != Origin::Intent);
+    let mut all: Vec<&Provenance> = signals.provenance.iter().filter(explains).collect();
+    all.sort_by_key(|entry| (std::cmp::Reverse(entry.sink), std::cmp::Reverse(entry.origin)));
+    all
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl<'a> ProvenanceBlock<'a> {
+    fn of(provenance: &'a Provenance) -> Self {
+        let form = match provenance.origin {
+            Origin::Resolved | Origin::Structured => Some("field".into()),
+            Origin::NamedSource | Origin::Prose => Some("prose".into()),
+            Origin::Intent | Origin::OwnWrite | Origin::Synthesised | Origin::Trusted => None,
+        };
+        let witness = provenance.witness.as_ref();
+        Self {
+            form,
+            from_action: witness.filter(|seen| !seen.action.is_empty()).map(|seen| clip(&seen.action, NAME_MAX)),
+            from_operation: witness.map(|seen| clip_cow(redact::text(&seen.operation).text, OPERATION_MAX)),
+            from_result: witness.map(|seen| seen.result.min(INTEGER_MAX)),
+            origin: provenance.origin.as_str().into(),
+            pointer: clip_cow(redact::text(&provenance.pointer).text, NAME_MAX),
+            sink: provenance.sink,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [Some(&self.pointer), self.from_action.as_ref(), self.from_operation.as_ref()];
+        texts.into_iter().flatten().map(|text| json_bytes(text)).sum::<usize>() + 144
     }
 }
 
@@ -235,36 +327,6 @@ impl<'a> RuleBlock<'a> {
     }
 }
 
-impl<'a> ProvenanceBlock<'a> {
-    /// Blocks of as many values as fit; `None` where none was looked up. What the agent itself made up is told where it
-    /// says where the effect goes: most other text of arguments is that.
-    fn all_of(signals: &'a Signals) -> Option<Vec<Self>> {
-        let told = signals.provenance.iter().filter(|value| value.sink || value.origin != Origin::Synthesised);
-        let (sinks, others): (Vec<_>, Vec<_>) = told.partition(|value| value.sink);
-        let blocks = sinks.into_iter().chain(others).map(Self::of);
-        (!signals.provenance.is_empty()).then(|| take_fitting(blocks, PROVENANCE_BUDGET, Self::bytes))
-    }
-
-    fn of(value: &'a Provenance) -> Self {
-        let form = match value.origin {
-            Origin::Resolved | Origin::Structured => Some("field"),
-            Origin::NamedSource | Origin::Prose => Some("prose"),
-            Origin::Intent | Origin::OwnWrite | Origin::Synthesised | Origin::Trusted => None,
-        };
-        let action = value.witness.as_ref().map(|witness| &*witness.action).filter(|action| !action.is_empty());
-        Self {
-            form: form.map(Into::into),
-            from_action: action.map(|action| clip(action, NAME_MAX)),
-            origin: value.origin.as_str().into(),
-            pointer: clip_cow(redact::text(&value.pointer).text, NAME_MAX),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        json_bytes(&self.pointer) + self.from_action.as_ref().map_or(4, |action| json_bytes(action)) + 80
-    }
-}
-
 impl SignalsBlock {
     /// The block of the signals of one action.
     #[must_use]
@@ -272,9 +334,25 @@ impl SignalsBlock {
         Self {
             chain_length_exceeded: signals.chain_length_exceeded,
             classification_escalation: signals.classification_escalation,
+            commanded_by_content: signals.commanded_by_content,
+            credential_use: signals.credential_use,
             cumulative_drift_ppm: signals.cumulative_drift,
+            delegated_intent: signals.delegated_intent,
+            distance_source: signals.distance_source,
+            drift_detected: signals.drift_detected,
+            effect: signals.effect,
+            effect_ordered_by_content: signals.effect_ordered_by_content,
+            goal_restatement: signals.goal_restatement,
+            instruction_like: signals.instruction_like,
+            link_fetch: signals.link_fetch,
+            link_same_host: signals.link_same_host,
+            privilege_escalation: signals.privilege_escalation,
             scope_expansion: signals.scope_expansion,
             semantic_distance_ppm: signals.semantic_distance,
+            session_instruction_like: signals.session_instruction_like,
+            sink_origin: signals.sink_origin,
+            sink_prose_only: signals.sink_prose_only,
+            sink_synthesised: signals.sink_synthesised,
             unusual_sequence: signals.unusual_sequence,
             velocity_anomaly: signals.velocity_anomaly,
         }

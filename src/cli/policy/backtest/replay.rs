@@ -128,7 +128,7 @@ impl Playing<'_> {
         let clock = &self.replay.clock;
         let session = self.sessions?.find(call, &self.identity);
         let begun = clock.monotonic_ns();
-        let observed = session.observe(call);
+        let observed = session.observe(call, None);
         let enforcement = Enforcement::Enforce;
         let input = Input {
             call,

@@ -94,3 +94,21 @@ fn a_memory_read_back_gives_the_same_signals() {
     play.memory = serde_json::from_str(&text).unwrap();
     assert_eq!(play.signals("send_note", &arguments), before);
 }
+
+#[test]
+fn links_are_opened_as_far_as_the_operator_lets_them() {
+    use crate::context::drift::LinkFetch;
+    let text = "News of the week: https://news.test/other has more.";
+    let of = |mode: LinkFetch| {
+        let mut play = Play::asked("Read https://news.test/front and sum it up");
+        play.config.link_fetch = mode;
+        play.calls("read_note", &json!({"id": 1}), text);
+        let signals = play.signals("fetch", &json!({"url": "https://news.test/other"}));
+        let named = play.signals("fetch", &json!({"url": "https://news.test/front"}));
+        (signals.link_fetch, signals.link_same_host, signals.sink_prose_only, named.sink_prose_only)
+    };
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(of(LinkFetch::Hosts), (yes, yes, no, no), "the user named the host");
+    assert_eq!(of(LinkFetch::Named), (yes, no, yes, no), "and not the page");
+    assert_eq!(of(LinkFetch::Ignored).0, no);
+}

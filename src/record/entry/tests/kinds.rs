@@ -27,15 +27,17 @@ fn trace() -> Option<TraceBlock<'static>> {
 }
 
 fn signals() -> SignalsBlock {
-    SignalsBlock {
-        chain_length_exceeded: Some(true),
-        classification_escalation: Some(true),
-        cumulative_drift_ppm: Some(PartsPerMillion(1)),
-        scope_expansion: Some(true),
-        semantic_distance_ppm: Some(PartsPerMillion(780_000)),
-        unusual_sequence: Some(false),
-        velocity_anomaly: Some(false),
+    let flags = "chain_length_exceeded classification_escalation commanded_by_content credential_use delegated_intent \
+                 drift_detected effect_ordered_by_content goal_restatement instruction_like link_fetch link_same_host \
+                 privilege_escalation scope_expansion session_instruction_like sink_prose_only sink_synthesised \
+                 unusual_sequence velocity_anomaly";
+    let mut all: serde_json::Map<_, _> = flags.split_whitespace().map(|flag| (flag.to_owned(), true.into())).collect();
+    for (name, value) in [("effect", "communicate"), ("distance_source", "ngram"), ("sink_origin", "prose")] {
+        all.insert(name.to_owned(), value.into());
     }
+    all.insert("cumulative_drift_ppm".to_owned(), 1.into());
+    all.insert("semantic_distance_ppm".to_owned(), 780_000.into());
+    serde_json::from_value(all.into()).unwrap()
 }
 
 /// The blocks of an action, every nullable member filled.
@@ -69,8 +71,15 @@ fn action_blocks(predicate: &mut Predicate<'static>) {
     decision.alignment_ppm = Some(PartsPerMillion(1));
     decision.confidence_ppm = Some(PartsPerMillion(1));
     (decision.break_glass_id, decision.exception_id, decision.grant_id) = (some(), some(), some());
-    decision.provenance =
-        Some(vec![ProvenanceBlock { form: some(), from_action: some(), origin: text(), pointer: text() }]);
+    decision.provenance = Some(vec![ProvenanceBlock {
+        form: some(),
+        from_action: some(),
+        from_operation: some(),
+        from_result: Some(3),
+        origin: text(),
+        pointer: text(),
+        sink: true,
+    }]);
     decision.meters = vec![MeterBlock { amount_milli: 12_500, meter: text() }];
     decision.sets = Some(SetsBlock { labels: vec![text()], level: Some(DataLevel::Confidential) });
     (decision.risk_level, decision.supersedes, decision.tags) = (Some(Severity::High), some(), vec![text()]);

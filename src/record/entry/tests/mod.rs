@@ -224,7 +224,11 @@ fn huge(fill: &str) -> Recorded {
         100
     ];
     let context = &mut recorded.context;
-    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken, class: None });
+    context.intent = Some(Intent { text: long.clone(), source: IntentSource::SignedToken, class: Some(long.clone()) });
+    let provenance = Provenance { pointer: long.clone(), origin: Origin::Synthesised, sink: true, witness: None };
+    let witness = Some(Witness { result: 1 << 53, action: long.clone(), operation: long.clone() });
+    let short = Provenance { pointer: "/a".into(), witness, ..provenance.clone() };
+    context.signals.provenance = std::iter::repeat_n([provenance, short], 50).flatten().collect();
     context.labels = vec![long.clone(); 100].into();
     let mut prior = PriorAction::clone(&context.history[0]);
     (prior.id, prior.tool, prior.operation) = (ActionId::parse(&id("act_")).unwrap(), long.clone(), long.clone());
@@ -263,8 +267,8 @@ fn huge_decision(decision: &mut Decision, long: &Arc<str>) {
         .collect();
 }
 
-/// Room for what is null today: approval, deferral, provenance, step.
-const LATER_BYTES: usize = 4_200;
+/// Room for what is null here: approval, deferral, step.
+const LATER_BYTES: usize = 3_000;
 
 /// Base64, the frame, and two signatures with their key ids.
 fn entry_bytes(payload: &[u8]) -> usize {
