@@ -21,7 +21,6 @@ mod audit;
 mod batches;
 mod config;
 mod console;
-mod console_scale;
 mod demo;
 mod examples;
 mod export;
