@@ -242,3 +242,24 @@ async fn s3_7_what_has_to_go_is_the_oldest_and_a_signed_gap_says_so() {
         assert!(left_out || ids.contains(&event.id), "entry {} neither arrived nor is it named", event.index);
     }
 }
+
+#[test]
+fn s3_13_the_data_collection_rule_declares_every_column() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: std::path::PathBuf| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap();
+    let rule = read(root.join("examples/sentinel-dcr.json"));
+    let columns = rule.pointer("/resources/0/properties/streamDeclarations/Custom-Aarm/columns").unwrap();
+    let columns: HashSet<&str> =
+        columns.as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert!(columns.contains("TimeGenerated") && columns.contains("EventId"));
+    let mut seen = 0;
+    for file in std::fs::read_dir(root.join("tests/it/golden/events/aarm")).unwrap() {
+        for event in read(file.unwrap().path()).as_object().unwrap().values() {
+            for name in event.as_object().unwrap().keys() {
+                assert!(columns.contains(name.as_str()), "no column for {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} members were looked at");
+}
