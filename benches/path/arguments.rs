@@ -14,6 +14,7 @@ sections (all of them when none is named; `growth` only without --quick)
   path            direct, nginx, minimal and countersign side by side; the table of targets
   growth          countersign with few and many sessions, rules and destinations
   micro           single operations
+  export          a receiver that is down, its backlog, and how late events are (only when named)
 
 options
   --quick         1 s a point, two rounds (for continuous integration)
@@ -29,12 +30,14 @@ environment
   COUNTERSIGN_BENCH_SECONDS  length of a point (default 5)
   COUNTERSIGN_BENCH_ROUNDS   rounds (default 3)
   COUNTERSIGN_BENCH_RATE     calls per second of the open loop (default 4000)
+  COUNTERSIGN_BENCH_KAFKA    HOST:PORT/TOPIC of a broker, for `export` (with --features kafka)
   COUNTERSIGN_BENCH_DIR      where logs are written; must be the kind of disk that matters (default: the target folder)
   NGINX_BIN                  nginx, when it is not in PATH or /usr/sbin";
 
 /// One part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
+    Export,
     Growth,
     Micro,
     Path,
@@ -89,6 +92,7 @@ impl Arguments {
                 "path" => read.sections.push(Section::Path),
                 "growth" => read.sections.push(Section::Growth),
                 "micro" => read.sections.push(Section::Micro),
+                "export" => read.sections.push(Section::Export),
                 "--bench" => read.measure = true,
                 "--quick" => read.quick = true,
                 "--patient" => read.patient = true,

@@ -2,7 +2,7 @@
 //!
 //! `arguments` what was asked · `lab` the server and the paths to it · `upstream`, `minimal` the roles this program is
 //! started in · `nginx`, `subject` the programs under comparison · `wire`, `connection`, `load` the client · `rounds`,
-//! `starts`, `growth`, `micro`, `render` what is measured · `targets`, `report` what is printed · `machine`, `disk`, `histogram`,
+//! `starts`, `growth`, `micro`, `render`, `drain` what is measured · `targets`, `report` what is printed · `machine`, `disk`, `histogram`,
 //! `timing` how.
 
 mod arguments;
@@ -10,6 +10,7 @@ mod check;
 mod child;
 mod connection;
 mod disk;
+mod drain;
 mod growth;
 mod histogram;
 mod journal;
@@ -79,6 +80,10 @@ pub(crate) fn run(words: Vec<String>) -> Fallible<()> {
         report::print_targets(&rows);
         written.insert("path".into(), report::run_json(&run));
         written.insert("targets".into(), report::targets_json(&rows));
+    }
+    if arguments.sections.contains(&Section::Export) {
+        let lines = lab::Lab::set_up(arguments.era).and_then(|lab| drain::run(&lab.directory))?;
+        report::print_drain(&lines);
     }
     if !micro.is_empty() {
         report::print_micro(&micro);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::drain::Line;
 use super::growth::Growth;
 use super::micro::Micro;
 use super::rounds::{Measured, Run};
@@ -183,6 +184,14 @@ pub(crate) fn print_micro(micro: &[Micro]) {
             }
             Err(why) => println!("{:58}not measured: {why}", one.name),
         }
+    }
+}
+
+/// What the exporter does.
+pub(crate) fn print_drain(lines: &[Line]) {
+    println!();
+    for Line { name, measured, target } in lines {
+        println!("{name}\n    {measured}{}{target}", if target.is_empty() { "" } else { "    target: " });
     }
 }
 

@@ -197,7 +197,11 @@ impl console::Health for Health {
             ("countersign_log_entries", "Durable entries of the log", self.log.durable_size()),
             ("countersign_sessions", "Live sessions", sessions),
             ("countersign_deferrals_pending", "Suspended actions", u64::try_from(deferred.0).unwrap_or(u64::MAX)),
-            ("countersign_deferral_median_ms", "Median time to resolution of the latest", deferred.1),
+            (
+                "countersign_deferral_median_seconds",
+                "Median time to resolution of the latest",
+                deferred.1.div_ceil(1_000),
+            ),
             ("countersign_approvals_pending", "Requests that wait for a person", pending),
         ]
     }

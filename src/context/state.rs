@@ -42,7 +42,7 @@ const LABELS_MAX: usize = 64;
 impl State {
     pub(super) fn compact_if_idle(&mut self, shared: &Shared, now: Timestamp) {
         if now.micros_since(self.last_seen) > shared.config.idle_after_s.saturating_mul(1_000_000) {
-            self.memory.compact(shared.config.idle_bytes_max);
+            self.memory.rest(shared.config.idle_bytes_max);
         }
     }
 

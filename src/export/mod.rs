@@ -40,7 +40,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::model::{Clock, Digest};
-use crate::net::{HttpClientError, SecretError};
+use crate::net::{HttpClient, HttpClientError, SecretError};
 use crate::record::Recorder;
 
 pub use cursor::{Counts, Cursor, Place};
@@ -88,6 +88,8 @@ pub struct Config {
     pub schema_url: Option<String>,
     /// `custom`: SHA-256 of the JSON Schema; without it, the first that is fetched counts from then on.
     pub schema_digest: Option<String>,
+    /// `custom`: the connection that the JSON Schema comes over.
+    pub schema_http: HttpClient,
     /// Where events go.
     pub exporters: Vec<ExporterConfig>,
     /// Which events destinations get that have no filters of their own.
@@ -118,6 +120,7 @@ impl Default for Config {
             product: None,
             schema_url: None,
             schema_digest: None,
+            schema_http: HttpClient::default(),
             exporters: Vec::new(),
             filters: Filters::default(),
             enrichment: Vec::new(),
@@ -143,6 +146,7 @@ impl Config {
             product: self.product.clone(),
             schema_url: self.schema_url.clone(),
             schema_digest: self.schema_digest.clone(),
+            schema_http: self.schema_http.clone(),
         }
     }
 

@@ -54,8 +54,23 @@ impl HttpClient {
     /// # Errors
     /// [`HttpClientError`]: a file or secret cannot be read, or the proxy's address is none.
     pub fn build(&self) -> Result<reqwest::Client, HttpClientError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.tls.build()?)
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(self.tls.build()?);
+        self.finish(builder)
+    }
+
+    /// As [`Self::build`], for receivers that speak HTTP/2 from the first byte, as gRPC does.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    #[cfg(feature = "otlp-grpc")]
+    pub fn build_http2(&self) -> Result<reqwest::Client, HttpClientError> {
+        let mut tls = self.tls.build()?;
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        self.finish(reqwest::Client::builder().tls_backend_preconfigured(tls).http2_prior_knowledge())
+    }
+
+    fn finish(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpClientError> {
+        let mut builder = builder
             .connect_timeout(Duration::from_millis(self.connect_timeout_ms))
             .timeout(Duration::from_millis(self.timeout_ms))
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)

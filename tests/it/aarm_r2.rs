@@ -35,6 +35,12 @@ pub(crate) fn of_kind<'a>(entries: &'a [Value], kind: &str) -> Vec<&'a Value> {
     entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["kind"] == kind).collect()
 }
 
+/// The entries that say what a result brought into its session: outcomes, and entries of a kind of their own where it
+/// was much; the last entries of sessions too.
+pub(crate) fn with_facts(entries: &[Value]) -> Vec<&Value> {
+    entries.iter().map(|entry| &entry["predicate"]).filter(|predicate| predicate["facts"].is_object()).collect()
+}
+
 /// The context a policy saw at each decision, as its receipt has it.
 pub(crate) fn seen(entries: &[Value]) -> Vec<&Value> {
     decisions(entries).into_iter().map(|decision| &decision["context"]).collect()
@@ -73,7 +79,7 @@ async fn a_2_2_labels_come_from_the_operator_and_from_detectors() {
         call("read").await;
         assert!(is_refused(&call("send").await), "{text}: the label is known to the next action");
         let (entries, _folder) = stand.stop().await;
-        let contexts = of_kind(&entries, "context");
+        let contexts = with_facts(&entries);
         let facts = contexts.iter().map(|entry| &entry["facts"]).find(|facts| facts["labels"] == labels).unwrap();
         assert_eq!((&facts["level"]["source"], &facts["level"]["value"]), (&json!(source), &json!("CONFIDENTIAL")));
         let last = seen(&entries).pop().unwrap().clone();
@@ -90,7 +96,7 @@ async fn a_2_3_what_nobody_classified_has_the_highest_level_and_says_so() {
     let (entries, _folder) = stand.stop().await;
     assert_eq!(seen(&entries)[0]["level"], Value::Null);
     assert_eq!(seen(&entries)[1]["level"], json!({ "source": "default", "value": "RESTRICTED" }));
-    let contexts = of_kind(&entries, "context");
+    let contexts = with_facts(&entries);
     assert_eq!(contexts[0]["facts"]["level"], json!({ "source": "default", "value": "RESTRICTED" }));
     assert_eq!(contexts[0]["action"]["action_id"], decisions(&entries)[0]["action"]["action_id"]);
     assert_eq!(outcomes(&entries).len(), 2);
@@ -205,7 +211,7 @@ async fn a_2_7_what_a_session_is_made_of_is_recorded() {
     assert!(context["intent"]["text"].is_string() && context["prior_actions"][0]["at"].is_string());
     assert!(context["level"].is_object() && context["started"].is_string());
     // Tool outputs: a digest that the outcome has too, and no word of the output.
-    let facts = &of_kind(&entries, "context")[0]["facts"];
+    let facts = &with_facts(&entries)[0]["facts"];
     assert_eq!(facts["result_hash"], outcomes(&entries)[0]["outcome"]["result"]["hash"]);
     assert!(!serde_json::to_string(&entries).unwrap().contains("ann@example.com"));
 }
@@ -222,7 +228,8 @@ async fn a_2_8_an_action_is_known_before_it_runs_and_its_result_after() {
         .filter(|entry| !entry["session"].is_null())
         .map(|entry| entry["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["decision", "outcome", "context", "decision", "outcome", "context"]);
+    assert_eq!(kinds, ["decision", "outcome", "decision", "outcome"]);
+    assert!(outcomes(&entries).iter().all(|outcome| outcome["facts"]["context_hash"].is_string()));
     let prior = &seen(&entries)[1]["prior_actions"][0];
     assert_eq!((&prior["success"], &prior["level"]), (&json!(true), &json!("RESTRICTED")));
 }
@@ -244,7 +251,7 @@ async fn a_2_4_the_admin_api_signs_session_tokens_and_ends_sessions() {
     let (entries, _folder) = stand.stop().await;
     let seen = seen(&entries);
     assert!(seen.iter().all(|context| context["intent"]["text"] == "pay the rent" && context["action_count"] == 0));
-    let end = of_kind(&entries, "context").into_iter().find(|entry| !entry["facts"]["end"].is_null()).unwrap();
+    let end = with_facts(&entries).into_iter().find(|entry| !entry["facts"]["end"].is_null()).unwrap();
     assert_eq!((&end["facts"]["end"]["reason"], &end["session"]["id"]), (&json!("operator"), &begun["session_id"]));
 }
 
@@ -265,5 +272,5 @@ async fn a_2_2_what_passes_before_the_answer_counts_too() {
     stand.call("read", json!({})).await;
     assert!(is_refused(&stand.call("send", json!({})).await));
     let (entries, _folder) = stand.stop().await;
-    assert_eq!(of_kind(&entries, "context")[0]["facts"]["labels"], json!(["PII"]));
+    assert_eq!(with_facts(&entries)[0]["facts"]["labels"], json!(["PII"]));
 }

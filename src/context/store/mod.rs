@@ -22,7 +22,8 @@ use super::correlation::SessionKey;
 use super::secrets::Secrets;
 use super::session::Session;
 use super::sessions::Shared;
-use crate::model::{Digest, Timestamp};
+use crate::model::{Clock, Digest, Timestamp};
+use crate::net::SystemClock;
 use crate::record::Log;
 
 pub(super) use replay::replay;
@@ -31,9 +32,9 @@ pub(super) use snapshot::Snapshot;
 /// How often changes are looked at.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Files written in one tick, 80 a second: serialising and sealing them takes less than a tenth of a core. With more
-/// sessions in use the files lag behind, and a crash leaves more to be found in the log.
-const FILES_MAX: usize = 16;
+/// How long files are written in one tick, nanoseconds: 2 % of a core. A long session takes a millisecond to serialise and seal; with
+/// many of them in use the files lag behind, and a crash leaves more to be found in the log.
+const WORK_NS: u64 = 4_000_000;
 
 /// Why the store does not work.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,7 @@ struct Inner {
     woken: Condvar,
     /// The last write failed: nobody is let through on memory that would not survive.
     broken: AtomicBool,
+    clock: SystemClock,
 }
 
 #[derive(Default)]
@@ -97,6 +99,7 @@ impl Store {
             queue: Mutex::default(),
             woken: Condvar::new(),
             broken: AtomicBool::new(false),
+            clock: SystemClock::new(),
         });
         Ok(Self { inner, thread: Mutex::new(None) })
     }
@@ -228,10 +231,10 @@ impl Inner {
     /// Writes the oldest changes; true when everything is written and nothing more will come.
     fn pass(&self) -> bool {
         let before = self.log.durable_size();
-        let (taken, over, closing) = {
+        let begun = self.clock.monotonic_ns();
+        let (over, closing) = {
             let mut queue = self.lock();
-            let count = if queue.closing { queue.changed.len() } else { queue.changed.len().min(FILES_MAX) };
-            (queue.changed.drain(..count).collect::<Vec<_>>(), std::mem::take(&mut queue.over), queue.closing)
+            (std::mem::take(&mut queue.over), queue.closing)
         };
         // First what is over: the next session of the same key has the same file.
         for (key, keep) in over {
@@ -243,16 +246,19 @@ impl Inner {
             }
         }
         let mut failed = Vec::new();
-        for (size, session) in taken {
+        // In one pass each at most once: what fails comes again in the next.
+        let waiting = self.lock().changed.len();
+        for _ in 0..waiting {
+            let Some((size, session)) = self.lock().changed.pop_front() else { break };
             session.unmark();
-            match self.write(&session) {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::error!(%error, "keep a session");
-                    if !session.mark() {
-                        failed.push((size, session));
-                    }
+            if let Err(error) = self.write(&session) {
+                tracing::error!(%error, "keep a session");
+                if !session.mark() {
+                    failed.push((size, session));
                 }
+            }
+            if !closing && self.clock.monotonic_ns().saturating_sub(begun) > WORK_NS {
+                break;
             }
         }
         let mut broken = !failed.is_empty();

@@ -7,6 +7,7 @@ use serde::de::{IntoDeserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::SchemaError;
+use crate::net::HttpClient;
 
 /// A schema that events can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -150,6 +151,8 @@ pub struct SchemaSettings {
     /// `custom`: SHA-256 of the JSON Schema, `sha256:` and 64 hexadecimal digits. Without it, what is fetched first counts
     /// from then on.
     pub schema_digest: Option<String>,
+    /// `custom`: the connection that the JSON Schema comes over.
+    pub schema_http: HttpClient,
 }
 
 impl SchemaSettings {
@@ -193,6 +196,8 @@ struct Full {
     schema_url: Option<String>,
     #[serde(default)]
     schema_digest: Option<String>,
+    #[serde(default)]
+    schema_http: HttpClient,
 }
 
 impl<'de> Deserialize<'de> for SchemaSettings {
@@ -221,6 +226,7 @@ impl<'de> Deserialize<'de> for SchemaSettings {
                     product: full.product,
                     schema_url: full.schema_url,
                     schema_digest: full.schema_digest,
+                    schema_http: full.schema_http,
                 })
             }
         }

@@ -30,7 +30,7 @@ impl Custom {
     pub(super) fn new(settings: &SchemaSettings, data_dir: &Path) -> Result<Self, SchemaError> {
         let url = settings.schema_url.as_deref().ok_or(SchemaError::NoUrl)?;
         let failed = |problem: String| SchemaError::Custom { url: url.to_owned(), problem };
-        let bytes = load(url, settings.schema_digest.as_deref(), data_dir).map_err(failed)?;
+        let bytes = load(url, settings, data_dir).map_err(failed)?;
         let schema = serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is not JSON: {error}")))?;
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
         let validator = jsonschema::options().offline().with_pattern_options(patterns).build(&schema);
@@ -51,8 +51,8 @@ impl Render for Custom {
 }
 
 /// The bytes of the schema at `url`, checked against the digest that is pinned.
-fn load(url: &str, pinned: Option<&str>, data_dir: &Path) -> Result<Vec<u8>, String> {
-    let wanted = match pinned {
+fn load(url: &str, settings: &SchemaSettings, data_dir: &Path) -> Result<Vec<u8>, String> {
+    let wanted = match settings.schema_digest.as_deref() {
         Some(text) => Some(Digest::parse(text).ok_or("`schema_digest` is no SHA-256 digest")?),
         None => None,
     };
@@ -76,7 +76,7 @@ fn load(url: &str, pinned: Option<&str>, data_dir: &Path) -> Result<Vec<u8>, Str
         return check(bytes, wanted)
             .map_err(|problem| format!("{problem}; remove `{}` to have it fetched again", kept.display()));
     }
-    let bytes = check(fetch(url)?, wanted)?;
+    let bytes = check(fetch(url, &settings.schema_http)?, wanted)?;
     let written = fs::create_dir_all(kept.parent().unwrap_or(data_dir)).and_then(|()| fs::write(&kept, &bytes));
     written.map_err(|error| format!("keep it in `{}`: {error}", kept.display()))?;
     if wanted.is_none() {
@@ -91,12 +91,12 @@ fn kept(url: &str, data_dir: &Path) -> PathBuf {
 
 /// Fetches the schema, once, before anything is exported. On a thread of its own: whoever builds destinations need not
 /// be a task.
-fn fetch(url: &str) -> Result<Vec<u8>, String> {
-    let url = url.to_owned();
+fn fetch(url: &str, http: &HttpClient) -> Result<Vec<u8>, String> {
+    let (url, http) = (url.to_owned(), http.clone());
     let fetched = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| error.to_string())?.block_on(async {
-            let client = HttpClient::default().build().map_err(|error| error.to_string())?;
+            let client = http.build().map_err(|error| error.to_string())?;
             let response = client.get(&url).send().await.map_err(|error| error.without_url().to_string())?;
             if !response.status().is_success() {
                 return Err(format!("the server answers {}", response.status()));

@@ -198,33 +198,17 @@ impl Scanner<'_> {
         if object.kind() != Kind::Object {
             return Ok(());
         }
-        let duplicate = |name: &str, value: View<'_>| JsonError::Duplicate {
-            name: name.chars().take(60).collect(),
-            offset: value.key_span().start,
+        // Names are compared as they are written where nothing in them is escaped: that is almost every object.
+        let duplicate = if object.written_members().any(|(name, _)| name.as_bytes().contains(&b'\\')) {
+            find_duplicate(|| object.members())
+        } else {
+            find_duplicate(|| object.written_members())
         };
-        if object.children().nth(PAIRWISE_MAX).is_none() {
-            for (position, (name, _)) in object.members().enumerate() {
-                for (other, value) in object.members().skip(position + 1) {
-                    if name == other {
-                        return Err(duplicate(&other, value));
-                    }
-                }
-            }
-            return Ok(());
-        }
-        // Names with keys of their own are names of their own.
-        let mut keys: Vec<u64> = object.members().map(|(name, _)| name_key(name.as_bytes())).collect();
-        keys.sort_unstable();
-        if keys.windows(2).all(|pair| pair.first() != pair.last()) {
-            return Ok(());
-        }
-        let mut seen = HashSet::new();
-        for (name, value) in object.members() {
-            if !seen.insert(name.clone()) {
-                return Err(duplicate(&name, value));
-            }
-        }
-        Ok(())
+        duplicate.map_or(Ok(()), |value| {
+            let name = object.members().find(|(_, other)| other.place() == value.place());
+            let name = name.map_or_else(String::new, |(name, _)| name.chars().take(60).collect());
+            Err(JsonError::Duplicate { name, offset: value.key_span().start })
+        })
     }
 
     fn literal(&mut self) -> Result<(), JsonError> {
@@ -315,6 +299,27 @@ impl Scanner<'_> {
         };
         JsonError::Unexpected { found, offset: self.at }
     }
+}
+
+/// The first member whose name stands in the object before.
+fn find_duplicate<'a, N, M>(members: impl Fn() -> M) -> Option<View<'a>>
+where
+    N: AsRef<str> + Eq + std::hash::Hash,
+    M: Iterator<Item = (N, View<'a>)>,
+{
+    if members().nth(PAIRWISE_MAX).is_none() {
+        return members().enumerate().find_map(|(position, (name, value))| {
+            members().take(position).any(|(other, _)| other == name).then_some(value)
+        });
+    }
+    // Names with keys of their own are names of their own.
+    let mut keys: Vec<u64> = members().map(|(name, _)| name_key(name.as_ref().as_bytes())).collect();
+    keys.sort_unstable();
+    if keys.windows(2).all(|pair| pair.first() != pair.last()) {
+        return None;
+    }
+    let mut seen = HashSet::new();
+    members().find_map(|(name, value)| (!seen.insert(name)).then_some(value))
 }
 
 /// Length, first and last bytes of a name in one number: the same for the same name, rarely for two.

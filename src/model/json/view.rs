@@ -116,6 +116,14 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The members of an object with their names as they are written, quotes included, in the order of the text.
+    pub(super) fn written_members(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        let (object, text) = (self.kind() == Kind::Object, self.text);
+        self.children()
+            .filter(move |_| object)
+            .map(move |value| (text.get(value.key_span()).unwrap_or_default(), value))
+    }
+
     /// The elements of an array or the values of an object, in the order of the text.
     pub fn children(&self) -> impl Iterator<Item = Self> + use<'a> {
         let parent = *self;

@@ -28,7 +28,7 @@ pub enum Member {
     Deferral,
     /// `drift`: in entries of that kind alone
     Drift,
-    /// `facts`: in entries of the kind `context` alone
+    /// `facts`: in entries of the kinds `context` and `outcome`, where there are any
     Facts,
     /// `identity`
     Identity,
@@ -59,6 +59,12 @@ impl Blocks {
         serde_json::to_writer(&mut self.bytes, block)?;
         self.ranges.push((member, start..self.bytes.len()));
         Ok(())
+    }
+
+    /// The length of everything that was added, bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Leaves a block out of the next entry.
@@ -114,8 +120,8 @@ pub fn write_blocks(header: &EntryHeader<'_>, blocks: &Blocks) -> Result<Vec<u8>
         (b",\"facts\":", Member::Facts),
         (b",\"identity\":", Member::Identity),
     ] {
-        let of_one_kind = matches!(member, Member::Drift | Member::Facts);
-        if !of_one_kind || blocks.has(member) {
+        let of_few_kinds = matches!(member, Member::Drift | Member::Facts);
+        if !of_few_kinds || blocks.has(member) {
             out.extend_from_slice(name);
             out.extend_from_slice(blocks.get(member));
         }

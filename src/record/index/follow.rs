@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::Index;
+use super::schema::Gaps;
 use crate::model::with_causes;
 use crate::record::{Archive, Checkpoint, Log, RecordError};
 
@@ -34,6 +35,7 @@ impl Follower {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let work = move || {
+            yield_to_others();
             match tokio::runtime::Builder::new_current_thread().enable_time().build() {
                 Ok(runtime) => runtime.block_on(follow(checkpoints, stopped, data_dir)),
                 Err(error) => tracing::warn!(%error, "the index of the log is not kept up to date"),
@@ -52,6 +54,15 @@ impl Follower {
     }
 }
 
+/// The lowest priority for this thread: whoever waits for an answer goes first. Where that cannot be set, it works as
+/// others do.
+fn yield_to_others() {
+    const LOWEST: i32 = 19;
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST) {
+        tracing::debug!(%error, "the index keeps the priority of the process");
+    }
+}
+
 async fn follow(
     mut checkpoints: watch::Receiver<Option<Arc<Checkpoint>>>,
     mut stopped: oneshot::Receiver<()>,
@@ -59,13 +70,14 @@ async fn follow(
 ) {
     // What was there before counts too.
     checkpoints.mark_changed();
+    let mut gaps = Gaps::LookedFor;
     loop {
         let more = tokio::select! {
             changed = checkpoints.changed() => changed.is_ok(),
             _ = &mut stopped => false,
         };
         if checkpoints.borrow_and_update().is_some() {
-            update(&data_dir);
+            update(&data_dir, &mut gaps);
         }
         if !more {
             return;
@@ -73,16 +85,20 @@ async fn follow(
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
             _ = &mut stopped => {
-                update(&data_dir);
+                update(&data_dir, &mut gaps);
                 return;
             }
         }
     }
 }
 
-fn update(data_dir: &Path) {
-    let open = || Index::open_committed(&mut Archive::open_committed(data_dir)?, &|_, _| {});
-    if let Err(error) = open() {
-        tracing::warn!(error = %with_causes(&error), "the index of the log is behind");
+fn update(data_dir: &Path, gaps: &mut Gaps) {
+    let open = || Index::open_committed(&mut Archive::open_committed(data_dir)?, *gaps, &|_, _| {});
+    match open() {
+        Ok(_) => *gaps = Gaps::Excluded,
+        Err(error) => {
+            *gaps = Gaps::LookedFor;
+            tracing::warn!(error = %with_causes(&error), "the index of the log is behind");
+        }
     }
 }

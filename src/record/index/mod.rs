@@ -14,6 +14,7 @@ mod sessions;
 use rusqlite::Connection;
 
 use super::{Archive, Found, RecordError};
+use schema::Gaps;
 
 pub use follow::Follower;
 pub use query::{Filter, Order, Wanted};
@@ -44,7 +45,7 @@ impl Index {
     /// # Errors
     /// [`RecordError::Index`], or why the log cannot be read.
     pub fn open(archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
-        let index = Self::open_committed(archive, progress)?;
+        let index = Self::open_committed(archive, Gaps::LookedFor, progress)?;
         index.load_tail(archive)?;
         Ok(index)
     }
@@ -66,9 +67,9 @@ impl Index {
         self.rebuilt
     }
 
-    fn open_committed(archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
+    fn open_committed(archive: &mut Archive, gaps: Gaps, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
         let path = archive.index_path();
-        let (connection, rebuilt) = schema::open(archive, &path)?;
+        let (connection, rebuilt) = schema::open(archive, &path, gaps)?;
         let mut index = Self { connection, path, rebuilt };
         index.update(archive, progress)?;
         Ok(index)

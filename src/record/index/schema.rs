@@ -30,11 +30,19 @@ const INDEXES: &str = "
     CREATE INDEX entries_session ON entries (session) WHERE session IS NOT NULL;
     CREATE INDEX entries_kind ON entries (kind, idx);";
 
+/// Whether rows may be missing between others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gaps {
+    /// This process has looked before.
+    Excluded,
+    LookedFor,
+}
+
 /// Opens the file, or makes it again where it is not the index of this log. Says whether it did.
-pub(super) fn open(archive: &mut Archive, path: &Path) -> Result<(Connection, bool), RecordError> {
+pub(super) fn open(archive: &mut Archive, path: &Path, gaps: Gaps) -> Result<(Connection, bool), RecordError> {
     let there = path.exists();
     let existing = connect(path).and_then(|connection| {
-        let fits = is_of(&connection, archive)?;
+        let fits = is_of(&connection, archive, gaps)?;
         Ok((connection, fits))
     });
     match existing {
@@ -99,28 +107,34 @@ fn create(connection: &Connection, archive: &Archive) -> rusqlite::Result<()> {
 }
 
 /// Whether the file is an index of this log: its version, its name, no gaps, and the log's own entry at its end.
-fn is_of(connection: &Connection, archive: &mut Archive) -> rusqlite::Result<bool> {
+fn is_of(connection: &Connection, archive: &mut Archive, gaps: Gaps) -> rusqlite::Result<bool> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != VERSION {
         return Ok(false);
     }
     let origin: Option<String> = connection.query_row("SELECT origin FROM log", [], |row| row.get(0)).optional()?;
-    let (count, last) = extent(connection)?;
-    let Some(index) = count.checked_sub(1) else { return Ok(origin.as_deref() == Some(archive.origin())) };
+    let size = size_of(connection)?;
+    if gaps == Gaps::LookedFor && count(connection)? != size {
+        return Ok(false);
+    }
+    let Some(index) = size.checked_sub(1) else { return Ok(origin.as_deref() == Some(archive.origin())) };
     let leaf: Option<[u8; 32]> = connection
         .query_row("SELECT leaf FROM entries WHERE idx = ?1", [signed(index)], |row| row.get(0))
         .optional()?;
     let found = if index < archive.size() { archive.entry(index).ok().flatten() } else { None };
     let same = found.is_some_and(|entry| leaf.map(Digest) == Some(leaf_hash(&entry)));
-    Ok(origin.as_deref() == Some(archive.origin()) && last == Some(index) && same)
+    Ok(origin.as_deref() == Some(archive.origin()) && same)
 }
 
-/// How many entries there are, and the last one's index.
-fn extent(connection: &Connection) -> rusqlite::Result<(u64, Option<u64>)> {
-    connection.query_row("SELECT count(*), max(idx) FROM entries", [], |row| {
-        let (count, last): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
-        Ok((unsigned(count), last.map(unsigned)))
-    })
+/// How many entries there are: a look at each of them.
+fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).map(unsigned)
+}
+
+/// How many entries there are, where there are no gaps: whoever opens the file first looks for them, and rows are only added.
+fn size_of(connection: &Connection) -> rusqlite::Result<u64> {
+    let last: Option<i64> = connection.query_row("SELECT max(idx) FROM entries", [], |row| row.get(0))?;
+    Ok(last.map_or(0, |last| unsigned(last) + 1))
 }
 
 impl Index {
@@ -133,7 +147,7 @@ impl Index {
             let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
             let transaction = transaction.map_err(wrong)?;
             // Another process may have been here meanwhile.
-            let first = extent(&transaction).map_err(wrong)?.0;
+            let first = size_of(&transaction).map_err(wrong)?;
             let end = first.saturating_add(STEP_ENTRIES).min(size);
             fill(&transaction, "entries", archive, first..end, &path)?;
             transaction.commit().map_err(wrong)?;
@@ -153,7 +167,7 @@ impl Index {
                  CREATE TEMP VIEW everything AS SELECT * FROM main.entries UNION ALL SELECT * FROM temp.tail;"
             ))
             .map_err(wrong)?;
-        let first = extent(&self.connection).map_err(wrong)?.0;
+        let first = size_of(&self.connection).map_err(wrong)?;
         let behind = first.max(archive.size())..archive.end();
         fill(&self.connection, "temp.tail", archive, behind, &self.path)
     }

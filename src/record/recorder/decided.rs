@@ -179,7 +179,14 @@ impl Decided {
 
     fn enqueue(&self, mut open: Open, outcome: &Outcome, facts: Option<FactsBlock<'static>>) -> Appended {
         let block = OutcomeBlock::of(outcome, open.standing, open.decision_leaf, &self.action, &open.salts.key);
-        if let Err(error) = open.blocks.add(Member::Outcome, &block) {
+        let facts = facts.map(|facts| FactsBlock { result_hash: block.result.hash, ..facts });
+        let (along, behind) = match facts {
+            Some(facts) if facts::go_along(&facts, &open.blocks) => (Some(facts), None),
+            other => (None, other),
+        };
+        let added = open.blocks.add(Member::Outcome, &block);
+        let added = added.and_then(|()| along.map_or(Ok(()), |facts| open.blocks.add(Member::Facts, &facts)));
+        if let Err(error) = added {
             return Appended::refused(RecordError::Build(Arc::new(error)));
         }
         let entry = ActionEntry {
@@ -189,26 +196,15 @@ impl Decided {
             subject_hex: open.subject_hex,
             vault_day: &open.salts.day,
         };
-        let result_hash = block.result.hash;
         let state = self.chain.lock(&self.inner.chains);
         let appended = match self.inner.enqueue(state, &self.chain, open.slot, &entry, &open.blocks) {
             Ok(enqueued) => enqueued.appended,
             Err(error) => return Appended::refused(error),
         };
-        if let Some(facts) = facts {
-            let facts = FactsBlock { result_hash, ..facts };
-            let blocks = open.blocks;
-            facts::enqueue(
-                &self.inner,
-                &self.chain,
-                FactsEntry {
-                    action: self.action.clone(),
-                    subject_hex: open.subject_hex,
-                    vault_day: open.salts.day,
-                    blocks,
-                    facts,
-                },
-            );
+        if let Some(facts) = behind {
+            let (action, subject_hex, vault_day) = (self.action.clone(), open.subject_hex, open.salts.day);
+            let entry = FactsEntry { action, subject_hex, vault_day, blocks: open.blocks, facts };
+            facts::enqueue(&self.inner, &self.chain, entry);
         }
         appended
     }

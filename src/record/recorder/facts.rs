@@ -1,4 +1,5 @@
-//! Entries of the kind `context`: what a result brought into its session, behind the entry of its outcome.
+//! What a result brought into its session: in the entry of its outcome, or, where it is much, in entries of the kind
+//! `context` behind it.
 
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use crate::record::{Gist, RecordError, Slot};
 const VALUES_MAX: usize = 256;
 /// Most entries for one result. What goes beyond is counted and not listed.
 const PARTS_MAX: usize = 4;
+/// Most values that an outcome takes along, and the longest outcome that does: an entry of its own costs a signature, and
+/// both together must stay far below the bound of an entry.
+const ALONG_VALUES_MAX: usize = 64;
+const ALONG_BYTES_MAX: usize = 24_000;
 
 /// What a result brought, and what its entries repeat of the action.
 pub(super) struct FactsEntry {
@@ -41,6 +46,11 @@ impl Recorder {
         chain.give_up();
         Ok(())
     }
+}
+
+/// Whether the outcome that `blocks` make can say this too.
+pub(super) fn go_along(facts: &FactsBlock<'_>, blocks: &Blocks) -> bool {
+    facts.values.len() <= ALONG_VALUES_MAX && blocks.size() <= ALONG_BYTES_MAX
 }
 
 /// Enqueues the entries. When the queue is full they come later, behind what is in it: decisions do not wait for them,

@@ -184,7 +184,7 @@ async fn a_4_13_deferrals_are_counted() {
         "countersign_deferrals_expired_total",
         "countersign_deferrals_escalated_total",
         "countersign_resolved_calendar_total",
-        "countersign_deferral_median_ms",
+        "countersign_deferral_median_seconds",
     ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name}");
     }

@@ -14,7 +14,7 @@ use crate::harness::{Folder, Received, respond};
 
 /// A cluster with one data stream; it takes an id once.
 #[derive(Default)]
-struct Cluster {
+pub(super) struct Cluster {
     documents: Mutex<HashSet<String>>,
 }
 
@@ -59,7 +59,7 @@ const FAULTS: &[(Fault, Class)] = &[
     (Fault::Answer(400, &[], r#"{"error":{"type":"illegal_argument_exception"}}"#), Class::Rejected),
 ];
 
-fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
+pub(super) fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
     let token = token(folder, CANARY);
     format!(
         "{{ type: elasticsearch, url: 'http://{}', auth: {{ type: api_key, token: {{ file: '{token}' }} }}, \

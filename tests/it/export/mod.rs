@@ -3,6 +3,7 @@
 mod backlog;
 mod bench;
 mod compliance;
+mod connection;
 mod conservation;
 mod elasticsearch;
 mod kills;

@@ -9,7 +9,7 @@ use super::stub::{Fault, Protocol, Stub, text};
 use crate::harness::{Folder, Received, respond};
 
 /// A collector that reads JSON.
-struct Collector;
+pub(super) struct Collector;
 
 impl Protocol for Collector {
     fn answer(&self, request: &Received) -> (Response<Body>, Vec<String>) {
@@ -37,7 +37,7 @@ const FAULTS: &[(Fault, Class)] = &[
     (Fault::Answer(400, &[], "bad"), Class::Rejected),
 ];
 
-fn exporter(stub: &Stub, folder: &Folder, protocol: &str) -> String {
+pub(super) fn exporter(stub: &Stub, folder: &Folder, protocol: &str) -> String {
     let token = token(folder, CANARY);
     format!(
         "{{ type: otlp, url: 'http://{}', protocol: {protocol}, headers: [ {{ name: x-api-key, value: {{ file: '{token}' }} }} ], \

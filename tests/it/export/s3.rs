@@ -17,7 +17,7 @@ use crate::harness::{Folder, Received, respond};
 
 /// A store with one bucket.
 #[derive(Default)]
-struct Store {
+pub(super) struct Store {
     names: Mutex<HashSet<String>>,
 }
 
@@ -55,7 +55,7 @@ const FAULTS: &[(Fault, Class)] = &[
     (Fault::Answer(400, &[], "<Code>InvalidRequest</Code>"), Class::Refused),
 ];
 
-fn exporter(stub: &Stub, folder: &Folder) -> String {
+pub(super) fn exporter(stub: &Stub, folder: &Folder) -> String {
     let (token, id) = (token(folder, CANARY), folder.0.join("key-id"));
     std::fs::write(&id, "AKIDEXAMPLE").unwrap();
     format!(

@@ -15,7 +15,7 @@ const PATH: &str = "/dataCollectionRules/dcr-1/streams/Custom-Aarm_CL?api-versio
 
 /// Authority and service at one address. It gives out numbered tokens and takes the newest.
 #[derive(Default)]
-struct Sentinel {
+pub(super) struct Sentinel {
     tokens: Mutex<u64>,
 }
 
@@ -78,7 +78,7 @@ fn exporter(stub: &Stub, auth: &str) -> String {
     )
 }
 
-fn application(stub: &Stub, folder: &Folder) -> String {
+pub(super) fn application(stub: &Stub, folder: &Folder) -> String {
     let token = token(folder, CANARY);
     let auth = format!(
         "type: client_credentials, tenant_id: tenant, client_id: app, authority: 'http://{}', \

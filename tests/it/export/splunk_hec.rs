@@ -14,7 +14,7 @@ use crate::harness::{Folder, Received, respond};
 
 /// A collector. With acknowledgements an event is taken when the indexer says so: at the second question.
 #[derive(Default)]
-struct Hec {
+pub(super) struct Hec {
     acknowledges: bool,
     state: Mutex<State>,
 }
@@ -89,7 +89,7 @@ const FAULTS: &[(Fault, Class)] = &[
     (Fault::Answer(400, &[], r#"{"text":"Event field is required","code":12}"#), Class::Rejected),
 ];
 
-fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
+pub(super) fn exporter(stub: &Stub, folder: &Folder, more: &str) -> String {
     let token = token(folder, CANARY);
     format!(
         "{{ type: splunk_hec, url: 'http://{}', token: {{ file: '{token}' }}, index: aarm_events, \

@@ -36,7 +36,7 @@ const FAULTS: &[(Fault, Class)] = &[
     (Fault::Answer(422, &[], ""), Class::Rejected),
 ];
 
-fn exporter(stub: &Stub, more: &str) -> String {
+pub(super) fn exporter(stub: &Stub, more: &str) -> String {
     format!(
         "{{ type: webhook, url: 'http://{}/api/events', http: {{ timeout_ms: 400 }}, delivery: {{ linger_ms: 1, \
          batch_events: 9, retry_base_ms: 2, retry_cap_ms: 5, probe_interval_ms: 4 }}{more} }}",

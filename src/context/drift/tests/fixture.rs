@@ -23,6 +23,13 @@ impl Play {
         Self { memory: Memory::new(), config: Config::default(), key: HashKey::new([7; 32]), at: 1_000 }
     }
 
+    /// The same session after a restart.
+    pub(super) fn resumed(other: &Self) -> Self {
+        let kept = serde_json::to_vec(&other.memory).unwrap();
+        let memory = serde_json::from_slice(&kept).unwrap();
+        Self { memory, config: other.config.clone(), key: other.key.clone(), at: other.at }
+    }
+
     pub(super) fn says(&mut self, words: &str, source: IntentSource) {
         self.memory.intent(words, source, &self.key);
     }

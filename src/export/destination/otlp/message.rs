@@ -169,12 +169,17 @@ pub(super) fn request_json(batch: &Batch) -> String {
 
 /// A request in protobuf.
 pub(super) fn request_protobuf(batch: &Batch) -> Vec<u8> {
+    request(batch).encode_to_vec()
+}
+
+/// A request.
+pub(super) fn request(batch: &Batch) -> ExportLogsServiceRequest {
     let scope = Scope { name: "countersign".into(), version: env!("CARGO_PKG_VERSION").into() };
     let log_records = batch.items.iter().map(|item| log_record(&record(item))).collect();
     let resource = Resource { attributes: attributes(&resource(batch)) };
     let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records }];
     let resource_logs = vec![ResourceLogs { resource: Some(resource), scope_logs }];
-    ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+    ExportLogsServiceRequest { resource_logs }
 }
 
 fn log_record(json: &Value) -> LogRecord {

@@ -57,7 +57,7 @@ async fn calls_with_one_id_wait_for_each_other_and_others_do_not() {
 
 #[tokio::test]
 async fn a_late_answer_reaches_nobody_else() {
-    let upstream = start(StdioSettings { timeout: Duration::from_millis(400), ..settings() });
+    let upstream = start(StdioSettings { timeout: Duration::from_secs(2), ..settings() });
     let (session, _) = open(&upstream, "alice").await;
     let late = legacy(&session).tool(1, "hold").send(&upstream).await.unwrap_err();
     assert!(matches!(late, ForwardError::Timeout { .. }), "{late}");

@@ -1,0 +1,289 @@
+//! The exporter: a receiver that is down for many events, what that costs in memory and at the log, how fast the backlog
+//! drains when it returns, and how late events are at a healthy one.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use countersign::export::{Config as Telemetry, Exporter, Monitor};
+use countersign::model::Clock;
+use countersign::net::SystemClock;
+use countersign::record::disk::RealDisk;
+use countersign::record::{Appended, Config, Log, Recorder};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+use super::Fallible;
+use super::histogram::Histogram;
+use super::timing::{now, ns_between};
+
+/// Events of an outage.
+const OUTAGE_EVENTS: u64 = 100_000;
+/// Events whose way is timed, at a pace that a busy agent has.
+const TIMED_EVENTS: u64 = 2_000;
+const PACE: Duration = Duration::from_millis(2);
+/// Appends that are timed beside the exporter.
+const APPENDS: u64 = 400;
+/// Longest time for a backlog.
+const DRAIN_MAX: Duration = Duration::from_mins(5);
+
+/// A line of the report.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) measured: String,
+    pub(crate) target: &'static str,
+}
+
+/// Measures everything in a folder of the disk that logs are on.
+///
+/// # Errors
+/// What could not be set up.
+pub(crate) fn run(directory: &Path) -> Fallible<Vec<Line>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut lines = runtime.block_on(hec(&directory.join("drain-hec")))?;
+    lines.extend(runtime.block_on(kafka(&directory.join("drain-kafka")))?);
+    Ok(lines)
+}
+
+struct Bench {
+    recorder: Recorder,
+    /// The payloads of entries, but for a number.
+    ordinary: String,
+    urgent: String,
+}
+
+impl Bench {
+    fn open(folder: &Path) -> Fallible<Self> {
+        let config = Config { data_dir: folder.to_owned(), ..Config::default() };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock))?;
+        let (recorder, _) = Recorder::start(log, &opened, clock, &config)?;
+        Ok(Self { recorder, ordinary: sample("action-allowed")?, urgent: sample("action-denied")? })
+    }
+
+    /// Hands over the outcome of an action.
+    async fn hand_over(&self, number: u64, urgent: bool) -> Fallible<Appended> {
+        let payload = if urgent { &self.urgent } else { &self.ordinary };
+        let payload = payload.replace("act_number", &format!("act_{number}"));
+        let entry = Bytes::from(format!("{{\"payload\":\"{}\"}}", BASE64_STANDARD.encode(payload)));
+        let log = self.recorder.log();
+        Ok(log.append(log.reserve().await?, entry))
+    }
+
+    /// As [`Self::hand_over`], and waits: its place in the log.
+    async fn append(&self, number: u64, urgent: bool) -> Fallible<u64> {
+        Ok(self.hand_over(number, urgent).await?.durable().await?)
+    }
+
+    /// Appends many, each thousand durable before the next.
+    async fn fill(&self, from: u64, count: u64) -> Fallible<()> {
+        for begin in (from..from + count).step_by(1_000) {
+            let mut waiting = Vec::new();
+            for number in begin..begin + 1_000 {
+                waiting.push(self.hand_over(number, false).await?);
+            }
+            for appended in waiting {
+                appended.durable().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long single appends take until they are durable.
+    async fn appends(&self, from: u64) -> Fallible<Histogram> {
+        let mut seen = Histogram::new();
+        for number in 0..APPENDS {
+            let start = now();
+            self.append(from + number, false).await?;
+            seen.record(ns_between(start, now()));
+        }
+        Ok(seen)
+    }
+
+    fn export(&self, folder: &Path, exporter: &str) -> Fallible<Exporter> {
+        let text = format!("telemetry: {{ checkpoint_interval_s: 0, exporters: [ {exporter} ] }}");
+        let config: Telemetry = countersign::config::parse(&text, &folder.join("bench.yaml"))?.telemetry;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Ok(Exporter::start(&config, &self.recorder, folder, clock)?)
+    }
+}
+
+/// The payload of a sample entry, with a place for a number.
+fn sample(name: &str) -> Fallible<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/golden/events/entries/{name}.json"));
+    let mut predicate: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+    let action = predicate.get_mut("action").and_then(Value::as_object_mut).ok_or("a sample without an action")?;
+    action.insert("action_id".into(), "act_number".into());
+    Ok(serde_json::json!({ "predicate": predicate }).to_string())
+}
+
+/// A collector that can be down, and notes when each entry arrived.
+#[derive(Default)]
+struct Collector {
+    up: AtomicBool,
+    bodies: Mutex<Vec<(Instant, Bytes)>>,
+}
+
+impl Collector {
+    async fn start() -> Fallible<(std::net::SocketAddr, Arc<Self>)> {
+        let (listener, collector) = (tokio::net::TcpListener::bind("127.0.0.1:0").await?, Arc::new(Self::default()));
+        let (address, shared) = (listener.local_addr()?, Arc::clone(&collector));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&shared);
+                let service = service_fn(move |request| Arc::clone(&shared).answer(request));
+                let serving =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(serving);
+            }
+        });
+        Ok((address, collector))
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let body = request.into_body().collect().await?.to_bytes();
+        let mut response = Response::new(Full::from(r#"{"text":"Success","code":0}"#));
+        if self.up.load(Ordering::SeqCst) {
+            self.bodies.lock().unwrap_or_else(PoisonError::into_inner).push((now(), body));
+        } else {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        Ok(response)
+    }
+
+    /// When each entry came first. Unpacked only now: a collector does that on a machine of its own.
+    fn arrivals(&self) -> Fallible<HashMap<u64, Instant>> {
+        let mut found = HashMap::new();
+        for (at, body) in self.bodies.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let reader = std::io::BufReader::new(flate2::read::GzDecoder::new(&**body));
+            for event in serde_json::Deserializer::from_reader(reader).into_iter::<Value>() {
+                let event = event?;
+                let index =
+                    event.pointer("/fields/log_index").and_then(Value::as_str).and_then(|index| index.parse().ok());
+                found.entry(index.ok_or("an event without its place")?).or_insert(*at);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Resident memory, bytes.
+fn memory() -> Fallible<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
+async fn settle(monitor: &Monitor, recorder: &Recorder) -> Fallible<Duration> {
+    let begun = now();
+    while monitor.needed_from() < recorder.size() {
+        if begun.elapsed() > DRAIN_MAX {
+            return Err("the backlog did not drain".into());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(begun.elapsed())
+}
+
+fn line(name: impl Into<String>, measured: String, target: &'static str) -> Line {
+    Line { name: name.into(), measured, target }
+}
+
+fn rate(events: u64, took: Duration) -> String {
+    let per_second = u128::from(events) * 1_000_000 / took.as_micros().max(1);
+    format!("{per_second} events/s ({events} in {took:.2?})")
+}
+
+fn milliseconds(seen: &Histogram, share: u64) -> String {
+    seen.quantile_ns(share).map_or_else(|| "-".into(), |ns| format!("{:.1?}", Duration::from_nanos(ns)))
+}
+
+async fn hec(folder: &Path) -> Fallible<Vec<Line>> {
+    std::fs::create_dir_all(folder)?;
+    let (bench, (address, collector)) = (Bench::open(folder)?, Collector::start().await?);
+    bench.fill(0, 20_000).await?;
+    let alone = bench.appends(1_000_000).await?;
+    let token = folder.join("token");
+    std::fs::write(&token, "not-a-token")?;
+    let exporter = bench.export(folder, &format!(
+        "{{ type: splunk_hec, url: 'http://{address}', token: {{ file: '{}' }}, delivery: {{ retry_cap_ms: 500 }} }}",
+        token.display()
+    ))?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = memory()?;
+    bench.fill(100_000, OUTAGE_EVENTS).await?;
+    let after = memory()?;
+    let beside = bench.appends(2_000_000).await?;
+    let (monitor, events) = (exporter.monitor(), bench.recorder.size());
+    collector.up.store(true, Ordering::SeqCst);
+    let took = settle(&monitor, &bench.recorder).await?;
+    let arrived = collector.arrivals()?.len() as u64;
+    let mut lines = vec![
+        line(
+            "resident memory beside a receiver that is down, before and after 100,000 events",
+            format!("{} and {} MiB", before >> 20, after >> 20),
+            "no growth beyond the window (8 MiB)",
+        ),
+        line(
+            "append until durable, p50 and p99: without exporter",
+            format!("{} {}", milliseconds(&alone, 5_000), milliseconds(&alone, 9_900)),
+            "",
+        ),
+        line(
+            "append until durable, p50 and p99: beside a receiver that is down",
+            format!("{} {}", milliseconds(&beside, 5_000), milliseconds(&beside, 9_900)),
+            "as without",
+        ),
+        line("backlog to a local HEC stub, gzip", rate(events, took), ">= 20,000 events/s"),
+        line("events of the log that arrived", format!("{arrived} entries of {events}"), "all"),
+    ];
+    for (urgent, target) in [(false, "p99 <= 2 s"), (true, "p99 <= 200 ms")] {
+        let mut sent = Vec::new();
+        for number in 0..TIMED_EVENTS {
+            let index = bench.append(5_000_000 + u64::from(urgent) * 1_000_000 + number, urgent).await?;
+            sent.push((index, now()));
+            tokio::time::sleep(PACE).await;
+        }
+        settle(&monitor, &bench.recorder).await?;
+        let arrivals = collector.arrivals()?;
+        let mut late = Histogram::new();
+        for (index, at) in sent {
+            let arrival = arrivals.get(&index).ok_or("an event that was settled never came")?;
+            late.record(u64::try_from(arrival.saturating_duration_since(at).as_nanos())?);
+        }
+        let name = if urgent { "HIGH" } else { "an ordinary event" };
+        let measured = format!("p50 {}, p99 {}", milliseconds(&late, 5_000), milliseconds(&late, 9_900));
+        lines.push(line(format!("{name}: from durable to a healthy receiver, defaults"), measured, target));
+    }
+    exporter.stop().await;
+    Ok(lines)
+}
+
+/// With `COUNTERSIGN_BENCH_KAFKA=HOST:PORT/TOPIC`, a broker that is there.
+async fn kafka(folder: &Path) -> Fallible<Vec<Line>> {
+    const NAME: &str = "backlog to Kafka, acks=all, idempotent, lz4";
+    const TARGET: &str = ">= 30,000 events/s";
+    let Ok(target) = std::env::var("COUNTERSIGN_BENCH_KAFKA") else {
+        return Ok(vec![line(NAME, "not measured: COUNTERSIGN_BENCH_KAFKA is not set".into(), TARGET)]);
+    };
+    let (broker, topic) = target.split_once('/').ok_or("COUNTERSIGN_BENCH_KAFKA is HOST:PORT/TOPIC")?;
+    std::fs::create_dir_all(folder)?;
+    let bench = Bench::open(folder)?;
+    bench.fill(0, OUTAGE_EVENTS).await?;
+    let exporter = match bench.export(folder, &format!("{{ type: kafka, brokers: ['{broker}'], topic: {topic} }}")) {
+        Ok(exporter) => exporter,
+        Err(problem) => return Ok(vec![line(NAME, format!("not measured: {problem}"), TARGET)]),
+    };
+    let took = settle(&exporter.monitor(), &bench.recorder).await?;
+    exporter.stop().await;
+    Ok(vec![line(NAME, rate(bench.recorder.size(), took), TARGET)])
+}

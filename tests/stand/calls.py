@@ -1,0 +1,25 @@
+"""Calls a tool that the policy refuses: COUNT calls of one after the other, in as many sessions as there are threads.
+
+calls.py URL COUNT
+"""
+
+import concurrent.futures
+import json
+import sys
+import urllib.request
+
+THREADS = 4
+url, count = sys.argv[1], int(sys.argv[2])
+
+
+def call(number):
+    message = {"jsonrpc": "2.0", "id": number, "method": "tools/call",
+               "params": {"name": "delete", "arguments": {"number": number}}}
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    request = urllib.request.Request(url, json.dumps(message).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["result"]["isError"], number
+
+
+with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+    list(pool.map(call, range(count)))

@@ -1,0 +1,75 @@
+# A real Kafka broker for exporters.sh: one node in KRaft mode, one topic with four partitions, a plain listener and one
+# with TLS and SCRAM. Sourced; uses SCRATCH, WORK, PIDS, free_port, until_true, ca.pem, server.pem and server.key.
+
+KAFKA_PLAIN=$(free_port)
+KAFKA_TLS=$(free_port)
+KAFKA_CONTROLLER=$(free_port)
+KAFKA_PID=
+
+kafka_java() { java -Xmx512m -cp "$SCRATCH/kafka/libs/*" "$@"; }
+
+# Where events go: the same broker, once plainly and once with everything on.
+kafka_exporters() {
+    cat <<YAML
+    - { type: kafka, brokers: ["127.0.0.1:$KAFKA_PLAIN"], topic: aarm-events, compression: gzip }
+    - type: kafka
+      name: kafka-tls
+      brokers: ["localhost:$KAFKA_TLS"]
+      topic: aarm-events-tls
+      tls: { ca: "$WORK/ca.pem" }
+      sasl: { username: countersign, password: { file: "$WORK/kafka-password" } }
+YAML
+}
+
+kafka_prepare() {
+    printf 'stand-password\n' >kafka-password
+    cat server.key server.pem >kafka.pem
+    cat >kafka.properties <<CONF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$KAFKA_CONTROLLER
+listeners=PLAIN://127.0.0.1:$KAFKA_PLAIN,SECURE://127.0.0.1:$KAFKA_TLS,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER
+advertised.listeners=PLAIN://127.0.0.1:$KAFKA_PLAIN,SECURE://localhost:$KAFKA_TLS
+listener.security.protocol.map=PLAIN:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAIN
+controller.listener.names=CONTROLLER
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location=$WORK/kafka.pem
+log.dirs=$WORK/kafka-data
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+auto.create.topics.enable=false
+CONF
+    kafka_java kafka.tools.StorageTool format -t "$(kafka_java kafka.tools.StorageTool random-uuid 2>/dev/null | tail -n 1)" \
+        -c kafka.properties --add-scram 'SCRAM-SHA-512=[name=countersign,password=stand-password]' >kafka-format.log 2>&1 ||
+        { echo "the broker's disk cannot be prepared:"; tail -n 3 kafka-format.log; return 1; }
+}
+
+kafka_start() {
+    kafka_java kafka.Kafka kafka.properties >>kafka.log 2>&1 </dev/null &
+    KAFKA_PID=$!
+    PIDS+=("$KAFKA_PID")
+    until_true 60 "$SCRATCH/kafka_client/bin/python" "$HERE/kafka_topic.py" reach "127.0.0.1:$KAFKA_PLAIN" >/dev/null ||
+        { echo "Kafka does not listen"; tail -n 5 kafka.log; return 1; }
+}
+
+# As a power failure would: nothing is flushed or said good-bye to.
+kafka_kill() {
+    kill -KILL "$KAFKA_PID"
+    wait "$KAFKA_PID" 2>/dev/null || true
+}
+
+kafka_create() {
+    "$SCRATCH/kafka_client/bin/python" "$HERE/kafka_topic.py" create "127.0.0.1:$KAFKA_PLAIN" aarm-events aarm-events-tls
+}
+
+# Reads every event back: the ids of the topic must be those of the file `wanted`, in order within each key.
+kafka_check() {
+    local topic
+    for topic in aarm-events aarm-events-tls; do
+        "$SCRATCH/kafka_client/bin/python" "$HERE/kafka_topic.py" read "127.0.0.1:$KAFKA_PLAIN" "$topic" wanted || return 1
+    done
+}
