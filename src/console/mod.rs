@@ -25,6 +25,7 @@ mod policies;
 mod problem;
 mod receipts;
 mod refusals;
+mod reload;
 mod replay;
 mod sessions;
 mod timeline;
@@ -50,6 +51,7 @@ pub use guard::Caller;
 pub use ledger::Ledger;
 pub use page::Page;
 pub use problem::Problem;
+pub use reload::PolicyReload;
 pub use tokens::{AdminToken, FirstToken, Role, TokenError, Tokens, mint};
 
 use guard::Guard;
@@ -116,6 +118,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// The path of actions: its sessions and servers.
     pub mediator: Option<Arc<Mediator>>,
+    /// Looks at the policy files when people ask.
+    pub reload: Option<Arc<dyn PolicyReload>>,
     /// The log.
     pub ledger: Ledger,
     /// The destinations.
@@ -145,6 +149,9 @@ fn routes(admin: Admin) -> Router {
         .merge(receipts::routes(admin.ledger.clone()))
         .merge(timeline::routes(admin.ledger.clone()))
         .merge(openapi::routes());
+    if let Some(reload) = admin.reload {
+        v1 = v1.merge(reload::routes(reload));
+    }
     if let Some(deliveries) = admin.deliveries {
         v1 = v1.merge(destinations::routes(deliveries.clone())).merge(replay::routes(deliveries));
     }

@@ -35,6 +35,7 @@ mod log_faults;
 mod path;
 mod pins;
 mod policy_commands;
+mod policy_signed;
 mod receipts;
 mod redirects;
 mod reload;
