@@ -24,6 +24,8 @@ finish() {
     for pid in "${PIDS[@]:-}"; do
         [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
     done
+    # A lone broker waits long for a controller that is itself.
+    [ -z "${KAFKA_PID:-}" ] || kill -KILL "$KAFKA_PID" 2>/dev/null || true
 }
 trap finish EXIT
 
