@@ -189,7 +189,7 @@ impl Core {
         let index = Follower::start(&log, &data_dir)
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
         keep(&data_dir, &sources).map_err(|source| BuildError::Policies { data_dir: data_dir.clone(), source })?;
-        files.accept()?;
+        files.accept(&sources)?;
         recount(&log, &mediator, clock.now())
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
         record_start(&mediator, &data_dir).await?;

@@ -90,31 +90,21 @@ impl Bundle {
     /// # Errors
     /// [`ConfigError`]: unreadable, a signature is missing, or it is older than one that was in force.
     pub fn sources(&self) -> Result<Vec<PolicySource>, ConfigError> {
-        let (content, digest) = self.open()?;
-        if let Some(newest) = self.newest()? {
-            let (serial, known) = (content.serial, newest.serial);
-            if serial < known {
-                let problem = format!("serial {serial} is older than {known}, which was in force: sign a newer one");
-                return Err(self.refused(problem));
-            }
-            if serial == known && digest != newest.digest {
-                return Err(self.refused(format!("another bundle with serial {serial} was in force: sign a newer one")));
-            }
-        }
-        let file = self.config.file.display();
-        let source = |part: File| PolicySource { name: format!("{file}:{}", part.name), text: part.text };
-        Ok(content.files.into_iter().map(source).collect())
+        self.read().map(|(_, sources)| sources)
     }
 
-    /// Remembers that this bundle is in force: no older one will be.
+    /// Remembers that the bundle that `sources` were read from is in force: no older one will be.
     ///
     /// # Errors
-    /// [`ConfigError`]: it cannot be read, or remembered.
-    pub fn accept(&self) -> Result<(), ConfigError> {
-        let (content, digest) = self.open()?;
+    /// [`ConfigError`]: it was changed since, or cannot be remembered.
+    pub fn accept(&self, sources: &[PolicySource]) -> Result<(), ConfigError> {
+        let (newest, found) = self.read()?;
+        if found != sources {
+            return Err(self.refused("it was changed while it was read: load it again".into()));
+        }
         let path = self.state();
         let failed = |error: std::io::Error| self.refused(format!("write `{}`: {error}", path.display()));
-        let text = serde_json::to_vec(&Newest { serial: content.serial, digest }).unwrap_or_default();
+        let text = serde_json::to_vec(&newest).unwrap_or_default();
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
@@ -122,6 +112,24 @@ impl Bundle {
         let mut file = std::fs::File::create(&written).map_err(failed)?;
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
         std::fs::rename(&written, &path).map_err(failed)
+    }
+
+    /// What the bundle is and holds, if it may be in force.
+    fn read(&self) -> Result<(Newest, Vec<PolicySource>), ConfigError> {
+        let (content, digest) = self.open()?;
+        let serial = content.serial;
+        if let Some(Newest { serial: known, digest: other }) = self.newest()? {
+            if serial < known {
+                let problem = format!("serial {serial} is older than {known}, which was in force: sign a newer one");
+                return Err(self.refused(problem));
+            }
+            if serial == known && digest != other {
+                return Err(self.refused(format!("another bundle with serial {serial} was in force: sign a newer one")));
+            }
+        }
+        let file = self.config.file.display();
+        let source = |part: File| PolicySource { name: format!("{file}:{}", part.name), text: part.text };
+        Ok((Newest { serial, digest }, content.files.into_iter().map(source).collect()))
     }
 
     fn open(&self) -> Result<(Content, Digest), ConfigError> {
@@ -272,14 +280,22 @@ mod tests {
         office.write(6, "rules: []", &both);
         bundle.sources().unwrap();
         office.write(7, "rules: []", &both);
-        bundle.accept().unwrap();
+        let sources = bundle.sources().unwrap();
+        bundle.accept(&sources).unwrap();
         bundle.sources().unwrap();
         office.write(6, "rules: []", &both);
         assert!(refusal(&bundle).contains("serial 6 is older than 7"));
         office.write(7, "rules: [] # other", &both);
         assert!(refusal(&bundle).contains("another bundle with serial 7"));
         office.write(8, "rules: [] # other", &both);
-        bundle.sources().unwrap();
+        let sources = bundle.sources().unwrap();
+        // Somebody puts another one there between the two looks: what was compiled is not what is remembered.
+        office.write(9, "rules: [] # swapped", &both);
+        assert!(bundle.accept(&sources).unwrap_err().to_string().contains("changed while it was read"));
+        office.write(6, "rules: []", &both);
+        assert!(bundle.accept(&sources).unwrap_err().to_string().contains("serial 6 is older than 7"));
+        office.write(8, "rules: [] # other", &both);
+        bundle.accept(&sources).unwrap();
         std::fs::write(bundle.state(), "{").unwrap();
         assert!(refusal(&bundle).contains("cannot be read"), "what was in force must be known");
     }

@@ -62,9 +62,9 @@ impl PolicyFiles {
     /// What was read is in force from now on: of a bundle, no older one will be.
     ///
     /// # Errors
-    /// [`ConfigError`]: that cannot be remembered.
-    pub fn accept(&self) -> Result<(), ConfigError> {
-        self.bundle.as_ref().map_or(Ok(()), Bundle::accept)
+    /// [`ConfigError`]: that cannot be remembered, or the bundle was changed since.
+    pub fn accept(&self, sources: &[PolicySource]) -> Result<(), ConfigError> {
+        self.bundle.as_ref().map_or(Ok(()), |bundle| bundle.accept(sources))
     }
 
     /// Compiles what was read, and runs the tests inside.

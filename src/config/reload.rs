@@ -201,7 +201,7 @@ fn load(files: &PolicyFiles, seen: Digest, data_dir: &std::path::Path) -> Loaded
     }
     let set = files.compile(&sources).map_err(|error| (digest, with_causes(&error)))?;
     keep(data_dir, &sources).map_err(|error| (digest, format!("keep the texts in the data directory: {error}")))?;
-    files.accept().map_err(|error| (digest, with_causes(&error)))?;
+    files.accept(&sources).map_err(|error| (digest, with_causes(&error)))?;
     Ok(Some((digest, set)))
 }
 

@@ -103,7 +103,7 @@ impl Memory {
     }
 
     pub(super) fn forget_signatures(&mut self) {
-        self.signatures.forget_before(self.results.front().map_or(u64::MAX / 2, |seen| seen.number));
+        self.signatures.forget_before(self.results.front().map_or(self.results_total + 1, |seen| seen.number));
     }
 }
 

@@ -114,7 +114,7 @@ async fn s3_11_every_event_arrives_through_sigkills() {
     let known: HashSet<&String> = expected.iter().map(|(_, id)| id).collect();
     assert!(distinct.iter().all(|id| known.contains(*id)), "an event of no entry");
     println!("{} events, {} repeats; {status}", expected.len(), taken.len() - distinct.len());
-    assert!(expected.len() > kills, "hardly any load");
+    assert!(expected.len() > kills * 4, "hardly any load");
     assert_eq!(status["destinations"][0]["counts"]["dead"], 0);
 }
 
