@@ -44,7 +44,7 @@ impl Protocol for Bucket {
         let (begin, after) = (format!("/logs/{}", part("prefix").unwrap()), part("continuation-token"));
         let folders = part("delimiter").is_some();
         let names = objects.keys().filter(|name| name.starts_with(&begin)).map(|name| {
-            match name[begin.len()..].split_once('/') {
+            match name.strip_prefix(&begin).and_then(|rest| rest.split_once('/')) {
                 Some((folder, _)) if folders => format!("{begin}{folder}/"),
                 _ => name.clone(),
             }

@@ -132,6 +132,8 @@ impl Bucket {
                 S3LockMode::Governance => "GOVERNANCE",
             };
             let until = self.clock.now().plus_micros(u64::from(days) * 86_400_000_000).to_rfc3339_millis();
+            // Whole seconds: some stores that speak S3 read nothing else.
+            let until = format!("{}Z", until.split('.').next().unwrap_or_default());
             request =
                 request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
         }
