@@ -16,6 +16,7 @@ mod entry;
 mod error;
 mod event;
 mod feed;
+pub mod files;
 mod filter;
 mod gap;
 mod health;
@@ -104,7 +105,7 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// What happens when a delivery fails, where a destination does not say otherwise.
     pub retry: RetryConfig,
-    /// Files for later analysis. Not built yet.
+    /// Files for later analysis.
     pub batch_export: Option<BatchExportConfig>,
     /// Seconds between signed statements of how far destinations have come; 0: none.
     pub checkpoint_interval_s: u64,
@@ -171,14 +172,8 @@ impl Config {
     /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
         self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
-        let enrichment = self.enrichment.first();
-        let not_built =
-            enrichment.map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)).or_else(|| {
-                let files = self.batch_export.as_ref().filter(|files| files.enabled)?;
-                Some(format!("batch_export: format: {}", files.format))
-            });
-        if let Some(what) = not_built {
-            return Err(ExportError::NotBuilt(what));
+        if let Some(enrichment) = self.enrichment.first() {
+            return Err(ExportError::NotBuilt(format!("enrichment: lookup: {}", enrichment.lookup)));
         }
         let mut names = HashSet::new();
         if let Some(name) = self.exporters.iter().map(ExporterConfig::name).find(|name| !names.insert(*name)) {
@@ -188,7 +183,7 @@ impl Config {
             let failed = |source| ExportError::Schema { name: exporter.name().to_owned(), source };
             self.schema_for(exporter.schema.as_ref()).check().map_err(failed)?;
         }
-        Ok(())
+        files::check(self)
     }
 }
 
@@ -213,7 +208,7 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
-            if exporter.destination.archive().is_some() {
+            if !exporter.destination.takes_events() {
                 continue;
             }
             opened.push((exporter, exporter.open(config, data_dir)?));
@@ -265,12 +260,14 @@ impl Exporter {
             }));
         }
         let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
+        let jobs = files::open_all(config, recorder, data_dir, &clock, &mut meters)?;
         let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
-        if config.checkpoint_interval_s > 0 && !pipelines.is_empty() {
+        if config.checkpoint_interval_s > 0 && !(pipelines.is_empty() && jobs.is_empty()) {
             let interval = Duration::from_secs(config.checkpoint_interval_s);
             tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));
         }
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
+        tasks.extend(jobs.into_iter().map(|job| tokio::spawn(job.run(stopped.clone()))));
         tasks.extend(archives.into_iter().map(|copier| tokio::spawn(copier.run(stopped.clone()))));
         Ok(Self { stop, tasks, monitor })
     }

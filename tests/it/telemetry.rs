@@ -39,10 +39,6 @@ fn s0_8_to_s0_11_and_s0_17_what_is_not_built_yet_is_named() {
         ("telemetry: { exporters: [ { type: sumo, url_env: X } ] }\n", "type: sumologic"),
         ("telemetry: { exporters: [ { type: datadog, site: datadoghq.eu } ] }\n", "type: datadog"),
         (
-            "batch_export: { enabled: true, destination: 's3://logs/aarm/', format: parquet, interval: 1h, partitioning: [date, event_type] }\n",
-            "batch_export: format: parquet",
-        ),
-        (
             "telemetry:\n  enrichment:\n    - { field: identity.human, lookup: ldap, add_fields: [department] }\n",
             "enrichment: lookup: ldap",
         ),

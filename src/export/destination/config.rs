@@ -16,6 +16,7 @@ use super::splunk_hec::SplunkHecConfig;
 use super::syslog::SyslogConfig;
 use super::webhook::WebhookConfig;
 use crate::export::archive::ArchiveConfig;
+use crate::export::files::SecurityLakeConfig;
 use crate::export::{ExportError, SchemaSettings};
 
 /// What a destination is opened with.
@@ -103,6 +104,8 @@ destinations! {
     Otlp(OtlpConfig) = "otlp";
     /// An S3 bucket.
     S3(S3Config) = "s3";
+    /// Amazon Security Lake.
+    SecurityLake(SecurityLakeConfig) = "security_lake";
     /// Microsoft Sentinel.
     Sentinel(SentinelConfig) = "sentinel";
     /// Splunk HTTP Event Collector.
@@ -122,8 +125,6 @@ destinations! {
     Chronicle(NotBuilt) = "chronicle";
     /// Datadog Logs.
     Datadog(NotBuilt) = "datadog";
-    /// Amazon Security Lake.
-    SecurityLake(NotBuilt) = "security_lake";
     /// Sumo Logic.
     Sumologic(NotBuilt) = "sumologic" | "sumo";
     /// Trend Vision One.
@@ -138,6 +139,21 @@ impl DestinationConfig {
             Self::Archive(config) => Some(config),
             _ => None,
         }
+    }
+
+    /// The settings of a lake, which gets files of whole ranges of the log; `None` for all others.
+    #[must_use]
+    pub const fn security_lake(&self) -> Option<&SecurityLakeConfig> {
+        match self {
+            Self::SecurityLake(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// Whether it is sent single events, and not the log or files of it.
+    #[must_use]
+    pub const fn takes_events(&self) -> bool {
+        self.archive().is_none() && self.security_lake().is_none()
     }
 
     /// Whether this program has such a destination at all.

@@ -7,6 +7,7 @@ mod compliance;
 mod connection;
 mod conservation;
 mod elasticsearch;
+mod files;
 mod kills;
 mod otlp;
 mod rows;
