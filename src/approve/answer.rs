@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Approvals, ApproveError, Request, Status};
 use crate::metrics::{Counter, count};
-use crate::model::{ApprovalId, ApprovalResult, Timestamp};
+use crate::model::{ApprovalId, ApprovalResult, Timestamp, Verification};
 use crate::record::FollowUp;
 use crate::record::entry::ApprovalBlock;
 
@@ -24,6 +24,8 @@ pub struct Person {
     pub tenant: Option<Arc<str>>,
     /// Where the answer comes from: `api`, `console`, `slack`.
     pub channel: &'static str,
+    /// How it is known who it is.
+    pub verification: Verification,
 }
 
 /// What a person says.
@@ -153,7 +155,7 @@ impl Request {
             // A no needs no second pair of eyes: the requester may take the request back.
             Answer::Deny(_) => self.may_answer(person, true, now)?,
         }
-        let by = Some((&*person.name, person.channel));
+        let by = Some((&*person.name, person.channel, person.verification));
         match answer {
             Answer::Deny(reason) if reason.trim().is_empty() => Err(ApproveError::Text("say why it is denied")),
             Answer::Deny(reason) | Answer::Approve(Some(reason)) if reason.len() > REASON_BYTES_MAX => {

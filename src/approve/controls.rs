@@ -100,11 +100,11 @@ impl Control {
         Self { state, ..self }
     }
 
-    fn block(&self, event: &'static str, actor: &str) -> ControlBlock<'static> {
+    fn block(&self, event: &'static str, (actor, verification): (&str, Verification)) -> ControlBlock<'static> {
         let second = self.second.iter().map(|name| name.to_string().into());
         ControlBlock {
             actor: Some(actor.to_owned().into()),
-            actor_verification: Some(Verification::ApiKey),
+            actor_verification: Some(verification),
             approvers: second.collect(),
             control_id: Some(self.id.to_string().into()),
             event: event.into(),
@@ -155,7 +155,7 @@ impl Approvals {
     ) -> Result<ControlId, ApproveError> {
         let mut control = self.control(ControlKind::Suspend, person, scope, (reason, None))?;
         control.expires = expires;
-        let (id, block) = (control.id.clone(), control.block("suspend", &person.name));
+        let (id, block) = (control.id.clone(), control.block("suspend", (&person.name, person.verification)));
         // Before the entry: whatever happens to the log, it holds.
         self.change(|standing| standing.controls.push(Arc::new(control)));
         count(Counter::Suspensions);
@@ -172,7 +172,10 @@ impl Approvals {
     pub async fn resume(&self, person: &Person, id: &ControlId, reason: &str) -> Result<(), ApproveError> {
         fits(reason)?;
         let control = self.active(id)?;
-        let block = ControlBlock { reason: Some(reason.to_owned().into()), ..control.block("resume", &person.name) };
+        let block = ControlBlock {
+            reason: Some(reason.to_owned().into()),
+            ..control.block("resume", (&person.name, person.verification))
+        };
         // COMMIT POINT: what lifts a suspension is on record first.
         self.inner.recorder.control(ControlFact::control(block)).await?;
         self.update(id, |control| *control = control.clone().over());
@@ -219,7 +222,7 @@ impl Approvals {
         let mut confirmed = Control::clone(control);
         confirmed.second = Some(Arc::clone(&person.name));
         (confirmed.since, confirmed.expires) = (now, Some(now.plus_micros(control.lasts_us)));
-        let block = confirmed.block("break_glass", &confirmed.actor);
+        let block = confirmed.block("break_glass", (&confirmed.actor, person.verification));
         // COMMIT POINT: nothing is opened before it is on record.
         let (_, entry) = self.inner.recorder.control_at(ControlFact::control(block)).await?;
         count(Counter::BreakGlasses);
@@ -251,7 +254,7 @@ impl Approvals {
         let block = ControlBlock {
             reason: Some(findings.to_owned().into()),
             until: Some(now),
-            ..control.block("break_glass_reviewed", &person.name)
+            ..control.block("break_glass_reviewed", (&person.name, person.verification))
         };
         self.inner.recorder.control(ControlFact::control(block)).await?;
         self.update(id, |control| control.state = ControlState::Ended);

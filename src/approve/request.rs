@@ -263,14 +263,14 @@ impl Request {
     pub fn answered(
         &self,
         status: ApprovalResult,
-        by: Option<(&str, &str)>,
+        by: Option<(&str, &str, Verification)>,
         reason: &str,
         now: Timestamp,
     ) -> ApprovalBlock<'static> {
         let mut block = self.block(status);
-        if let Some((approver, channel)) = by {
+        if let Some((approver, channel, verification)) = by {
             block.approver = Some(approver.to_owned().into());
-            block.approver_verification = Some(Verification::ApiKey);
+            block.approver_verification = Some(verification);
             block.channel = Some(channel.to_owned().into());
         }
         let reason = crate::record::redact::text(reason).text;

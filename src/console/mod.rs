@@ -18,6 +18,7 @@ mod ledger;
 mod line;
 mod login;
 mod manual;
+mod oidc;
 mod openapi;
 mod page;
 mod pages;
@@ -48,6 +49,7 @@ use crate::model::Clock;
 pub use destinations::Deliveries;
 pub use guard::Caller;
 pub use ledger::Ledger;
+pub use oidc::{Oidc, OidcConfig, OidcError};
 pub use page::Page;
 pub use problem::Problem;
 pub use tokens::{AdminToken, FirstToken, Role, TokenError, Tokens, mint};
@@ -69,11 +71,13 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// The address of the console as people reach it, for links in messages: `https://countersign.example.com`.
     pub public_url: Option<String>,
+    /// Log-in to the console at an identity provider.
+    pub oidc: Option<OidcConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:4181".into(), tokens: Vec::new(), hosts: Vec::new(), public_url: None }
+        Self { listen: "127.0.0.1:4181".into(), tokens: Vec::new(), hosts: Vec::new(), public_url: None, oidc: None }
     }
 }
 
@@ -122,6 +126,8 @@ pub struct Admin {
     pub deliveries: Option<Deliveries>,
     /// The address of the console as people reach it.
     pub public_url: Option<String>,
+    /// Log-in at an identity provider.
+    pub oidc: Option<Arc<Oidc>>,
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -154,16 +160,17 @@ fn routes(admin: Admin) -> Router {
             .merge(sessions::routes(Arc::clone(&mediator)))
             .merge(tools::routes(mediator));
     }
-    guarded(guard, admin.health, v1)
+    guarded(guard, admin.health, v1, admin.oidc)
 }
 
 /// `v1` behind the guard, beside what monitors ask.
-fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router) -> Router {
+fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router, oidc: Option<Arc<Oidc>>) -> Router {
     let authenticate = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
     let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
         .merge(health::routes(health))
-        .merge(login::routes(Arc::clone(&guard)))
+        .merge(login::routes(Arc::clone(&guard), oidc.is_some()))
+        .merge(oidc.map_or_else(Router::new, |oidc| oidc::routes(Arc::clone(&guard), oidc)))
         .merge(pages::routes())
         .nest("/v1", v1)
         .fallback(unknown)

@@ -21,6 +21,7 @@ mod audit;
 mod batches;
 mod config;
 mod console;
+mod console_oidc;
 mod console_scale;
 mod demo;
 mod examples;
