@@ -23,6 +23,7 @@ mod config;
 mod console;
 mod console_oidc;
 mod console_scale;
+mod console_scale;
 mod demo;
 mod examples;
 mod export;
