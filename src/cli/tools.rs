@@ -1,5 +1,6 @@
 //! `countersign tools`: what is pinned of the tools of servers, what has changed, and which tools nobody has labelled.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::admin_client::{Access, AdminClient};
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
-use crate::config::{Plan, load};
+use crate::config::{Plan, load, make_pin_file, signing_key};
 use crate::context::ToolTable;
 use crate::forward::{ServerPins, ToolPin};
 use crate::model::with_causes;
@@ -27,6 +28,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Accepts what a tool became; without a tool, everything that changed at that server.
     Accept(Accept),
+    /// Writes what is pinned into a file that you sign: `tool_pins` of a configuration takes it.
+    Export(Export),
     /// Lists pinned tools and what became of them. Exit code 1 when one changed and waits to be accepted.
     List(Chosen),
     /// Shows what changed, line by line. Exit code 1 when something did.
@@ -43,6 +46,18 @@ struct Accept {
     tool: Option<String>,
     #[command(flatten)]
     access: Access,
+}
+
+#[derive(Args, Debug)]
+struct Export {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Your private key, PEM.
+    #[arg(long, value_name = "KEY")]
+    key: PathBuf,
+    /// Where the file goes.
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -69,6 +84,7 @@ struct Row {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let chosen = match &arguments.command {
         Command::Accept(wanted) => return accept(wanted),
+        Command::Export(wanted) => return export(wanted).unwrap_or_else(|problem| fail(EXIT_USAGE, problem)),
         Command::List(chosen) | Command::Diff(chosen) | Command::Unlabelled(chosen) => chosen,
     };
     let rows = match rows(chosen) {
@@ -78,8 +94,23 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::Diff(_) => diff(&rows, chosen.json),
         Command::Unlabelled(_) => unlabelled(&rows, chosen.json),
-        Command::Accept(_) | Command::List(_) => list(&rows, chosen.json),
+        Command::Accept(_) | Command::Export(_) | Command::List(_) => list(&rows, chosen.json),
     }
+}
+
+/// What is pinned now, changes that wait left out, as one signed file.
+fn export(wanted: &Export) -> Result<ExitCode, String> {
+    let mut servers: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for row in rows(&wanted.chosen)?.into_iter().filter(|row| !row.pin.gone) {
+        servers.entry(row.server).or_default().insert(row.tool, row.pin.definition);
+    }
+    let tools: usize = servers.values().map(BTreeMap::len).sum();
+    let mut document = make_pin_file(servers);
+    document.sign(&signing_key(&wanted.key)?);
+    let path = wanted.out.display();
+    std::fs::write(&wanted.out, document.to_text()).map_err(|error| format!("write `{path}`: {error}"))?;
+    println!("{path}: {tools} tools");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks the running instance: the log has to say who accepted.

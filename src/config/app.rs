@@ -110,6 +110,7 @@ impl App {
             hosts: self.hosts,
             clock,
             mediator: Some(Arc::clone(&self.core.mediator)),
+            reload: Some(Arc::new(self.core.reloader.handle())),
             ledger: console::Ledger::new(self.core.data_dir().to_owned(), self.core.log.clone()),
             deliveries: Some(console::Deliveries {
                 monitor: self.core.monitor(),

@@ -12,7 +12,7 @@ use super::policies::{PolicyFiles, check_policies, keep};
 use super::recount::recount;
 use super::reload::Reloader;
 use super::server::ServerKind;
-use super::{ConfigError, Plan, ServerConfig};
+use super::{ConfigError, PinsConfig, Plan, ServerConfig};
 use crate::approve::{Approvals, OpenError};
 use crate::console::{OidcError, TokenError};
 use crate::context::classification::ClassificationError;
@@ -163,7 +163,8 @@ impl Core {
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let classifier = build_classifier(plan)?;
         // What a configuration can get wrong comes before the first file is made.
-        let pins = Arc::new(Pins::new(&plan.data_dir));
+        let stated = plan.config.tool_pins.as_ref().map(PinsConfig::read).transpose()?;
+        let pins = Arc::new(Pins::new(&plan.data_dir, stated.unwrap_or_default()));
         let upstreams = join_upstreams(plan, build_upstreams(plan, &clock)?, &clock, &pins);
         plan.config.telemetry.check()?;
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
@@ -192,6 +193,7 @@ impl Core {
         let index = Follower::start(&log, &data_dir)
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
         keep(&data_dir, &sources).map_err(|source| BuildError::Policies { data_dir: data_dir.clone(), source })?;
+        files.accept(&sources)?;
         recount(&log, &mediator, clock.now())
             .map_err(|source| BuildError::Record { data_dir: data_dir.clone(), source })?;
         record_start(&mediator, &data_dir).await?;

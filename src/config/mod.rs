@@ -5,8 +5,10 @@
 
 mod app;
 mod build;
+mod bundle;
 mod load;
 mod paths;
+mod pin_file;
 mod plan;
 mod policies;
 mod recount;
@@ -25,7 +27,9 @@ use crate::{approve, console, context, decide, export, forward, identify, interc
 
 pub use app::App;
 pub use build::{BuildError, Core, check_plan};
+pub use bundle::{BUNDLE_KIND, Bundle, BundleConfig, Signer, make_bundle, signing_key};
 pub use load::{ConfigError, load, parse};
+pub use pin_file::{PinsConfig, make_pin_file};
 pub use plan::{Plan, default_data_dir};
 pub use policies::{PolicyFiles, check_policies};
 pub use reload::{ReloadHandle, Reloader};
@@ -63,6 +67,10 @@ pub struct Config {
     pub servers: BTreeMap<String, ServerConfig>,
     /// Policy files, relative to the configuration file.
     pub policies: Vec<PathBuf>,
+    /// Instead of `policies`: all of them in one file that two people have signed.
+    pub policy_bundle: Option<BundleConfig>,
+    /// A signed file that says what the tools of servers have to be.
+    pub tool_pins: Option<PinsConfig>,
     /// How often policy files are looked at for changes, milliseconds; 0: only when the process gets SIGHUP.
     pub policies_reload_ms: u64,
     /// How decisions are made where policies are silent.
@@ -109,6 +117,8 @@ impl Default for Config {
             classification: context::classification::Config::default(),
             servers: BTreeMap::new(),
             policies: Vec::new(),
+            policy_bundle: None,
+            tool_pins: None,
             policies_reload_ms: 2_000,
             policy: decide::Settings::default(),
             approve: None,

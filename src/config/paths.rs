@@ -23,7 +23,16 @@ impl Config {
             });
             tls.into_iter().chain([server.working_directory.as_mut()]).flatten().chain(secrets)
         });
-        let all: Vec<&mut PathBuf> = tls.chain(keys).chain(issuers).chain(servers).collect();
+        let bundles = self.policy_bundle.iter_mut().flat_map(|bundle| {
+            let signers = bundle.authors.iter_mut().chain(&mut bundle.approvers).map(|signer| &mut signer.key);
+            signers.chain([&mut bundle.file])
+        });
+        let pins = self
+            .tool_pins
+            .iter_mut()
+            .flat_map(|pins| pins.signers.iter_mut().map(|signer| &mut signer.key).chain([&mut pins.file]));
+        let signed = bundles.chain(pins);
+        let all: Vec<&mut PathBuf> = tls.chain(keys).chain(issuers).chain(servers).chain(signed).collect();
         for path in all {
             *path = folder.join(&*path);
         }

@@ -65,6 +65,10 @@ impl Plan {
             None => default_data_dir()
                 .ok_or_else(|| value("data_dir", "neither XDG_STATE_HOME nor HOME is set: name a directory".into()))?,
         };
+        if config.policy_bundle.is_some() && !config.policies.is_empty() {
+            let problem = "a bundle holds all policies: take `policies` out, or put the files into the bundle";
+            return Err(value("policy_bundle", problem.into()));
+        }
         let policies = config.policies.iter().map(|path| folder.join(path)).collect();
         Ok(Self { listen, admin, data_dir, policies, servers, config })
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{ConfigError, Plan};
+use super::{Bundle, ConfigError, Plan};
 use crate::decide::{PolicySet, PolicySource, Settings, UnverifiedIdentity, shipped_default};
 use crate::identify::Unverified;
 use crate::model::Digest;
@@ -13,6 +13,8 @@ use crate::model::Digest;
 pub struct PolicyFiles {
     /// Files, and folders of them.
     pub paths: Vec<PathBuf>,
+    /// Instead of them: the bundle that they name.
+    pub bundle: Option<Bundle>,
     /// The settings.
     pub settings: Settings,
 }
@@ -31,7 +33,9 @@ impl PolicyFiles {
         };
         settings.approvers = plan.serves_people();
         settings.listed_agents_only |= plan.config.agents.is_some();
-        Self { paths: plan.policies.clone(), settings }
+        let bundle = plan.config.policy_bundle.clone();
+        let paths = bundle.as_ref().map_or_else(|| plan.policies.clone(), |bundle| vec![bundle.file.clone()]);
+        Self { paths, bundle: bundle.map(|bundle| Bundle::new(bundle, plan.data_dir.clone())), settings }
     }
 
     /// Reads every file; the shipped default when there is none. A folder stands for its `.yaml` and `.yml` files.
@@ -39,6 +43,9 @@ impl PolicyFiles {
     /// # Errors
     /// [`ConfigError::ReadPolicy`]: a file cannot be read.
     pub fn sources(&self) -> Result<Vec<PolicySource>, ConfigError> {
+        if let Some(bundle) = &self.bundle {
+            return bundle.sources();
+        }
         let mut sources = Vec::new();
         for path in &self.paths {
             for path in files(path)? {
@@ -50,6 +57,14 @@ impl PolicyFiles {
             sources = shipped_default();
         }
         Ok(sources)
+    }
+
+    /// What was read is in force from now on: of a bundle, no older one will be.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: that cannot be remembered, or the bundle was changed since.
+    pub fn accept(&self, sources: &[PolicySource]) -> Result<(), ConfigError> {
+        self.bundle.as_ref().map_or(Ok(()), |bundle| bundle.accept(sources))
     }
 
     /// Compiles what was read, and runs the tests inside.

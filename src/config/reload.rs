@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::ConfigError;
 use super::policies::{PolicyFiles, keep};
+use crate::console::PolicyReload;
 use crate::decide::{PolicySet, PolicySource};
 use crate::mediate::Mediator;
 use crate::metrics::{Counter, count};
@@ -22,19 +24,37 @@ use crate::record::entry::{LoadedPolicy, PolicyChanges};
 
 /// Looks after the policy files of a running process.
 pub struct Reloader {
-    asked: Arc<Notify>,
+    handle: ReloadHandle,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
+/// What came of a look: whether another set is in force, or why the last good one stays.
+type Looked = Result<bool, String>;
+
+/// People who ask for a look at once; more are told to ask again.
+const ASKED_MAX: usize = 16;
+
 /// Asks for a reload.
 #[derive(Clone)]
-pub struct ReloadHandle(Arc<Notify>);
+pub struct ReloadHandle(mpsc::Sender<Option<oneshot::Sender<Looked>>>);
 
 impl ReloadHandle {
     /// Looks at the policy files now. What comes of it is in the log.
     pub fn ask(&self) {
-        self.0.notify_one();
+        // When the queue is full a look is due anyway.
+        let _queued = self.0.try_send(None).is_ok();
+    }
+}
+
+impl PolicyReload for ReloadHandle {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Looked> + Send>> {
+        let (tell, told) = oneshot::channel();
+        let asked = self.0.try_send(Some(tell));
+        Box::pin(async move {
+            asked.map_err(|_| "too many ask at once, or the process ends; ask again".to_owned())?;
+            told.await.unwrap_or_else(|_| Err("the process ends".into()))
+        })
     }
 }
 
@@ -48,6 +68,8 @@ struct Watching {
     stamps: Stamps,
     /// Digest of the texts that were looked at last, good or bad.
     seen: Digest,
+    /// What is wrong with them.
+    problem: Option<String>,
 }
 
 impl Reloader {
@@ -59,18 +81,18 @@ impl Reloader {
         data_dir: PathBuf,
         interval: Duration,
     ) -> Self {
-        let asked = Arc::new(Notify::new());
+        let (handle, asked) = mpsc::channel(ASKED_MAX);
         let (stop, stopped) = watch::channel(false);
         let stamps = stamps(&files);
-        let watching = Watching { files, mediator, data_dir, stamps, seen: digest(sources) };
-        let task = tokio::spawn(watching.run(Arc::clone(&asked), stopped, interval));
-        Self { asked, stop, task }
+        let watching = Watching { files, mediator, data_dir, stamps, seen: digest(sources), problem: None };
+        let task = tokio::spawn(watching.run(asked, stopped, interval));
+        Self { handle: ReloadHandle(handle), stop, task }
     }
 
     /// What asks for a look at the files now, whatever their times say.
     #[must_use]
     pub fn handle(&self) -> ReloadHandle {
-        ReloadHandle(Arc::clone(&self.asked))
+        self.handle.clone()
     }
 
     pub(super) async fn stop(self) {
@@ -81,48 +103,63 @@ impl Reloader {
 }
 
 impl Watching {
-    async fn run(mut self, asked: Arc<Notify>, mut stopped: watch::Receiver<bool>, interval: Duration) {
+    async fn run(
+        mut self,
+        mut asked: mpsc::Receiver<Option<oneshot::Sender<Looked>>>,
+        mut stopped: watch::Receiver<bool>,
+        interval: Duration,
+    ) {
         loop {
             let tick = async {
                 if interval.is_zero() { std::future::pending().await } else { tokio::time::sleep(interval).await }
             };
             let asked_for = tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return,
-                () = asked.notified() => true,
-                () = tick => false,
+                Some(who) = asked.recv() => Some(who),
+                () = tick => None,
             };
             let files = self.files.clone();
             let Ok(now) = tokio::task::spawn_blocking(move || stamps(&files)).await else { continue };
-            if asked_for || now != self.stamps {
+            if asked_for.is_some() || now != self.stamps {
                 self.stamps = now;
-                self.look().await;
+                let looked = self.look().await;
+                if let Some(Some(who)) = asked_for {
+                    // Whoever asked may have gone.
+                    let _told = who.send(looked).is_ok();
+                }
             }
         }
     }
 
     /// Reads the files, and acts on what is new in them.
-    async fn look(&mut self) {
+    async fn look(&mut self) -> Looked {
         let (files, seen, data_dir) = (self.files.clone(), self.seen, self.data_dir.clone());
         let read = tokio::task::spawn_blocking(move || load(&files, seen, &data_dir)).await;
         match read.unwrap_or_else(|error| Err((Digest([0; 32]), error.to_string()))) {
-            Ok(None) => {}
+            Ok(None) => match &self.problem {
+                Some(problem) => Err(problem.clone()),
+                None => Ok(false),
+            },
             Ok(Some((digest, set))) => {
-                self.seen = digest;
-                self.replace(set).await;
+                (self.seen, self.problem) = (digest, None);
+                self.replace(set).await
             }
-            Err((digest, problem)) if digest != self.seen => {
-                self.seen = digest;
-                self.refuse(&problem).await;
+            Err((digest, problem)) => {
+                if digest != self.seen {
+                    self.seen = digest;
+                    self.refuse(&problem).await;
+                }
+                self.problem = Some(problem.clone());
+                Err(problem)
             }
-            Err(_) => {}
         }
     }
 
     /// COMMIT POINT: the entry is durable before the set is in force.
-    async fn replace(&self, set: PolicySet) {
+    async fn replace(&self, set: PolicySet) -> Looked {
         let before = self.mediator.policies.load_full();
         if before.hash() == set.hash() {
-            return;
+            return Ok(false);
         }
         let loaded =
             set.policies().map(|policy| LoadedPolicy::of(&policy.reference, policy.rules, policy.shadow_rules));
@@ -132,10 +169,11 @@ impl Watching {
                 error = with_causes(&error),
                 "policies changed, and that cannot be recorded: the old ones stay"
             );
-            return;
+            return Err("the change cannot be recorded".into());
         }
         tracing::warn!(policy_set = %set.hash().to_hex(), "policies changed");
         self.mediator.policies.store(Arc::new(set));
+        Ok(true)
     }
 
     async fn refuse(&self, problem: &str) {
@@ -163,6 +201,7 @@ fn load(files: &PolicyFiles, seen: Digest, data_dir: &std::path::Path) -> Loaded
     }
     let set = files.compile(&sources).map_err(|error| (digest, with_causes(&error)))?;
     keep(data_dir, &sources).map_err(|error| (digest, format!("keep the texts in the data directory: {error}")))?;
+    files.accept(&sources).map_err(|error| (digest, with_causes(&error)))?;
     Ok(Some((digest, set)))
 }
 

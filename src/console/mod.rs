@@ -26,6 +26,7 @@ mod policies;
 mod problem;
 mod receipts;
 mod refusals;
+mod reload;
 mod replay;
 mod sessions;
 mod timeline;
@@ -52,6 +53,7 @@ pub use ledger::Ledger;
 pub use oidc::{Oidc, OidcConfig, OidcError};
 pub use page::Page;
 pub use problem::Problem;
+pub use reload::PolicyReload;
 pub use tokens::{AdminToken, FirstToken, Role, TokenError, Tokens, mint};
 
 use guard::Guard;
@@ -120,6 +122,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// The path of actions: its sessions and servers.
     pub mediator: Option<Arc<Mediator>>,
+    /// Looks at the policy files when people ask.
+    pub reload: Option<Arc<dyn PolicyReload>>,
     /// The log.
     pub ledger: Ledger,
     /// The destinations.
@@ -151,6 +155,9 @@ fn routes(admin: Admin) -> Router {
         .merge(receipts::routes(admin.ledger.clone()))
         .merge(timeline::routes(admin.ledger.clone()))
         .merge(openapi::routes());
+    if let Some(reload) = admin.reload {
+        v1 = v1.merge(reload::routes(reload));
+    }
     if let Some(deliveries) = admin.deliveries {
         v1 = v1.merge(destinations::routes(deliveries.clone())).merge(replay::routes(deliveries));
     }

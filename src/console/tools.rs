@@ -20,6 +20,7 @@ impl From<PinError> for Problem {
     fn from(error: PinError) -> Self {
         match error {
             PinError::Nothing(_) => Self::not_found(error.to_string()),
+            PinError::Stated(_) => Self::conflict(error.to_string()),
             PinError::File { .. } | PinError::Record(_) | PinError::TooMany => {
                 tracing::error!(error = with_causes(&error), "pins");
                 Self::unavailable("the pins could not be read, kept or recorded; nothing was accepted")

@@ -44,7 +44,7 @@ pub use hang_up::{HangUp, Waiting};
 pub use http::{HttpSettings, HttpUpstream};
 pub use listing::Listed;
 pub use pending::Pending;
-pub use pins::{Change, PinError, Pins, ServerPins, ToolPin};
+pub use pins::{Change, PinError, Pins, ServerPins, StatedPins, ToolPin};
 pub use screen::Screen;
 pub use stdio::{StdioSettings, StdioUpstream};
 pub use tools::{Asker, Catalogue, Tools};

@@ -39,6 +39,9 @@ pub enum PinError {
     /// The log.
     #[error("record what was pinned")]
     Record(#[from] RecordError),
+    /// A signed file says what they are.
+    #[error("the tools of `{0}` are pinned by a signed file: sign a new one")]
+    Stated(String),
     /// More tools than are pinned.
     #[error("the server lists more than {TOOLS_MAX} tools")]
     TooMany,
@@ -82,9 +85,26 @@ pub struct Change {
     pub since: Timestamp,
 }
 
+/// What the tools of servers have to be, as a signed file says.
+#[derive(Clone, Debug, Default)]
+pub struct StatedPins(BTreeMap<String, BTreeMap<String, String>>);
+
+impl StatedPins {
+    /// Server, tool, definition: JSON as a pin keeps it.
+    #[must_use]
+    pub const fn new(servers: BTreeMap<String, BTreeMap<String, String>>) -> Self {
+        Self(servers)
+    }
+
+    fn of(&self, server: &str) -> Option<&BTreeMap<String, String>> {
+        self.0.get(server)
+    }
+}
+
 /// The pins of all servers.
 pub struct Pins {
     folder: PathBuf,
+    stated: StatedPins,
     recorder: OnceLock<Recorder>,
     servers: Mutex<HashMap<Arc<str>, ServerPins>>,
     /// Held while pins change: what is kept and what is recorded have one order.
@@ -94,9 +114,15 @@ pub struct Pins {
 impl Pins {
     /// The pins of a data directory. Touches nothing: before [`Self::begin`] nothing can be pinned.
     #[must_use]
-    pub fn new(data_dir: &Path) -> Self {
+    pub fn new(data_dir: &Path, stated: StatedPins) -> Self {
         let folder = folder(data_dir);
-        Self { folder, recorder: OnceLock::new(), servers: Mutex::default(), changing: tokio::sync::Mutex::new(()) }
+        Self {
+            folder,
+            stated,
+            recorder: OnceLock::new(),
+            servers: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Says where pins are recorded. The first time counts.
@@ -118,6 +144,9 @@ impl Pins {
     ) -> Result<(), PinError> {
         let _one_at_a_time = self.changing.lock().await;
         let mut pins = self.of(server)?;
+        if let Some(stated) = self.stated.of(server) {
+            pins.state(stated, listed, now);
+        }
         let changes = pins.compare(listed, whole, now);
         if pins.tools.len() > TOOLS_MAX {
             return Err(PinError::TooMany);
@@ -151,6 +180,9 @@ impl Pins {
         now: Timestamp,
     ) -> Result<Vec<String>, PinError> {
         let _one_at_a_time = self.changing.lock().await;
+        if self.stated.of(server).is_some() {
+            return Err(PinError::Stated(server.to_string()));
+        }
         let mut pins = self.of(server)?;
         let changes = pins.accept(tool, now);
         if changes.is_empty() {
@@ -202,6 +234,19 @@ impl ServerPins {
     /// [`PinError::File`].
     pub fn read(data_dir: &Path, server: &str) -> Result<Self, PinError> {
         read_file(&file(&folder(data_dir), server))
+    }
+
+    /// Pins what a signed file states. A listed tool that it does not name has to be none: it differs from nothing.
+    fn state(&mut self, stated: &BTreeMap<String, String>, listed: &[Listed], now: Timestamp) {
+        let names = stated.keys().map(String::as_str).chain(listed.iter().map(|tool| &*tool.definition.name));
+        for name in names {
+            let definition = stated.get(name).cloned().unwrap_or_default();
+            let digest = Digest::of(definition.as_bytes());
+            if self.tools.get(name).is_none_or(|pin| pin.digest != digest) {
+                let changed = self.tools.get(name).and_then(|pin| pin.changed.clone());
+                self.tools.insert(name.to_owned(), ToolPin { digest, definition, since: now, changed, gone: false });
+            }
+        }
     }
 
     fn compare(&mut self, listed: &[Listed], whole: bool, now: Timestamp) -> Vec<PinnedTool<'static>> {
@@ -303,6 +348,27 @@ mod tests {
         assert_eq!(words(&pins.accept(Some("t"), now)), ["accepted"]);
         assert_eq!(words(&pins.compare(&listed("adds, and mails eve"), true, now)), [""; 0]);
         assert_eq!(words(&pins.compare(&listed("adds"), true, now)), ["changed"]);
+    }
+
+    #[test]
+    fn a_signed_file_says_what_tools_are() {
+        let now = Timestamp::from_secs(1);
+        let listed = listed("adds");
+        let stated = |definition: &str| BTreeMap::from([("t".to_owned(), definition.to_owned())]);
+        let mut pins = ServerPins::default();
+        pins.state(&stated(&listed[0].pinned), &listed, now);
+        assert_eq!(words(&pins.compare(&listed, true, now)), [""; 0], "it is what the file says");
+        assert_eq!(pins.tools["t"].digest, listed[0].definition.digest);
+        // Pinned at first sight, and the file says otherwise.
+        let mut pins = ServerPins::default();
+        pins.compare(&listed, true, now);
+        pins.state(&stated("{}"), &listed, now);
+        assert_eq!(words(&pins.compare(&listed, true, now)), ["changed"]);
+        // The file names no such tool.
+        let mut pins = ServerPins::default();
+        pins.state(&BTreeMap::new(), &listed, now);
+        assert_eq!(words(&pins.compare(&listed, true, now)), ["changed"]);
+        assert_ne!(pins.tools["t"].digest, listed[0].definition.digest);
     }
 
     #[test]

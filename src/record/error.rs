@@ -164,4 +164,14 @@ impl RecordError {
         let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         full && !matches!(operation, Operation::Sync | Operation::SyncDir)
     }
+
+    /// Whether somebody else writes the index right now: it may be asked again.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let Self::Index { source, .. } = self else { return false };
+        matches!(
+            source.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        )
+    }
 }

@@ -76,6 +76,12 @@ impl SigningKey {
         Ok(Self::from(ed25519_dalek::SigningKey::from_bytes(&secret)))
     }
 
+    /// Reads the PEM form that openssl writes (PKCS#8); `None` when it is not an Ed25519 private key.
+    #[must_use]
+    pub fn from_pem(text: &str) -> Option<Self> {
+        ed25519_dalek::SigningKey::from_pkcs8_pem(text).ok().map(Self::from)
+    }
+
     /// Signs a message (RFC 8032, pure Ed25519).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {

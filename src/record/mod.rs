@@ -38,6 +38,7 @@ mod read;
 mod recorder;
 mod recover;
 mod shared;
+mod signed;
 mod vault;
 mod wal;
 mod writer;
@@ -61,6 +62,7 @@ pub use recorder::{
     After, Chain, ControlFact, Decided, DecisionFacts, FoldedRefusals, FollowUp, Recorder, Recovered, Reservation,
     Unreadable,
 };
+pub use signed::{SIGNED_BYTES_MAX, SignedDocument, SignedError};
 pub use tiles::{ENTRY_BYTES_MAX, TileReader};
 pub use verify::{Report, VerifyOptions, verify_directory};
 

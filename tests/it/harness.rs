@@ -99,12 +99,14 @@ impl Stand {
         let (key, hash) = countersign::identify::mint().unwrap();
         let (admin_token, admin_hash) = countersign::console::mint().unwrap();
         let (other_key, other_hash) = countersign::identify::mint().unwrap();
+        // A bundle stands in the place of the files.
+        let policies = if more.contains("policy_bundle:") { "" } else { "policies: [policy.yaml]" };
         let config = format!(
             "listen: 127.0.0.1:0
 admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: olga, role: admin, hash: '{admin_hash}' }}{people}] }}
 data_dir: data
 servers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 5 }}{servers} }}
-policies: [policy.yaml]
+{policies}
 identity:
   api_keys:
     - {{ name: test, hash: '{hash}', human: alice@example.com, service: tests, agent: tester, role: engineer, scope: [tools] }}

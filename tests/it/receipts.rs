@@ -83,7 +83,7 @@ async fn receipts_are_listed_shown_and_followed_through_their_session() {
     assert_eq!(receipt["execution"]["success"], true);
     assert!(receipt["execution"]["output_hash"].is_string());
     let entries = receipt["proof"]["entries"].as_array().unwrap();
-    assert_eq!(entries.iter().map(|entry| &entry["kind"]).collect::<Vec<_>>(), ["decision", "outcome", "context"]);
+    assert_eq!(entries.iter().map(|entry| &entry["kind"]).collect::<Vec<_>>(), ["decision", "outcome"]);
     assert!(entries.iter().all(|entry| entry["signature"] == "holds" && entry["inclusion"].is_array()));
     let by_outcome = entries[1]["receipt_id"].as_str().unwrap();
     let same = json_of(&countersign(&["show", by_outcome, "--json"], &data));

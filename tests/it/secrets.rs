@@ -93,6 +93,11 @@ async fn send_secrets(door: &Door) {
         arguments["inner"][*name] = json!([{ "deep": secret }]);
     }
     arguments["json"] = arguments.to_string().into();
+    for (position, (text, _)) in CANARIES.iter().enumerate().take(4) {
+        let hexadecimal: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let percent: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        arguments[format!("disguised{position}")] = json!([BASE64_STANDARD.encode(text), hexadecimal, percent]);
+    }
     for tool in ["echo", "delete", "read", "send", "pay", "unlisted"] {
         let answer = door.post("/mcp/test", HEADERS, &call_message(7, tool, &arguments)).await.expect("an answer");
         assert_eq!(answer.status, StatusCode::OK, "{tool}");
@@ -134,8 +139,25 @@ fn leak(bytes: &[u8], needles: &[String]) -> Option<String> {
             }
         }
     }
+    let plain = percent_decoded(bytes);
+    if plain.len() < bytes.len()
+        && let Some(found) = needles.iter().find(|needle| holds(&plain, needle))
+    {
+        return Some(format!("{found}, behind percent signs"));
+    }
     let hex: Vec<String> = needles.iter().map(|n| n.bytes().map(|byte| format!("{byte:02x}")).collect()).collect();
     hex.into_iter().find(|needle| holds(bytes, needle)).map(|needle| format!("{needle}, hexadecimal"))
+}
+
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let (mut read, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let value = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        read.push(value.unwrap_or(bytes[at]));
+        at += if value.is_some() { 3 } else { 1 };
+    }
+    read
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -152,6 +174,8 @@ fn the_search_finds_what_is_hidden() {
             assert!(leak(format!("x\"{encoded}\"").as_bytes(), &needles).is_some(), "{needle}");
         }
         assert!(leak(format!("..{needle}..").as_bytes(), &needles).is_some());
+        let percent: String = needle.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert!(leak(format!("?q={percent}&").as_bytes(), &needles).is_some());
     }
     assert_eq!(leak(b"an innocent text, however long it may become, without any of them", &needles), None);
 }
@@ -162,13 +186,60 @@ const EVERY_SCHEMA: &str = ", { type: file, name: ocsf, schema: ocsf, path: ocsf
     { type: file, name: cef, schema: cef, path: events.cef }, { type: file, name: ecs, schema: ecs, path: ecs.jsonl }, \
     { type: file, name: cim, schema: cim, path: cim.jsonl }, { type: file, name: otel, schema: otel, path: otel.jsonl }";
 
+/// Takes whatever any destination that speaks HTTP sends, or does not: what counts is that the bytes came.
+fn sink(_request: &Received) -> http::Response<countersign::net::Body> {
+    const ANSWER: &str = r#"{"code":0,"text":"Success","access_token":"t","expires_in":"3600","items":[]}"#;
+    respond(StatusCode::OK, ANSWER)
+}
+
+/// Every destination that sends over the network, in the clear.
+fn every_destination(folder: &Folder, sink: &Server, syslog: std::net::SocketAddr) -> String {
+    let (at, folder) = (sink.address, folder.0.display());
+    let plain = "compression: none, delivery: { linger_ms: 20, retry_base_ms: 5, retry_cap_ms: 50 }";
+    format!(
+        ", {{ type: webhook, url: 'http://{at}/webhook', {plain} }}, \
+         {{ type: splunk_hec, url: 'http://{at}/splunk', token: {{ file: '{folder}/own' }}, {plain} }}, \
+         {{ type: elasticsearch, url: 'http://{at}/elastic', {plain} }}, \
+         {{ type: logstash, url: 'http://{at}/logstash', {plain} }}, \
+         {{ type: otlp, url: 'http://{at}/otlp', {plain} }}, \
+         {{ type: otlp, name: json, protocol: http/json, url: 'http://{at}/json', {plain} }}, \
+         {{ type: s3, bucket: s3, endpoint: 'http://{at}', credentials: {{ access_key_id: {{ file: '{folder}/own' }}, \
+         secret_access_key: {{ file: '{folder}/own' }} }}, {plain} }}, \
+         {{ type: sentinel, endpoint: 'http://{at}', rule_id: dcr-1, stream: Custom-A_CL, \
+         auth: {{ type: managed_identity, authority: 'http://{at}/token' }}, {plain} }}, \
+         {{ type: syslog, address: '{syslog}', transport: tcp, schema: cef, delivery: {{ linger_ms: 20 }} }}"
+    )
+}
+
+/// A syslog receiver that keeps every byte.
+async fn syslog() -> (std::net::SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<u8>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, kept) = (listener.local_addr().unwrap(), std::sync::Arc::<std::sync::Mutex<Vec<u8>>>::default());
+    let keeping = std::sync::Arc::clone(&kept);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let keeping = std::sync::Arc::clone(&keeping);
+            tokio::spawn(async move {
+                let mut part = vec![0; 4096];
+                while let Ok(count @ 1..) = tokio::io::AsyncReadExt::read(&mut stream, &mut part).await {
+                    keeping.lock().unwrap().extend_from_slice(&part[..count]);
+                }
+            });
+        }
+    });
+    (address, kept)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_written_nowhere() {
     let (folder, key, server) = (Folder::new(), Key::new(), Server::start(leaky).await);
+    let (collector, (syslog, logged)) = (Server::start(sink).await, syslog().await);
+    std::fs::write(folder.0.join("own"), "our-own-word").unwrap();
+    let destinations = every_destination(&folder, &collector, syslog);
     std::fs::write(folder.0.join("policy.yaml"), POLICY).unwrap();
     let config = format!(
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\ndata_dir: data\npolicies: [policy.yaml]\n{}\
-         record: {SMALL_LOG}\ntelemetry: {{ exporters: [ {{ type: stdout }}, {{ type: file, path: events.jsonl }}{EVERY_SCHEMA} ] }}\n\
+         record: {SMALL_LOG}\ntelemetry: {{ exporters: [ {{ type: stdout }}, {{ type: file, path: events.jsonl }}{EVERY_SCHEMA}{destinations} ] }}\n\
          servers: {{ test: {{ url: 'http://{}/mcp', credentials: [ {{ header: X-Upstream, secret: {{ env: CANARY }} }} ] }} }}\n",
         key.identity(),
         server.address,
@@ -196,6 +267,25 @@ async fn secrets_are_written_nowhere() {
         searched += bytes.len();
     }
     assert!(searched > 100_000, "only {searched} bytes were searched");
+    // What left over the network: every destination sent something, and none of it in any disguise.
+    let sent: Vec<(String, bytes::Bytes)> = collector
+        .received()
+        .into_iter()
+        .map(|call| {
+            let told = call.headers.iter().map(|(name, value)| format!("{name}: {value:?} ")).collect();
+            (told, call.body)
+        })
+        .collect();
+    let all =
+        |word: &[u8]| sent.iter().filter(|(_, body)| body.windows(word.len()).any(|window| window == word)).count();
+    assert!(all(b"aarm.decision") >= 8, "only {} requests with events", all(b"aarm.decision"));
+    for (head, body) in &sent {
+        assert_eq!(leak(body, &needles), None, "{head}");
+        assert_eq!(leak(head.as_bytes(), &needles), None, "{head}");
+    }
+    let logged = logged.lock().unwrap().clone();
+    assert!(logged.len() > 1_000, "syslog got {} bytes", logged.len());
+    assert_eq!(leak(&logged, &needles), None);
     output.retain(|character| character != '\r');
     for line in output.lines() {
         assert_eq!(leak(line.as_bytes(), &needles), None, "{line}");

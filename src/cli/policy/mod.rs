@@ -3,6 +3,7 @@
 //! Exit codes: 0 in order, 1 a check or test failed, 2 usage, or policies that do not load.
 
 mod backtest;
+mod bundle;
 mod check;
 mod explain;
 mod learn;
@@ -29,6 +30,10 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// Say of an action, or of a recorded one, what every rule answered and why.
     Explain(explain::Arguments),
+    /// Put policies into one file with a serial and sign it as its author.
+    Bundle(bundle::BundleArguments),
+    /// Sign a bundle as the one who approves it.
+    Sign(bundle::SignArguments),
     /// Decide what the log recorded, or recorded runs, again: what would be decided otherwise.
     Backtest(backtest::Arguments),
     /// Propose a policy from what agents did. Never applied.
@@ -52,6 +57,8 @@ pub(super) fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bundle(arguments) => bundle::bundle(&arguments),
+        Command::Sign(arguments) => bundle::sign(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Backtest(arguments) => return backtest::run(&arguments),
         Command::Learn(arguments) => learn::run(&arguments),
@@ -70,10 +77,11 @@ impl Which {
                 let plan = Plan::check(config, path.parent().unwrap_or(Path::new(".")));
                 PolicyFiles::of(&plan.map_err(|error| with_causes(&error))?)
             }
-            None => PolicyFiles { paths: Vec::new(), settings: Settings::default() },
+            None => PolicyFiles { paths: Vec::new(), bundle: None, settings: Settings::default() },
         };
         if !self.files.is_empty() {
             files.paths.clone_from(&self.files);
+            files.bundle = None;
         }
         Ok(files)
     }

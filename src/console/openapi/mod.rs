@@ -91,7 +91,7 @@ impl Operation {
         if !parameters.is_empty() {
             put(&mut described, "parameters", json!(parameters));
         }
-        if self.method == "post" {
+        if !self.body.is_empty() {
             let content = json!({ "application/json": { "schema": object(self.body) } });
             put(&mut described, "requestBody", json!({ "required": true, "content": content }));
         }

@@ -88,6 +88,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("/receipts", "The log, searched, newest first", SEARCH, "Receipts"),
     read("/receipts/{id}", "A receipt, an action or an entry, with what its proof takes", &[], "Receipt"),
     read("/policies", "The policies in force, rules with counts, the latest loads", &[], "Policies"),
+    change(Admin, "/policies/reload", "Looks at the policy files now", &[], "Looked"),
     read("/destinations", "How deliveries are", &[], "Destinations"),
     read(
         "/destinations/{name}/dead-letters",

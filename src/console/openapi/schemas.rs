@@ -101,6 +101,7 @@ pub(super) const SCHEMAS: &[(&str, &[&str])] = &[
             "ended",
         ],
     ),
+    ("Looked", &["changed:boolean!"]),
     ("Made", &["id:string!", "state:string!"]),
     ("Me", &["name:string!", "role:viewer|approver|admin!", "groups:[]string!", "tenant"]),
     (

@@ -1,7 +1,7 @@
 // Approvals: what waits for people, the riskiest first.
 
 import { get } from "./api.js";
-import { el, empty, link, show, table } from "./dom.js";
+import { el, empty, link, repeat, show, table } from "./dom.js";
 import { action, time, until, visible } from "./format.js";
 import { risk, source, state } from "./marks.js";
 
@@ -43,12 +43,7 @@ export async function approvals(page, { signal }) {
     before = now;
   };
   await look();
-  const again = async () => {
-    if (signal.aborted) return;
-    if (!document.hidden && !place.contains(document.activeElement)) await look().catch(() => {});
-    setTimeout(again, EVERY);
-  };
-  setTimeout(again, EVERY);
+  repeat(look, EVERY, place, signal);
 }
 
 function draw(place, { items, total }, all, offset) {

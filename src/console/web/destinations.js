@@ -1,7 +1,7 @@
 // Destinations: whether events arrive, how far behind each is, and what receivers rejected.
 
 import { get, post } from "./api.js";
-import { el, empty, section, show, table } from "./dom.js";
+import { el, empty, repeat, section, show, table } from "./dom.js";
 import { field } from "./entries.js";
 import { number, since, time, visible } from "./format.js";
 import { state } from "./marks.js";
@@ -43,12 +43,7 @@ export async function destinations(page, { me, signal }) {
       el("p", { class: "hint" }, "Counts are since the start. What is behind waits in the log and is not lost."));
   };
   await look();
-  const again = async () => {
-    if (signal.aborted) return;
-    if (!document.hidden && !place.contains(document.activeElement)) await look().catch(() => {});
-    setTimeout(again, EVERY);
-  };
-  setTimeout(again, EVERY);
+  repeat(look, EVERY, place, signal);
 }
 
 // Sends entries again, a thousand a request, until the range is done or the page is told to stop.

@@ -83,3 +83,15 @@ function kind({ wide, numeric, grow, name }) {
 export function empty(text) {
   return el("p", { class: "empty" }, text);
 }
+
+/**
+ * Calls `look` again every so many milliseconds while the page is shown, but not under the hands of who is using `place`.
+ */
+export function repeat(look, every, place, signal) {
+  const again = async () => {
+    if (signal.aborted) return;
+    if (!document.hidden && !place.contains(document.activeElement)) await look().catch(() => {});
+    setTimeout(again, every);
+  };
+  setTimeout(again, every);
+}

@@ -339,19 +339,6 @@ impl Memory {
         self.forget_signatures();
     }
 
-    /// Whether everything of every result is remembered.
-    fn is_whole(&self) -> bool {
-        !self.lost && !self.signatures.partial && (self.is_covered() || !self.results.iter().any(Seen::is_partial))
-    }
-
-    fn is_covered(&self) -> bool {
-        self.results.len() > WORTHWHILE && self.signatures.covers(self.results_total)
-    }
-
-    fn forget_signatures(&mut self) {
-        self.signatures.forget_before(self.results.front().map_or(u64::MAX / 2, |seen| seen.number));
-    }
-
     /// Lets go what can be made again, and then what is beyond `bytes_max`: nobody uses it now.
     pub fn rest(&mut self, bytes_max: usize) {
         self.signatures = Signatures::default();

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::Memory;
 use super::passage::Phrase;
 use super::result::Seen;
 
@@ -88,6 +89,21 @@ impl Signatures {
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
         self.slices.len() * (size_of::<Slice>() + ROWS * 4)
+    }
+}
+
+impl Memory {
+    /// Whether everything of every result is remembered.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.lost && !self.signatures.partial && (self.is_covered() || !self.results.iter().any(Seen::is_partial))
+    }
+
+    pub(super) fn is_covered(&self) -> bool {
+        self.results.len() > WORTHWHILE && self.signatures.covers(self.results_total)
+    }
+
+    pub(super) fn forget_signatures(&mut self) {
+        self.signatures.forget_before(self.results.front().map_or(self.results_total + 1, |seen| seen.number));
     }
 }
 

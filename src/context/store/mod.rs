@@ -32,8 +32,8 @@ pub(super) use snapshot::Snapshot;
 /// How often changes are looked at.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How long files are written in one tick, nanoseconds: 2 % of a core. A long session takes a millisecond to serialise and seal; with
-/// many of them in use the files lag behind, and a crash leaves more to be found in the log.
+/// How long files are written in one tick, nanoseconds: 2 % of a core. A long session takes a millisecond to serialise
+/// and seal; with many of them in use the files lag behind, and a crash leaves more to be found in the log.
 const WORK_NS: u64 = 4_000_000;
 
 /// Why the store does not work.

@@ -54,11 +54,11 @@ impl Follower {
     }
 }
 
-/// The lowest priority for this thread: whoever waits for an answer goes first. Where that cannot be set, it works as
-/// others do.
+/// A low priority for this thread: whoever waits for an answer goes first. Not the lowest, because who asks the index
+/// waits for the step that is under way. Where it cannot be set, the thread works as others do.
 fn yield_to_others() {
-    const LOWEST: i32 = 19;
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST) {
+    const NICE: i32 = 10;
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
         tracing::debug!(%error, "the index keeps the priority of the process");
     }
 }

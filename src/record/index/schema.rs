@@ -14,8 +14,9 @@ use crate::record::{Archive, RecordError, leaf_hash};
 /// The version of the tables. Another one is made again.
 const VERSION: i64 = 1;
 
-/// Entries in one transaction: what is lost when the process is killed meanwhile, and memory.
-const STEP_ENTRIES: u64 = 4_096;
+/// Entries in one transaction: what is lost when the process is killed meanwhile, memory, and how long whoever asks waits
+/// for whoever writes.
+const STEP_ENTRIES: u64 = 256;
 
 /// How long another process may hold the file, milliseconds.
 const BUSY_MS: u64 = 5_000;

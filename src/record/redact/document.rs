@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Redacted;
+use super::encoded;
 use super::name::secret_name;
 use super::scan::{self, Secret};
 use crate::model::json::{self, Document, Kind, View, write_string};
@@ -83,7 +84,7 @@ impl<'a> Output<'a> {
         if raw.contains('\\') {
             self.escaped_string(raw, span, &mut found);
         } else {
-            scan::find(raw, &mut found);
+            encoded::find(raw, &mut found);
             for secret in &found {
                 self.replace(inner.start + secret.range.start..inner.start + secret.range.end, secret.kind);
             }
@@ -94,7 +95,7 @@ impl<'a> Output<'a> {
     /// A secret may hide behind escapes, so the value is what is searched; written back only when it held one.
     fn escaped_string(&mut self, raw: &str, span: Range<usize>, found: &mut Vec<Secret>) {
         let Some(value) = string_value(self.text, span.clone()) else { return };
-        scan::find(&value, found);
+        encoded::find(&value, found);
         if !found.is_empty() {
             let mut written = String::with_capacity(raw.len());
             write_string(&mut written, &scan::replace(&value, found));

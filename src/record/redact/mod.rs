@@ -2,12 +2,14 @@
 //!
 //! Works on text: everything that is no secret stays byte for byte as it was, numbers and layout too; a secret becomes
 //! `[redacted:<kind>]`. Found by the name a value has (`password`, `X-Api-Key`, `--token`) and by how it looks (known
-//! prefixes, key blocks, passwords in URLs, long random strings). One pass, no backtracking.
+//! prefixes, key blocks, passwords in URLs, long random strings), plainly or in base64, hexadecimal or percent signs. No
+//! backtracking.
 //!
 //! It never finds every secret: a password in running prose looks like a word. It must never let one through that it
 //! was told about by a name, and never change what a value means to the reader other than by hiding it.
 
 mod document;
+mod encoded;
 mod name;
 mod random;
 mod scan;
@@ -52,14 +54,14 @@ pub fn json_or_text(bytes: &[u8]) -> Redacted<'_> {
 #[must_use]
 pub fn text(text: &str) -> Redacted<'_> {
     let mut found = Vec::new();
-    scan::find(text, &mut found);
+    encoded::find(text, &mut found);
     Redacted { count: found.len() as u64, text: scan::replace(text, &found), members: None }
 }
 
 /// The kinds of the secrets in running text, in order: what [`text`] would write in their places.
 pub fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
     let mut found = Vec::new();
-    scan::find(text, &mut found);
+    encoded::find(text, &mut found);
     found.into_iter().map(|secret| secret.kind)
 }
 

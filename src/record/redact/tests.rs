@@ -169,3 +169,26 @@ fn names_hide_everything_below_them_in_texts_too() {
         assert!(redacted.text.contains("n\\\":1") || !document.contains("n\\\":1"), "{}", redacted.text);
     }
 }
+
+#[test]
+fn what_is_encoded_is_found_and_what_decodes_to_nothing_stays() {
+    use base64::Engine as _;
+    const TOKEN: &str = "ghp_cAnArY7e42F292c6912E7710c838347Ae178";
+    let hexadecimal: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let base64 = base64::prelude::BASE64_STANDARD.encode(format!("token={TOKEN}&x=1"));
+    for secret in [&hexadecimal, &percent, &base64] {
+        for running in [format!("use {secret} now"), format!("https://a.example/?q={secret}&x=100%25")] {
+            let redacted = text(&running);
+            assert!(!redacted.text.contains(secret.as_str()) && redacted.count > 0, "{running}: {}", redacted.text);
+            let document = serde_json::json!({ "a": running }).to_string();
+            let redacted = json_or_text(document.as_bytes());
+            assert!(!redacted.text.contains(secret.as_str()), "{document}: {}", redacted.text);
+        }
+    }
+    let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    for kept in [digest, "100% of it", "a%20b%2Fc", "%zz%4", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"] {
+        assert!(!text(kept).text.contains("encoded"), "{kept}: {}", text(kept).text);
+    }
+    assert_eq!(text("50%25 off: a%20b").count, 0);
+}

@@ -86,6 +86,21 @@ async fn a_4_11_a_deferral_and_its_resolution_are_two_linked_receipts() {
 }
 
 #[tokio::test]
+async fn a_5_7_a_receipt_says_why_it_was_deferred_and_how_and_when_that_ended() {
+    let people = People::start(DEFER, &calendar("00:00", "24:00")).await;
+    people.stand.call("pay", json!({ "amount": 5 })).await;
+    let (entries, _folder) = people.stand.stop().await;
+    let made = decisions(&entries);
+    let (suspended, followed) = (made[0], &made[1]["deferral"]);
+    assert_eq!(suspended["decision"]["result"], "DEFER");
+    assert_eq!((&followed["method"], &followed["trigger"]), (&json!("calendar"), &json!("unpopulated_context")));
+    assert_eq!(followed["reason"], suspended["decision"]["reason"]);
+    let times = [&followed["deferred"], &followed["resolved"], &made[1]["time"]["wall"]];
+    let times = times.map(|time| time.as_str().unwrap());
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[tokio::test]
 async fn a_4_12_identity_and_parameters_are_those_of_the_first_decision() {
     let people = People::start(DEFER, &calendar("00:00", "24:00")).await;
     people.stand.call("pay", json!({ "amount": 5 })).await;

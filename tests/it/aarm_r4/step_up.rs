@@ -36,6 +36,24 @@ async fn a_4_3_nothing_runs_before_the_approval_and_once_after() {
 }
 
 #[tokio::test]
+async fn a_5_6_a_receipt_says_who_approved_what_and_when() {
+    let people = People::start(STEP_UP, QUICK).await;
+    people.stand.call("pay", json!({ "amount": 5 })).await;
+    let id = people.waiting().await.remove(0);
+    people.approve("ann", &id).await;
+    people.stand.call("pay", json!({ "amount": 5 })).await;
+    let (entries, _folder) = people.stand.stop().await;
+    let made = decisions(&entries);
+    let (asked, done) = (&made[0], &made[1]["approval"]);
+    assert_eq!((&done["approver"], &done["status"]), (&json!("ann"), &json!("APPROVED")));
+    assert_eq!(done["approver_verification"], "api_key");
+    // RFC 3339 in UTC: the order of the texts is the order of the times.
+    let times = [&asked["time"]["wall"], &done["requested"], &done["decided"], &made[1]["time"]["wall"]];
+    let times = times.map(|time| time.as_str().unwrap());
+    assert!(times[1] <= times[2] && times[0] <= times[2] && times[2] <= times[3], "{times:?}");
+}
+
+#[tokio::test]
 async fn a_4_3_a_held_call_runs_when_the_approval_comes() {
     let people = People::start(STEP_UP, "approve: { legacy_hold_ms: 20000 }").await;
     let (answer, ()) = tokio::join!(people.stand.call("pay", json!({ "amount": 5 })), async {
