@@ -82,6 +82,7 @@ impl Approvals {
             count(Counter::ApprovalsDenied);
         } else {
             request.yes.push(Arc::clone(&person.name));
+            request.verification = person.verification;
         }
         request.status.send_replace(next.clone());
         Ok(next)

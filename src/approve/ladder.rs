@@ -250,7 +250,8 @@ impl Approvals {
             decision: request.decision.clone(),
         };
         let now = self.inner.clock.now();
-        let block = request.answered(ApprovalResult::Approved, Some((&approver, "log", Verification::ApiKey)), "", now);
+        let by = Some((&*approver, "log", request.verification));
+        let block = request.answered(ApprovalResult::Approved, by, "", now);
         let after = After { approval: Some(block), supersedes: Some(request.decision.clone()), ..After::default() };
         // What runs now is the action that waited.
         if let Ok(action) = ActionId::parse(&request.action_id) {

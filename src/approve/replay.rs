@@ -128,6 +128,7 @@ impl Replay<'_> {
         let approver = approval.approver.as_deref();
         if let (ApprovalResult::Approved | ApprovalResult::Pending, Some(approver)) = (approval.status, approver) {
             request.yes.push(approver.into());
+            request.verification = approval.approver_verification.unwrap_or_default();
         }
         let next = match approval.status {
             ApprovalResult::Approved => Status::Approved,

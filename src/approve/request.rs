@@ -130,6 +130,8 @@ pub struct Request {
     pub needed: usize,
     /// Who has.
     pub yes: Vec<Arc<str>>,
+    /// How it is known who the last of them is.
+    pub verification: Verification,
     /// The arguments exactly as they will run; gone after a restart.
     pub exact: Option<Bytes>,
     /// The call that asked; gone after a restart.
@@ -205,6 +207,7 @@ impl Request {
             requester_may: false,
             needed: 1,
             yes: Vec::new(),
+            verification: Verification::None,
             exact: None,
             ground: None,
             shown: None,
