@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::deferral::Hold;
 use super::grants::Ground;
 use crate::model::{
     ApprovalId, ApprovalResult, Digest, PolicyReference, ReasonCode, ReceiptId, Severity, Timestamp, Verdict,
@@ -136,6 +137,8 @@ pub struct Request {
     pub exact: Option<Bytes>,
     /// The call that asked; gone after a restart.
     pub(super) ground: Option<Ground>,
+    /// Keeps those that depend on a suspended action waiting; gone once it runs or never will, and after a restart.
+    pub(super) hold: Option<Hold>,
     /// Keyed digest of what is shown.
     pub shown: Option<Digest>,
     /// Places of its entries in the log.
@@ -210,6 +213,7 @@ impl Request {
             verification: Verification::None,
             exact: None,
             ground: None,
+            hold: None,
             shown: None,
             entries: Vec::new(),
             busy: false,

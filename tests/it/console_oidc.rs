@@ -24,6 +24,10 @@ use crate::harness::{Folder, Server, Stand, ordinary};
 #[derive(Default)]
 struct Login {
     challenge: String,
+    /// Where the browser is to come back to.
+    redirect: String,
+    /// How often somebody asked where the provider is.
+    discovered: usize,
     nonce: String,
     claims: Value,
     /// Forms that were exchanged for tokens.
@@ -42,15 +46,24 @@ impl Provider {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let provider = Self { login: Arc::default(), key: Arc::new(SigningKey::from_bytes(&[7; 32])), url };
-        let router = Router::new().route("/jwks", get(jwks)).route("/token", post(token)).with_state(provider.clone());
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", get(metadata))
+            .route("/jwks", get(jwks))
+            .route("/token", post(token))
+            .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         provider
     }
 
-    fn config(&self, folder: &Folder) -> String {
+    /// The section, with the provider's addresses or without.
+    fn config(&self, folder: &Folder, addresses: bool) -> String {
+        let addresses = match addresses {
+            true => format!("authorization_url: '{0}/authorize', token_url: '{0}/token', jwks_url: '{0}/jwks', ", self.url),
+            false => String::new(),
+        };
         format!(
-            ", oidc: {{ issuer: '{0}', authorization_url: '{0}/authorize', token_url: '{0}/token', jwks_url: '{0}/jwks', \
-             client_id: countersign, client_secret: {{ file: '{1}/client.secret' }}, algorithms: [EdDSA], \
+            ", oidc: {{ issuer: '{}', {addresses}client_id: countersign, \
+             client_secret: {{ file: '{}/client.secret' }}, algorithms: [EdDSA], \
              roles: {{ approver: [finance], admin: [operators] }} }}",
             self.url,
             folder.0.display(),
@@ -63,6 +76,17 @@ impl Provider {
         let signature = self.key.sign(signed.as_bytes()).to_bytes();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
+}
+
+/// OpenID Connect Discovery 1.0, §4.2.
+async fn metadata(State(provider): State<Provider>) -> Json<Value> {
+    provider.login.lock().unwrap().discovered += 1;
+    let url = &provider.url;
+    Json(json!({
+        "issuer": url, "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
+        "jwks_uri": format!("{url}/jwks"), "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+    }))
 }
 
 async fn jwks(State(provider): State<Provider>) -> Json<Value> {
@@ -81,7 +105,7 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Strin
         && headers["authorization"] == basic.as_str()
         && form["grant_type"] == "authorization_code"
         && form["code"] == "the-code"
-        && form["redirect_uri"] == "http://localhost/login/oidc/callback";
+        && form["redirect_uri"] == login.redirect;
     if !good {
         return (Status::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
     }
@@ -94,8 +118,12 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Strin
 }
 
 async fn get_page(stand: &Stand, path: &str, cookie: &str) -> (StatusCode, HeaderMap, Bytes) {
+    get_page_at(stand, "localhost", path, cookie).await
+}
+
+async fn get_page_at(stand: &Stand, host: &str, path: &str, cookie: &str) -> (StatusCode, HeaderMap, Bytes) {
     let request = Request::get(path)
-        .header("host", "localhost")
+        .header("host", host)
         .header("cookie", cookie)
         .header("sec-fetch-site", "cross-site")
         .header("sec-fetch-mode", "navigate")
@@ -105,8 +133,12 @@ async fn get_page(stand: &Stand, path: &str, cookie: &str) -> (StatusCode, Heade
 
 /// Leaves for the provider: the cookie, and the state that it gets.
 async fn leave(stand: &Stand, provider: &Provider) -> (String, String) {
-    let (status, headers, _) = get_page(stand, "/login/oidc", "").await;
-    assert_eq!(status, StatusCode::SEE_OTHER);
+    leave_from(stand, provider, "localhost").await
+}
+
+async fn leave_from(stand: &Stand, provider: &Provider, host: &str) -> (String, String) {
+    let (status, headers, body) = get_page_at(stand, host, "/login/oidc", "").await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{}", String::from_utf8_lossy(&body));
     let url = Url::parse(headers["location"].to_str().unwrap()).unwrap();
     let query: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
     assert!(url.as_str().starts_with(&format!("{}/authorize", provider.url)));
@@ -115,6 +147,7 @@ async fn leave(stand: &Stand, provider: &Provider) -> (String, String) {
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     let mut login = provider.login.lock().unwrap();
     (login.challenge, login.nonce) = (query["code_challenge"].clone(), query["nonce"].clone());
+    login.redirect.clone_from(&query["redirect_uri"]);
     (cookie.split(';').next().unwrap().to_owned(), query["state"].clone())
 }
 
@@ -128,10 +161,15 @@ fn claims(provider: &Provider) -> Value {
 }
 
 async fn stand(provider: &Provider) -> Stand {
+    stand_at(provider, "http://localhost", true).await
+}
+
+async fn stand_at(provider: &Provider, public_url: &str, addresses: bool) -> Stand {
     let folder = Folder::new();
     std::fs::write(folder.0.join("client.secret"), "s3cret\n").unwrap();
     // The section of the flow mapping is closed before, so that `public_url` and `oidc` stand beside the tokens.
-    let config = format!("], public_url: 'http://localhost'{}, hosts: [", provider.config(&folder));
+    let section = provider.config(&folder, addresses);
+    let config = format!("], public_url: '{public_url}'{section}, hosts: [console.example.com");
     let approve = "approve: { legacy_hold_ms: 50 }";
     Stand::with_people(STEP_UP, "", &config, approve, Server::start(ordinary).await, folder).await
 }
@@ -226,5 +264,44 @@ async fn nobody_gets_in_with_anything_else() {
     leave(&stand, &provider).await;
     let (status, ..) = get_page(&stand, &format!("/login/oidc/callback?code=the-code&state={state}"), &cookie).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn where_the_provider_is_can_be_discovered_and_behind_tls_cookies_are_of_this_host_alone() {
+    const HOST: &str = "console.example.com";
+    let provider = Provider::start().await;
+    let stand = stand_at(&provider, "https://console.example.com", false).await;
+    assert_eq!(provider.login.lock().unwrap().discovered, 0, "the provider may be down when we start");
+    provider.login.lock().unwrap().claims = claims(&provider);
+    for _ in 0..2 {
+        let (cookie, state) = leave_from(&stand, &provider, HOST).await;
+        assert!(cookie.starts_with("__Host-countersign-login="), "{cookie}");
+        assert_eq!(provider.login.lock().unwrap().redirect, "https://console.example.com/login/oidc/callback");
+        let back = format!("/login/oidc/callback?code=the-code&state={state}");
+        // The name without the prefix is one that any host beside ours could have set.
+        let planted = cookie.trim_start_matches("__Host-");
+        assert_eq!(get_page_at(&stand, HOST, &back, planted).await.0, StatusCode::FORBIDDEN);
+        let (status, headers, _) = get_page_at(&stand, HOST, &back, &cookie).await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let cookies: Vec<&str> = headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+        for (cookie, name) in cookies.iter().zip(["__Host-countersign=", "__Host-countersign-login="]) {
+            let fits = cookie.starts_with(name) && cookie.contains("; Path=/;") && cookie.ends_with("; Secure");
+            assert!(fits && cookie.contains("HttpOnly") && !cookie.contains("Domain"), "{cookie}");
+        }
+        assert_eq!(cookies.len(), 2);
+    }
+    assert_eq!(provider.login.lock().unwrap().discovered, 1, "what was discovered holds for a while");
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_speaks_for_another_issuer_logs_nobody_in() {
+    let mut provider = Provider::start().await;
+    // Another name of the same address: its metadata names the first.
+    provider.url = provider.url.replace("127.0.0.1", "localhost");
+    let stand = stand_at(&provider, "http://localhost", false).await;
+    let (status, headers, _) = get_page(&stand, "/login/oidc", "").await;
+    assert_eq!((status, headers.get("location")), (StatusCode::SERVICE_UNAVAILABLE, None));
     stand.stop().await;
 }

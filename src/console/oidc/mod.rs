@@ -7,7 +7,10 @@
 //! The browser that comes back must be the one that left (a cookie), with a state that was given out once. Who has no
 //! role by the configured claims is not let in.
 
-use std::collections::{BTreeMap, HashMap};
+mod config;
+mod provider;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -24,10 +27,12 @@ use serde_json::{Map, Value};
 
 use super::guard::Guard;
 use super::tokens::Holder;
-use super::{Problem, Role};
-use crate::identify::{ClaimNames, IdTokenVerifier, IdentifyError, JwtIssuer, SigningAlgorithm};
+use super::Problem;
 use crate::model::{Clock, Digest, Timestamp, with_causes};
-use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource, random_bytes, read_body};
+use crate::net::{SecretSource, random_bytes, read_body};
+
+pub use config::{OidcConfig, OidcError};
+use provider::{Endpoints, Provider};
 
 /// Log-ins on their way at once. Past it the oldest is given up.
 const PENDING_MAX: usize = 256;
@@ -39,94 +44,17 @@ const ANSWER_BYTES_MAX: usize = 128 << 10;
 const NAME_BYTES_MAX: usize = 128;
 /// Groups of one person at most; more are left out, and with them what was routed to them.
 const GROUPS_MAX: usize = 256;
-/// The cookie of a browser that is on its way. `Lax`: it comes back from another site.
+/// The cookie of a browser that is on its way. `Lax`: it comes back from another site. Behind TLS it has the prefix
+/// `__Host-`: then no other host can set it.
 const COOKIE: &str = "countersign-login";
 const CALLBACK: &str = "/login/oidc/callback";
-
-/// The `admin.oidc:` section. The addresses stand in the provider's `/.well-known/openid-configuration`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OidcConfig {
-    /// What `iss` must be, to the letter.
-    pub issuer: String,
-    /// `authorization_endpoint`.
-    pub authorization_url: String,
-    /// `token_endpoint`: https, or http on loopback.
-    pub token_url: String,
-    /// `jwks_uri`: https, or http on loopback.
-    pub jwks_url: String,
-    /// The id of this client at the provider.
-    pub client_id: String,
-    /// Its secret; a public client has none.
-    #[serde(default)]
-    pub client_secret: Option<SecretSource>,
-    /// The algorithms that id tokens may be signed with.
-    #[serde(default = "default_algorithms")]
-    pub algorithms: Vec<SigningAlgorithm>,
-    /// What is asked for.
-    #[serde(default = "default_scopes")]
-    pub scopes: Vec<String>,
-    /// The claim that is the person's id, as in the identities of agents.
-    #[serde(default = "default_name_claim")]
-    pub name_claim: String,
-    /// The claim that lists the person's groups.
-    #[serde(default = "default_groups_claim")]
-    pub groups_claim: String,
-    /// Which groups have which role. Who is in none is not let in.
-    pub roles: BTreeMap<Role, Vec<String>>,
-    /// The claim that names the tenant that the person is confined to. Where it is configured, who has none is not let in.
-    #[serde(default)]
-    pub tenant_claim: Option<String>,
-    /// How the provider is reached.
-    #[serde(default)]
-    pub http: HttpClient,
-}
-
-fn default_algorithms() -> Vec<SigningAlgorithm> {
-    vec![SigningAlgorithm::RS256, SigningAlgorithm::ES256]
-}
-
-fn default_scopes() -> Vec<String> {
-    ["openid", "email"].map(String::from).to_vec()
-}
-
-fn default_name_claim() -> String {
-    "email".into()
-}
-
-fn default_groups_claim() -> String {
-    "groups".into()
-}
-
-/// What cannot be used of the section.
-#[derive(Debug, thiserror::Error)]
-pub enum OidcError {
-    /// No address to come back to.
-    #[error("`admin.oidc` takes `admin.public_url`: the provider sends people back there")]
-    PublicUrl,
-    /// An address.
-    #[error("`admin.oidc.{0}` must be an https address, or http on loopback")]
-    Address(&'static str),
-    /// The client.
-    #[error("`admin.oidc.http`")]
-    Client(#[from] HttpClientError),
-    /// The issuer.
-    #[error("`admin.oidc`")]
-    Issuer(#[from] IdentifyError),
-    /// The secret.
-    #[error("`admin.oidc.client_secret`")]
-    Secret(#[from] SecretError),
-}
 
 /// Ready to log people in.
 pub struct Oidc {
     config: OidcConfig,
-    authorization: Url,
-    token: Url,
+    provider: Provider,
     redirect: String,
     secret: Option<crate::net::Secret>,
-    http: reqwest::Client,
-    verifier: IdTokenVerifier,
     pending: Mutex<HashMap<Digest, Pending>>,
     secure: bool,
 }
@@ -145,29 +73,10 @@ impl Oidc {
     /// [`OidcError`] names the key.
     pub fn new(config: &OidcConfig, public_url: Option<&str>, clock: &Arc<dyn Clock>) -> Result<Self, OidcError> {
         let public_url = public_url.ok_or(OidcError::PublicUrl)?.trim_end_matches('/');
-        let address = |text: &str, name| Url::parse(text).ok().filter(is_private).ok_or(OidcError::Address(name));
-        let issuer = JwtIssuer {
-            issuer: config.issuer.clone(),
-            audience: vec![config.client_id.clone()],
-            algorithms: config.algorithms.clone(),
-            jwks_file: None,
-            jwks_url: Some(config.jwks_url.clone()),
-            jwks_refresh_s: 300,
-            jwks_stale_s_max: 3_600,
-            http: config.http.clone(),
-            leeway_s: 30,
-            token_types: vec!["JWT".into()],
-            required_claims: vec!["sub".into(), config.name_claim.clone()],
-            revoked_token_ids: Vec::new(),
-            claims: ClaimNames::default(),
-        };
         Ok(Self {
-            authorization: address(&config.authorization_url, "authorization_url")?,
-            token: address(&config.token_url, "token_url")?,
+            provider: Provider::new(config, clock)?,
             redirect: format!("{public_url}{CALLBACK}"),
             secret: config.client_secret.as_ref().map(SecretSource::load).transpose()?,
-            http: config.http.build()?,
-            verifier: IdTokenVerifier::new(&issuer, clock)?,
             pending: Mutex::default(),
             secure: public_url.starts_with("https://"),
             config: config.clone(),
@@ -175,13 +84,13 @@ impl Oidc {
     }
 
     /// Begins a log-in: the state for the cookie, and where the browser goes.
-    fn begin(&self, now: Timestamp) -> Result<(String, Url), Problem> {
+    fn begin(&self, endpoints: &Endpoints, now: Timestamp) -> Result<(String, Url), Problem> {
         let random = || random_bytes::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
         let failed = |_| Problem::unavailable("no random bytes for a log-in");
         let [state, nonce, verifier] = [random(), random(), random()];
         let (state, nonce, verifier) = (state.map_err(failed)?, nonce.map_err(failed)?, verifier.map_err(failed)?);
         let challenge = URL_SAFE_NO_PAD.encode(Digest::of(verifier.as_bytes()).0);
-        let mut url = self.authorization.clone();
+        let mut url = endpoints.authorization.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.config.client_id)
@@ -218,11 +127,12 @@ impl Oidc {
             ("client_id", self.config.client_id.as_str()),
             ("code_verifier", pending.verifier.as_str()),
         ];
-        let mut body = self.token.clone();
+        let endpoints = self.provider.endpoints().await?;
+        let mut body = endpoints.token.clone();
         body.set_query(None);
         body.query_pairs_mut().extend_pairs(form);
-        let mut request =
-            self.http.post(self.token.clone()).header("content-type", "application/x-www-form-urlencoded");
+        let request = self.provider.http.post(endpoints.token.clone());
+        let mut request = request.header("content-type", "application/x-www-form-urlencoded");
         if let Some(secret) = &self.secret {
             let pair = format!("{}:{}", encoded(&self.config.client_id), encoded(secret.expose()));
             request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
@@ -235,7 +145,7 @@ impl Oidc {
             return Err(format!("the provider answered {status} to the code"));
         }
         let answer: Tokens = serde_json::from_slice(&body).map_err(|_| "the provider sent no id token".to_owned())?;
-        let claims = self.verifier.verify(&answer.id_token, &pending.nonce, now).await?;
+        let claims = endpoints.verify(&answer.id_token, &pending.nonce, now).await?;
         self.holder(&claims)
     }
 
@@ -259,8 +169,17 @@ impl Oidc {
     }
 
     fn cookie(&self, state: &str, life_s: u64) -> String {
-        let secure = if self.secure { "; Secure" } else { "" };
-        format!("{COOKIE}={state}; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age={life_s}{secure}")
+        let (prefix, path, secure) = if self.secure { ("__Host-", "/", "; Secure") } else { ("", "/login/oidc", "") };
+        format!("{prefix}{COOKIE}={state}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={life_s}{secure}")
+    }
+
+    /// The one cookie of our name.
+    fn state<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let prefix = if self.secure { "__Host-" } else { "" };
+        let all = headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
+        let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut ours = pairs.filter(|(name, _)| name.strip_prefix(prefix) == Some(COOKIE)).map(|(_, state)| state);
+        ours.next().filter(|_| ours.next().is_none())
     }
 }
 
@@ -275,12 +194,6 @@ fn encoded(text: &str) -> String {
     let Ok(mut url) = Url::parse("http://localhost/") else { return String::new() };
     url.query_pairs_mut().append_key_only(text);
     url.query().unwrap_or_default().to_owned()
-}
-
-/// What nobody on the way can read or change.
-fn is_private(url: &Url) -> bool {
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
 }
 
 #[derive(Deserialize)]
@@ -307,7 +220,11 @@ pub(super) fn routes(guard: Arc<Guard>, oidc: Arc<Oidc>) -> Router {
 }
 
 async fn begin(State((guard, oidc)): State<Shared>) -> Result<Response, Problem> {
-    let (state, url) = oidc.begin(guard.now())?;
+    let endpoints = oidc.provider.endpoints().await.map_err(|problem| {
+        tracing::error!(problem, "log in by OpenID Connect");
+        Problem::unavailable("the identity provider cannot be used now; the program's own log says why")
+    })?;
+    let (state, url) = oidc.begin(&endpoints, guard.now())?;
     Ok(redirect(url.as_str(), &[oidc.cookie(&state, PENDING_S)]))
 }
 
@@ -319,7 +236,7 @@ async fn callback(
     let now = guard.now();
     let refused = || Problem::forbidden("this log-in was not begun here, is over, or was used: begin again at /login");
     let state = answer.state.as_deref().ok_or_else(refused)?;
-    if cookie(&headers) != Some(state) || answer.iss.as_ref().is_some_and(|issuer| *issuer != oidc.config.issuer) {
+    if oidc.state(&headers) != Some(state) || answer.iss.as_ref().is_some_and(|issuer| *issuer != oidc.config.issuer) {
         return Err(refused());
     }
     let pending = oidc.take(state, now).ok_or_else(refused)?;
@@ -330,14 +247,6 @@ async fn callback(
     })?;
     let session = guard.log_in_as(holder, &headers)?;
     Ok(redirect("/live", &[session, oidc.cookie("", 0)]))
-}
-
-/// The one cookie of this name.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
-    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut ours = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, state)| state);
-    ours.next().filter(|_| ours.next().is_none())
 }
 
 fn redirect(to: &str, cookies: &[String]) -> Response {
