@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Approvals, ApproveError, Request, Status};
 use crate::metrics::{Counter, count};
-use crate::model::{ApprovalId, ApprovalResult, Timestamp, Verification};
+use crate::model::{ApprovalId, ApprovalResult, Timestamp, Verification, with_causes};
 use crate::record::FollowUp;
 use crate::record::entry::ApprovalBlock;
 
@@ -86,6 +86,27 @@ impl Approvals {
         }
         request.status.send_replace(next.clone());
         Ok(next)
+    }
+
+    /// Takes what somebody pressed in Slack. Returns whether it was a press that counts, whatever came of it: that is said
+    /// in Slack.
+    pub async fn press(&self, timestamp: &str, signature: &str, body: &[u8]) -> bool {
+        let all = &self.inner.notifiers.buttons;
+        let found = all.iter().find_map(|buttons| Some((buttons, buttons.pressed(timestamp, signature, body)?)));
+        let Some((buttons, pressed)) = found else { return false };
+        let answered = self.answer(&pressed.id, &pressed.person, pressed.answer.clone()).await;
+        let (text, settled) = match &answered {
+            Ok(status) => (format!("{}: {} by {}", pressed.id, status.word(), pressed.person.name), true),
+            Err(error @ ApproveError::Settled(_)) => (format!("{}: {error}", pressed.id), true),
+            Err(error) => (format!("{} was not answered: {error}", pressed.id), false),
+        };
+        if let Err(error) = answered {
+            tracing::info!(error = with_causes(&error), by = %pressed.person.name, "an answer in Slack was not taken");
+        }
+        // Slack waits three seconds for us, and no time for what we say.
+        let buttons = Arc::clone(buttons);
+        tokio::spawn(async move { buttons.say(&pressed, &text, settled).await });
+        true
     }
 
     /// Gives one answer to several requests for exactly the same: the same tool, the same arguments.

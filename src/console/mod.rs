@@ -29,6 +29,7 @@ mod refusals;
 mod reload;
 mod replay;
 mod sessions;
+mod slack;
 mod timeline;
 mod tokens;
 mod tools;
@@ -149,6 +150,7 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.public_url.as_deref(), admin.clock));
+    let hooks = slack::routes(admin.approvals.clone());
     let mut v1 = approvals::routes(admin.approvals.clone())
         .merge(controls::routes(admin.approvals))
         .merge(actions::routes(admin.ledger.clone()))
@@ -167,11 +169,16 @@ fn routes(admin: Admin) -> Router {
             .merge(sessions::routes(Arc::clone(&mediator)))
             .merge(tools::routes(mediator));
     }
-    guarded(guard, admin.health, v1, admin.oidc)
+    guarded(guard, admin.health, v1, (hooks, admin.oidc))
 }
 
 /// `v1` behind the guard, beside what monitors ask.
-fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router, oidc: Option<Arc<Oidc>>) -> Router {
+fn guarded(
+    guard: Arc<Guard>,
+    health: Arc<dyn Health>,
+    v1: Router,
+    (hooks, oidc): (Router, Option<Arc<Oidc>>),
+) -> Router {
     let authenticate = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
     let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
@@ -179,6 +186,7 @@ fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router, oidc: Option<
         .merge(login::routes(Arc::clone(&guard), oidc.is_some()))
         .merge(oidc.map_or_else(Router::new, |oidc| oidc::routes(Arc::clone(&guard), oidc)))
         .merge(pages::routes())
+        .merge(hooks)
         .nest("/v1", v1)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

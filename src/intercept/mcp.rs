@@ -11,8 +11,8 @@ use super::inputs::read_input_responses;
 use super::{Head, Malformed, frame_kind};
 use crate::model::json::{Kind, Limits, View, scan};
 use crate::model::{
-    Action, ActionId, Arguments, Call, Client, Credentials, Era, FrameKind, Held, NativeName, Outbound, Peer, Timestamp,
-    Transport,
+    Action, ActionId, Arguments, Call, Client, Credentials, Era, FrameKind, Held, NativeName, Outbound, Peer,
+    Timestamp, Transport,
 };
 
 /// The first version of the stateless era.

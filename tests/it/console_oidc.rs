@@ -58,7 +58,9 @@ impl Provider {
     /// The section, with the provider's addresses or without.
     fn config(&self, folder: &Folder, addresses: bool) -> String {
         let addresses = match addresses {
-            true => format!("authorization_url: '{0}/authorize', token_url: '{0}/token', jwks_url: '{0}/jwks', ", self.url),
+            true => {
+                format!("authorization_url: '{0}/authorize', token_url: '{0}/token', jwks_url: '{0}/jwks', ", self.url)
+            }
             false => String::new(),
         };
         format!(

@@ -22,7 +22,6 @@ mod batches;
 mod config;
 mod console;
 mod console_oidc;
-mod console_scale;
 mod demo;
 mod examples;
 mod export;

@@ -13,7 +13,9 @@ use crate::approve::ladder::Place;
 use crate::approve::{Approvals, ApproveError, Source, Status};
 use crate::decide::Evidence;
 use crate::metrics::{Counter, count};
-use crate::model::{ApprovalId, Call, Decision, DeferralId, Identity, ReasonCode, ReceiptId, Refusal, RefusalKind, Timestamp};
+use crate::model::{
+    ApprovalId, Call, Decision, DeferralId, Identity, ReasonCode, ReceiptId, Refusal, RefusalKind, Timestamp,
+};
 use crate::net::random_bytes;
 use crate::record::entry::DeferralBlock;
 use crate::record::{After, FollowUp, RecordError};

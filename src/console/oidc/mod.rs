@@ -25,9 +25,9 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Problem;
 use super::guard::Guard;
 use super::tokens::Holder;
-use super::Problem;
 use crate::model::{Clock, Digest, Timestamp, with_causes};
 use crate::net::{SecretSource, random_bytes, read_body};
 

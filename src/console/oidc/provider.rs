@@ -50,8 +50,12 @@ impl Provider {
     /// # Errors
     /// [`OidcError`] names the key.
     pub(super) fn new(config: &OidcConfig, clock: &Arc<dyn Clock>) -> Result<Self, OidcError> {
-        let this =
-            Self { config: config.clone(), clock: Arc::clone(clock), http: config.http.build()?, found: Mutex::default() };
+        let this = Self {
+            config: config.clone(),
+            clock: Arc::clone(clock),
+            http: config.http.build()?,
+            found: Mutex::default(),
+        };
         let address = |text: &Option<String>, name| match text {
             Some(text) => private(text).map(Some).ok_or(OidcError::Address(name)),
             None => Ok(None),

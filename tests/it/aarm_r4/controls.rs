@@ -163,7 +163,10 @@ rules: [{ id: pay, match: { operation: pay }, action: DENY }]
     let (_, made) = people.ask("alice@example.com", "/v1/controls/break-glass", Some(body)).await;
     let people = people.again(policy, QUICK).await;
     let (_, listed) = people.ask("vera", "/v1/controls", None).await;
-    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["state"]), (&made["id"], &json!("awaits_second_person")));
+    assert_eq!(
+        (&listed["items"][0]["id"], &listed["items"][0]["state"]),
+        (&made["id"], &json!("awaits_second_person"))
+    );
     people.stand.call("pay", json!({})).await;
     assert_eq!(people.paid(), 0, "it opens nothing yet");
     let confirm = format!("/v1/controls/{}/confirm", made["id"].as_str().unwrap());
@@ -178,7 +181,10 @@ rules: [{ id: pay, match: { operation: pay }, action: DENY }]
     let controls: Vec<_> = entries.iter().map(|entry| &entry["predicate"]["control"]).collect();
     let of = |event: &str| *controls.iter().find(|control| control["event"] == event).unwrap();
     let (asked, opened) = (of("break_glass_asked"), of("break_glass"));
-    assert_eq!((&asked["actor"], &asked["ticket"], &asked["approvers"]), (&json!("alice@example.com"), &json!("INC-1"), &json!([])));
+    assert_eq!(
+        (&asked["actor"], &asked["ticket"], &asked["approvers"]),
+        (&json!("alice@example.com"), &json!("INC-1"), &json!([]))
+    );
     assert_eq!((&opened["approvers"], &opened["control_id"]), (&json!(["root"]), &asked["control_id"]));
 }
 

@@ -112,7 +112,8 @@ async fn nothing_follows(kind: &'static str) {
         let answer = pay(to).await;
         assert_eq!(reason(&answer), "suspended", "approved or permitted before: {answer}");
     }
-    let mallory = people.stand.server.calls().into_iter().filter(|call| call.json()["params"]["arguments"]["to"] == "mallory");
+    let mallory =
+        people.stand.server.calls().into_iter().filter(|call| call.json()["params"]["arguments"]["to"] == "mallory");
     assert_eq!(mallory.count(), 0, "what was held never ran");
     people.stand.stop().await;
 }

@@ -111,10 +111,15 @@ async fn a_4_24_mail_is_sent_over_smtp_and_again_after_a_refusal() {
     let mails = taken.lock().unwrap().clone();
     assert_eq!(mails.len(), 1);
     let mail = &mails[0];
-    assert_eq!((&*mail.from, &*mail.to), ("countersign@example.com", &["duty@example.com", "second@example.com"].map(String::from)[..]));
+    assert_eq!(
+        (&*mail.from, &*mail.to),
+        ("countersign@example.com", &["duty@example.com", "second@example.com"].map(String::from)[..])
+    );
     let (head, body) = mail.text.split_once("\r\n\r\n").unwrap();
     let headers: Vec<&str> = head.lines().filter(|line| !line.starts_with(' ')).collect();
-    let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {head}"));
+    let header = |name: &str| {
+        headers.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {head}"))
+    };
     assert!(header("From: ").contains("countersign@example.com"));
     assert!(header("To: ").contains("duty@example.com"));
     assert!(header("Subject: ").contains("[APPROVAL] HIGH risk: tester wants test.pay"), "{head}");

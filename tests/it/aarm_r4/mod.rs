@@ -10,6 +10,7 @@ mod people;
 mod plain_http;
 mod progress;
 mod restarts;
+mod slack;
 mod states;
 mod step_up;
 

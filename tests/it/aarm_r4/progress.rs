@@ -13,7 +13,10 @@ fn message(meta: &Value) -> String {
 
 fn events(body: &[u8]) -> Vec<Value> {
     let text = String::from_utf8_lossy(body);
-    text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str(data).unwrap()).collect()
+    text.lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }
 
 /// Calls, approves as soon as two notifications came, and returns all events.
@@ -64,10 +67,9 @@ async fn a_held_call_tells_its_progress_and_then_answers() {
 #[tokio::test]
 async fn who_asked_for_no_progress_or_takes_no_stream_gets_one_answer() {
     let people = People::start(STEP_UP, "approve: { legacy_hold_ms: 1500 }").await;
-    for (accept, meta) in [
-        ("application/json, text/event-stream", json!({})),
-        ("application/json", json!({ "progressToken": 1 })),
-    ] {
+    for (accept, meta) in
+        [("application/json, text/event-stream", json!({})), ("application/json", json!({ "progressToken": 1 }))]
+    {
         let (status, headers, body) = people.stand.post_with(&[("accept", accept)], message(&meta)).await;
         assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
         assert!(is_pending(&serde_json::from_slice(&body).unwrap()));

@@ -100,6 +100,7 @@ approve: {{ legacy_hold_ms: 2000 }}
     let entries = recover(&folder.0.join("data"), std::sync::Arc::new(countersign::record::disk::RealDisk), 0).await;
     verify(&folder.0.join("data"));
     let entries: Vec<Value> = entries.into_iter().map(|(_, payload)| payload["predicate"].clone()).collect();
-    let granted = entries.iter().filter(|entry| entry["kind"] == "decision" && entry["approval"]["status"] == "APPROVED");
+    let granted =
+        entries.iter().filter(|entry| entry["kind"] == "decision" && entry["approval"]["status"] == "APPROVED");
     assert_eq!(granted.count(), 3);
 }
