@@ -22,6 +22,7 @@ mod batches;
 mod config;
 mod console;
 mod console_oidc;
+mod console_scale;
 mod demo;
 mod examples;
 mod export;

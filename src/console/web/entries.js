@@ -36,7 +36,7 @@ export function decisionChoice(name, selected) {
 export function behindNote(behind) {
   if (!behind) return null;
   const entries = behind === 1 ? "The newest entry is" : `The newest ${behind.toLocaleString("en")} entries are`;
-  return el("p", { class: "note", role: "status" }, `${entries} not indexed yet and missing here. Live shows them; this list catches up by itself.`);
+  return el("p", { class: "note", role: "status" }, `${entries} not indexed yet and missing here. Live shows them.`);
 }
 
 /** Links to the first part of a listing and to the next. */

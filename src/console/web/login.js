@@ -34,6 +34,6 @@ export function login(page, done) {
   token.focus();
   // A document of its own: the provider's page comes next.
   get("/login/ways").then(({ oidc }) => {
-    if (oidc) page.querySelector("form").append(el("p", null, el("a", { href: "/login/oidc", target: "_self" }, "Log in with your organisation's account")));
+    if (oidc) page.querySelector("form").append(el("p", { class: "other" }, el("a", { href: "/login/oidc", target: "_self" }, "Log in with your organisation's account")));
   }, () => {});
 }

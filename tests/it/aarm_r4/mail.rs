@@ -83,8 +83,9 @@ fn plain(text: &str) -> String {
     let mut parts = joined.split('=');
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {
-        match part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => out.push_str(&format!("{}{}", char::from(byte), &part[2..])),
+        let coded = part.split_at_checked(2);
+        match coded.and_then(|(code, rest)| Some((u8::from_str_radix(code, 16).ok()?, rest))) {
+            Some((byte, rest)) => out.push_str(&format!("{}{rest}", char::from(byte))),
             None => out.push_str(&format!("={part}")),
         }
     }

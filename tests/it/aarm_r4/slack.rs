@@ -150,7 +150,7 @@ async fn slack_answers_under_the_rules_of_every_answer() {
     let told = slack.arrived(2).await.json();
     assert_eq!(told["response_type"], "ephemeral");
     assert!(told["text"].as_str().unwrap().contains("say why"), "{told}");
-    assert_eq!(slack.people.waiting().await, [id.clone()]);
+    assert_eq!(slack.people.waiting().await, [&*id]);
     // What came of it is said at Slack alone.
     let mut elsewhere = slack.payload("U1", "countersign_deny", &id, Some("not this week"));
     elsewhere["response_url"] = json!("http://127.0.0.1:9/reply");
