@@ -70,18 +70,18 @@ impl Enricher {
             return Ok(None);
         }
         check(config)?;
-        let (mut steps, mut sources): (Vec<Step>, Vec<(Arc<str>, Arc<dyn Source>)>) = (Vec::new(), Vec::new());
+        let (mut steps, mut names, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         for wanted in &config.enrichment {
             let lookup = wanted.lookup.as_str();
             let failed = |problem| ExportError::Enrichment { lookup, problem };
             // Two lines that ask the same source for different fields are two sources: each keeps what it was asked for.
             let source = config.lookups.open(wanted, clock).map_err(failed)?;
-            sources.push((Arc::from(lookup), source));
+            names.push(Arc::from(lookup));
+            sources.push(source);
             let member = member_of(&wanted.field).ok_or_else(|| failed(unknown(&wanted.field)))?;
             steps.push(Step { field: wanted.field.as_str().into(), member, lookup, source: sources.len() - 1 });
         }
-        let cache = Arc::new(Cache::new(&config.lookups, sources.iter().map(|(name, _)| Arc::clone(name)).collect()));
-        let sources = sources.into_iter().map(|(_, source)| source).collect();
+        let cache = Arc::new(Cache::new(&config.lookups, names));
         let worker = Worker::start(sources, Arc::clone(&cache))
             .map_err(|error| ExportError::Enrichment { lookup: "worker", problem: error.to_string() })?;
         let wait_max = Duration::from_millis(config.lookups.timeout_ms);
