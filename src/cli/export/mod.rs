@@ -5,6 +5,7 @@
 
 mod backfill;
 mod deadletter;
+mod estimate;
 mod replay;
 mod status;
 mod test;
@@ -22,6 +23,8 @@ use crate::record::Archive;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// How many events and bytes a day each destination gets, and would get in other schemas.
+    Estimate(estimate::Arguments),
     /// Where every destination stands in the log.
     Status(Place),
     /// Send one event that says that it is a test, and read it back where the receiver can be asked.
@@ -50,6 +53,7 @@ pub(super) struct Place {
 
 pub(super) fn run(command: Command) -> ExitCode {
     let done = match command {
+        Command::Estimate(arguments) => estimate::run(&arguments),
         Command::Status(place) => status::run(&place),
         Command::Test(arguments) => test::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

@@ -99,7 +99,7 @@ const COLUMNS: [Column; 79] = [
     ("tool_name", TEXT, Source::Aarm, "/action/operation"),
     ("tool_type", TEXT, Source::Aarm, "/action/transport"),
     ("mcp_server", TEXT, Source::Aarm, "/action/server"),
-    ("compliance_json", TEXT, Source::Aarm, "/decision/tags"),
+    ("compliance_json", TEXT, Source::Aarm, "/compliance"),
     ("owasp_category", TEXT, Source::Made, ""),
     ("blocked", FLAG, Source::Made, ""),
     ("shadow", FLAG, Source::Made, ""),
@@ -140,12 +140,8 @@ pub(super) fn row(aarm: &str, ocsf: &str, raw: Option<&str>) -> Result<Value, St
         row.insert("blocked".into(), json!(enforced && !matches!(result, "ALLOW" | "MODIFY")));
         row.insert("shadow".into(), json!(!enforced));
     }
-    let tags = aarm.pointer("/decision/tags").and_then(Value::as_array).into_iter().flatten();
-    if let Some((_, category)) =
-        tags.filter_map(Value::as_str).filter_map(|tag| tag.split_once(':')).find(|(of, _)| of.starts_with("owasp"))
-    {
-        row.insert("owasp_category".into(), json!(category));
-    }
+    let category = ["/compliance/owasp_llm/0", "/compliance/owasp_agentic/0"].into_iter().find_map(text);
+    row.extend(category.map(|category| ("owasp_category".to_owned(), json!(category))));
     row.insert("raw_ocsf_json".into(), json!(ocsf));
     row.extend(raw.map(|raw| ("raw_event".to_owned(), json!(raw))));
     Ok(Value::Object(row))

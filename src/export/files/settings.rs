@@ -1,6 +1,7 @@
 //! Which files are configured: `batch_export`, and destinations of the type `security_lake`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -141,8 +142,9 @@ impl Wanted<'_> {
 
     fn layout(&self, config: &Config, data_dir: &Path) -> Result<Layout, ExportError> {
         let name = self.name();
+        let tagging = config.tagging()?;
         let formatter = |settings: &SchemaSettings| {
-            let made = Formatter::new(settings, data_dir);
+            let made = Formatter::new(settings, data_dir).map(|made| made.tagging(Arc::clone(&tagging)));
             made.map_err(|source| ExportError::Schema { name: name.to_owned(), source })
         };
         match self {

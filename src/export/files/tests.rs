@@ -70,7 +70,7 @@ fn s1_6_the_columns_of_aitf_are_there_and_typed() {
         assert!(message.contains(&format!(" {name};")) || message.contains(&format!(" {name} (")), "{name}");
     }
     let aarm = json!({ "event_type": "aarm.decision", "decision": { "result": "DENY", "enforced": true, "confidence": 0.5,
-        "tags": ["soc2:CC6.1", "owasp_agentic:ASI01"] }, "action": { "operation": "send", "server": "mail" } });
+        "tags": [] }, "compliance": { "soc2": ["CC6.1"], "owasp_agentic": ["ASI01"] }, "action": { "operation": "send", "server": "mail" } });
     let row = columns::row(&aarm.to_string(), r#"{"class_uid":2004,"time":5}"#, None).unwrap();
     assert_eq!(row["blocked"], true);
     assert_eq!(
