@@ -49,5 +49,5 @@ SELECT a.time, a.api.operation AS operation, a.metadata.correlation_uid AS corre
 FROM aarm_6003 AS a
 JOIN vpc_flow AS n
   ON n.metadata.correlation_uid = a.metadata.correlation_uid
- AND n.time BETWEEN a.start_time AND a.end_time + 1000
+ AND n.time BETWEEN coalesce(a.start_time, a.time) - 1000 AND a.time + 1000
 ORDER BY a.time DESC;

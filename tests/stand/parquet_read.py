@@ -82,7 +82,7 @@ for uid in ("6003", "2004"):
     db.execute(f"CREATE VIEW aarm_{uid} AS SELECT * FROM read_parquet('{folder}/lake/ext/AARM-{uid}/**/*.parquet')")
 db.execute("CREATE MACRO to_unixtime(t) AS epoch(t)")
 # The lake's own source of network flows, with one flow for each action.
-db.execute("""CREATE VIEW vpc_flow AS SELECT start_time AS time, {'correlation_uid': metadata.correlation_uid} AS metadata,
+db.execute("""CREATE VIEW vpc_flow AS SELECT coalesce(start_time, time) AS time, {'correlation_uid': metadata.correlation_uid} AS metadata,
     {'ip': '192.0.2.7'} AS dst_endpoint, {'bytes': 512} AS traffic FROM aarm_6003""")
 with open(queries) as text:
     parts = text.read().split("-- name: ")[1:]
