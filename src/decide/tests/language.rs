@@ -283,7 +283,6 @@ fn what_makes_no_sense_does_not_load() {
         rule("action: DENY, priority: high"),
         rule("action: DENY, severity: SEVERE"),
         rule("action: DENY, mode: off"),
-        rule("action: DENY, when: 'true'"),
         rule("action: DENY, modifications: {set: {a: 1}}"),
         rule("action: MODIFY, modifications: {}"),
         rule("action: MODIFY, modifications: {remove: ['a[0]']}"),
