@@ -196,7 +196,11 @@ fn names_file_line_and_remedy() {
     assert!(errors("identity.email == 'x'")[0].contains("`identity` has no field `email`; known here: agent, "));
     for when in ["arguments.a ==", "a.?b", "(", "'", "1 +", &"(".repeat(200), &"!".repeat(2_500), "arguments.a = 1"] {
         let errors = errors(when);
-        assert!(errors.len() == 1 && errors[0].starts_with("test.yaml:5: `when` is "), "{errors:?}");
+        assert!(errors.len() == 1 && errors[0].starts_with("test.yaml:5: `when` "), "{errors:?}");
+    }
+    for chain in ["1+".repeat(900), "-".repeat(1_500), "arguments.a[0]".to_owned() + &"[0]".repeat(600)] {
+        let errors = errors(&format!("{chain}1"));
+        assert!(errors.iter().all(|error| error.starts_with("test.yaml:5: `when` ")), "{errors:?}");
     }
     let wide = vec!["1 == 1"; 250].join("||");
     assert_eq!(errors(&wide), ["test.yaml:5: `when` has too many parts; at most 512; write several rules"]);

@@ -15,8 +15,12 @@ const BYTES_MAX: usize = 2_048;
 const NODES_MAX: u64 = 512;
 /// Macros inside each other.
 const NESTING_MAX: usize = 2;
-/// Nesting of the parser: parentheses, operators, calls.
-const DEPTH_MAX: u16 = 48;
+/// Brackets inside each other: the parser takes some 200 KiB of stack for each, without optimisation.
+const BRACKETS_MAX: usize = 16;
+/// Deepest tree. Evaluation goes down it on the stack of whoever decides.
+const DEPTH_MAX: usize = 32;
+/// Stack for reading, bytes: for the longest chain of operators and the most brackets that fit, twice over.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Names that are a text each.
 const NAMES: [&str; 4] = ["tool", "server", "operation", "method"];
@@ -79,13 +83,38 @@ pub(super) struct Cost {
     pub(super) longest_list: u64,
 }
 
-pub(super) fn parse(text: &str) -> Result<IdedExpr, Vec<Wrong>> {
-    let text = text.trim();
+/// Reads and checks an expression, on a stack that the parser cannot fill.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn read(text: &str, phase: Phase) -> Result<(IdedExpr, Uses, Cost), Vec<Wrong>> {
+    let alone = |what: &str, advice: String| vec![Wrong { what: what.into(), advice }];
     if text.len() > BYTES_MAX {
-        let advice = format!("at most {BYTES_MAX} bytes; write several rules");
-        return Err(vec![Wrong { what: "`when` is too long".into(), advice }]);
+        return Err(alone("`when` is too long", format!("at most {BYTES_MAX} bytes; write several rules")));
     }
-    Parser::new().max_recursion_depth(DEPTH_MAX).parse(text).map_err(|errors| {
+    let mut open: usize = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > BRACKETS_MAX {
+            return Err(alone("`when` has too many brackets inside each other", format!("at most {BRACKETS_MAX}")));
+        }
+    }
+    let text = text.to_owned();
+    let reading = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        let expression = parse(&text)?;
+        let (uses, cost) = check(&expression, phase)?;
+        Ok((expression, uses, cost))
+    });
+    let broke_off = || alone("`when` could not be read", "write it in a simpler way".into());
+    reading.map_err(|_| broke_off())?.join().unwrap_or_else(|_| Err(broke_off()))
+}
+
+fn parse(text: &str) -> Result<IdedExpr, Vec<Wrong>> {
+    Parser::new().parse(text).map_err(|errors| {
         let wrong = errors.errors.iter().map(|error| {
             let message: String = error.msg.split_whitespace().collect::<Vec<_>>().join(" ");
             let (line, column) = error.pos;
@@ -96,9 +125,13 @@ pub(super) fn parse(text: &str) -> Result<IdedExpr, Vec<Wrong>> {
     })
 }
 
-pub(super) fn check(expression: &IdedExpr, phase: Phase) -> Result<(Uses, Cost), Vec<Wrong>> {
-    let mut walk = Walk { phase, uses: Uses::default(), cost: Cost::default(), locals: Vec::new(), wrong: Vec::new() };
+fn check(expression: &IdedExpr, phase: Phase) -> Result<(Uses, Cost), Vec<Wrong>> {
+    let mut walk =
+        Walk { phase, uses: Uses::default(), cost: Cost::default(), locals: Vec::new(), depth: 0, wrong: Vec::new() };
     walk.node(expression);
+    if walk.depth > 0 {
+        walk.wrong("`when` is nested too deeply".into(), format!("at most {DEPTH_MAX} operators of one chain; write several rules"));
+    }
     if walk.cost.nodes.iter().sum::<u64>() > NODES_MAX {
         walk.wrong("`when` has too many parts".into(), format!("at most {NODES_MAX}; write several rules"));
     }
@@ -111,6 +144,8 @@ struct Walk<'e> {
     cost: Cost,
     /// Variables of the macros around.
     locals: Vec<&'e str>,
+    /// How deep the node stands; stays where it passed [`DEPTH_MAX`].
+    depth: usize,
     wrong: Vec<Wrong>,
 }
 
@@ -127,6 +162,17 @@ impl<'e> Walk<'e> {
         if let Some(nodes) = self.cost.nodes.get_mut(nesting) {
             *nodes += 1;
         }
+        if self.depth > DEPTH_MAX {
+            return;
+        }
+        self.depth += 1;
+        self.kind(node);
+        if self.depth <= DEPTH_MAX {
+            self.depth -= 1;
+        }
+    }
+
+    fn kind(&mut self, node: &'e IdedExpr) {
         match &node.expr {
             Expr::Call(call) => self.call(call),
             Expr::Comprehension(inner) if gathers(inner) => self.wrong(

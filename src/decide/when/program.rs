@@ -37,9 +37,9 @@ impl When {
     /// # Errors
     /// Everything that is wrong with the expression.
     pub(in crate::decide) fn compile(text: &str, place: Place) -> Result<Self, Vec<Wrong>> {
-        let expression = check::parse(text)?;
-        let (uses, cost) = check::check(&expression, place.phase)?;
-        Ok(Self(Arc::new(Accepted { text: text.trim().into(), expression, uses, cost, restricts: place.restricts })))
+        let text = text.trim();
+        let (expression, uses, cost) = check::read(text, place.phase)?;
+        Ok(Self(Arc::new(Accepted { text: text.into(), expression, uses, cost, restricts: place.restricts })))
     }
 
     /// As the author wrote it.
