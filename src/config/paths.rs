@@ -31,7 +31,8 @@ impl Config {
             .tool_pins
             .iter_mut()
             .flat_map(|pins| pins.signers.iter_mut().map(|signer| &mut signer.key).chain([&mut pins.file]));
-        let signed = bundles.chain(pins);
+        let tables = self.sessions.drift.static_table.iter_mut().map(|table| &mut table.file);
+        let signed = bundles.chain(pins).chain(tables);
         let all: Vec<&mut PathBuf> = tls.chain(keys).chain(issuers).chain(servers).chain(signed).collect();
         for path in all {
             *path = folder.join(&*path);

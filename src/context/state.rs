@@ -49,7 +49,7 @@ impl State {
     /// Hands the newest words of the user to the memory of values.
     pub(super) fn remember_intent(&mut self, shared: &Shared) {
         for (words, source) in self.intent.take_fresh() {
-            self.memory.intent(&words, source, &shared.values);
+            self.memory.intent(&words, source, &shared.config.drift, &shared.values);
         }
     }
 

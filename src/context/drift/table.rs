@@ -59,8 +59,10 @@ pub enum TableError {
         source: std::io::Error,
     },
     /// It is not the one that was meant.
-    #[error("`{path}` has the SHA-256 {found}; if it is the table that you mean, write this into \
-             `sessions.drift.static_table.sha256`")]
+    #[error(
+        "`{path}` has the SHA-256 {found}; if it is the table that you mean, write this into \
+             `sessions.drift.static_table.sha256`"
+    )]
     Digest {
         /// The file.
         path: PathBuf,
@@ -163,7 +165,8 @@ impl Table {
             for part in parts {
                 let number: f32 = part.parse().map_err(|_| wrong(path, at + 1, format!("`{part}` is no number")))?;
                 if !number.is_finite() || raw.len() >= NUMBERS_MAX {
-                    let problem = format!("`{part}` is not finite, or more than {NUMBERS_MAX} numbers; leave rare words out");
+                    let problem =
+                        format!("`{part}` is not finite, or more than {NUMBERS_MAX} numbers; leave rare words out");
                     return Err(wrong(path, at + 1, problem));
                 }
                 raw.push(number);

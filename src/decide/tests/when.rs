@@ -3,8 +3,8 @@
 use crate::decide::fixture::{Case, prior, set, set_with, source, tool};
 use crate::decide::{Gate, PolicySet, Settings};
 use crate::model::{
-    Claim, DataLevel, Effect, Intent, IntentSource, LevelSource, Origin, PartsPerMillion, Provenance, ReasonCode, Verdict,
-    Verification,
+    Claim, DataLevel, Effect, Intent, IntentSource, LevelSource, Origin, PartsPerMillion, Provenance, ReasonCode,
+    Verdict, Verification,
 };
 
 fn rule(when: &str, action: &str) -> String {
@@ -171,25 +171,52 @@ fn names_file_line_and_remedy() {
     let error = PolicySet::compile(&[source(text)], &Settings::default()).unwrap_err().to_string();
     assert_eq!(error, "test.yaml:5: `when` has no variable `toool`; did you mean `tool`?");
     for (when, expected) in [
-        ("user == 'x'", "`when` has no variable `user`; known here: tool, server, operation, method, arguments, \
-                         parameters, context, facts, identity, provenance, result, risk_signals, session, signals"),
-        ("signals.semantic_distence > 0.5", "`signals` has no field `semantic_distence`; did you mean `semantic_distance`?"),
+        (
+            "user == 'x'",
+            "`when` has no variable `user`; known here: tool, server, operation, method, arguments, \
+                         parameters, context, facts, identity, provenance, result, risk_signals, session, signals",
+        ),
+        (
+            "signals.semantic_distence > 0.5",
+            "`signals` has no field `semantic_distence`; did you mean `semantic_distance`?",
+        ),
         ("signals == 1", "`signals` is no value by itself; name a field of it: `signals.FIELD`"),
         ("signals[tool] == 1", "`signals` is no value by itself; name a field of it: `signals.FIELD`"),
-        ("has(signals.effect)", "`has(... .effect)` is about something else than parameters; leave it out: what nobody \
-                                 knows makes the whole condition unknown"),
-        ("result.bytes > 5", "`result.bytes` cannot be known here; write `phase: result`: before an action runs there is \
-                              no result"),
-        ("arguments.a.matches('x')", "`when` has no function `matches`; write the pattern into `match`: `parameters: \
-                                      {NAME: {matches: PATTERN}}`"),
-        ("timestamp('2026-01-01T00:00:00Z') > 1", "`when` has no function `timestamp`; known here: contains, double, \
-                                                   endsWith, int, size, startsWith, string, uint"),
+        (
+            "has(signals.effect)",
+            "`has(... .effect)` is about something else than parameters; leave it out: what nobody \
+                                 knows makes the whole condition unknown",
+        ),
+        (
+            "result.bytes > 5",
+            "`result.bytes` cannot be known here; write `phase: result`: before an action runs there is \
+                              no result",
+        ),
+        (
+            "arguments.a.matches('x')",
+            "`when` has no function `matches`; write the pattern into `match`: `parameters: \
+                                      {NAME: {matches: PATTERN}}`",
+        ),
+        (
+            "timestamp('2026-01-01T00:00:00Z') > 1",
+            "`when` has no function `timestamp`; known here: contains, double, \
+                                                   endsWith, int, size, startsWith, string, uint",
+        ),
         ("{'a': 1}.a == 1", "`when` cannot make objects; compare the members one by one"),
-        ("arguments.a.map(x, x) == []", "`filter` and `map` give a list, and nothing here takes one; write \
-                                         `size(LIST.filter(x, ...))`, `exists` or `all`; there is no `map`"),
-        ("[arguments.a + arguments.a][0].exists(x, true)", "a macro goes over something that is no field; go over a \
-                                                            field, a list of constants, or what `filter` leaves of them"),
-        ("arguments.a.all(x, x.all(y, y.all(z, z)))", "macros stand too deep in each other; at most 2 inside each other"),
+        (
+            "arguments.a.map(x, x) == []",
+            "`filter` and `map` give a list, and nothing here takes one; write \
+                                         `size(LIST.filter(x, ...))`, `exists` or `all`; there is no `map`",
+        ),
+        (
+            "[arguments.a + arguments.a][0].exists(x, true)",
+            "a macro goes over something that is no field; go over a \
+                                                            field, a list of constants, or what `filter` leaves of them",
+        ),
+        (
+            "arguments.a.all(x, x.all(y, y.all(z, z)))",
+            "macros stand too deep in each other; at most 2 inside each other",
+        ),
     ] {
         assert_eq!(errors(when), [format!("test.yaml:5: {expected}")], "{when}");
     }

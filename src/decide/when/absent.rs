@@ -15,9 +15,10 @@ impl When {
     pub(in crate::decide) fn compile(_text: &str, _place: Place) -> Result<Self, Vec<Wrong>> {
         Err(vec![Wrong {
             what: "`when` needs a program that was built with the feature `cel`".into(),
-            advice: "build with `--features cel`, as the container image is, or write it with `match`, `any`, `all` and \
+            advice:
+                "build with `--features cel`, as the container image is, or write it with `match`, `any`, `all` and \
                      `not`"
-                .into(),
+                    .into(),
         }])
     }
 

@@ -92,7 +92,8 @@ impl<'s> Bound<'s> {
                 _ => bound.unknown = bound.unknown.or(Some(label)),
             }
         }
-        let objects = roots.into_iter().map(|(root, members)| (root, Box::new(Object(Arc::new(members))) as Box<dyn Val>));
+        let objects =
+            roots.into_iter().map(|(root, members)| (root, Box::new(Object(Arc::new(members))) as Box<dyn Val>));
         bound.variables.extend(objects);
         Ok(bound)
     }

@@ -130,7 +130,10 @@ fn check(expression: &IdedExpr, phase: Phase) -> Result<(Uses, Cost), Vec<Wrong>
         Walk { phase, uses: Uses::default(), cost: Cost::default(), locals: Vec::new(), depth: 0, wrong: Vec::new() };
     walk.node(expression);
     if walk.depth > 0 {
-        walk.wrong("`when` is nested too deeply".into(), format!("at most {DEPTH_MAX} operators of one chain; write several rules"));
+        walk.wrong(
+            "`when` is nested too deeply".into(),
+            format!("at most {DEPTH_MAX} operators of one chain; write several rules"),
+        );
     }
     if walk.cost.nodes.iter().sum::<u64>() > NODES_MAX {
         walk.wrong("`when` has too many parts".into(), format!("at most {NODES_MAX}; write several rules"));

@@ -22,7 +22,8 @@ fn load(text: &str, sha256: Option<&str>) -> Result<Table, TableError> {
 
 fn playing(text: &str, words: &str) -> Play {
     let table = Some(Arc::new(load(text, None).unwrap()));
-    let mut play = Play { config: Config { table, ..Config::default() }, ..Play::unasked() };
+    let mut play = Play::unasked();
+    play.config = Config { table, ..Config::default() };
     play.says(words, IntentSource::Host);
     play
 }
@@ -50,7 +51,8 @@ fn words_that_the_table_does_not_have_are_unknown_and_never_near() {
         [("Pay the invoice", "delete_database", "production"), ("Delete the database", "pay", "x"), ("x", "y", "z")]
     {
         let signals = signals(words, operation, argument);
-        let found = (signals.semantic_distance, signals.distance_source, signals.cumulative_drift, signals.drift_detected);
+        let found =
+            (signals.semantic_distance, signals.distance_source, signals.cumulative_drift, signals.drift_detected);
         assert_eq!(found, (None, None, None, None), "{words} / {operation}: and no other measure in its place");
     }
 }
@@ -82,5 +84,7 @@ fn a_table_is_the_one_that_is_pinned_or_none() {
     }
     let missing = TableConfig { file: "/nowhere/words.vec".into(), sha256: digest, model: "tiny".into() };
     assert!(missing.load().unwrap_err().to_string().contains("sessions.drift.static_table.file"));
-    assert!(TableConfig { model: "a b".into(), ..missing }.load().unwrap_err().to_string().contains("static_table.model"));
+    assert!(
+        TableConfig { model: "a b".into(), ..missing }.load().unwrap_err().to_string().contains("static_table.model")
+    );
 }
