@@ -173,6 +173,8 @@ impl State {
 /// An action that waited, with what came of it. That a person was asked and it ran is how later decisions know that one
 /// agreed (`actions_since_confirmation`).
 fn decided_again(waited: &PriorAction, now: &PriorAction) -> PriorAction {
-    let agreed = waited.verdict == Verdict::StepUp && now.forwarded;
-    PriorAction { verdict: if agreed { waited.verdict } else { now.verdict }, at: waited.at, ..now.clone() }
+    // Asked again under shadow it runs as well, and nobody has agreed.
+    let agreed = waited.verdict == Verdict::StepUp && now.forwarded && now.verdict != Verdict::StepUp;
+    let verdict = if agreed { waited.verdict } else { now.verdict };
+    PriorAction { verdict, confirmed: agreed, at: waited.at, ..now.clone() }
 }

@@ -165,6 +165,7 @@ fn context_identity_and_signals_decide_too() {
         operation: operation.into(),
         verdict: Verdict::Allow,
         forwarded,
+        confirmed: false,
         at: case.context.now,
         success: Some(true),
     };

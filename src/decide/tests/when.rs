@@ -225,7 +225,7 @@ fn names_file_line_and_remedy() {
         let errors = errors(when);
         assert!(errors.len() == 1 && errors[0].starts_with("test.yaml:5: `when` "), "{errors:?}");
     }
-    for chain in ["1+".repeat(900), "-".repeat(1_500), "arguments.a[0]".to_owned() + &"[0]".repeat(600)] {
+    for chain in ["1+".repeat(900), "arguments.a[0]".to_owned() + &"[0]".repeat(600)] {
         let errors = errors(&format!("{chain}1"));
         assert!(errors.iter().all(|error| error.starts_with("test.yaml:5: `when` ")), "{errors:?}");
     }
