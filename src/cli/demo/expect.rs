@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::agent::{Step, Teller};
 use super::facts::{Decided, Facts, Played, Verified};
-use super::person::Waited;
 
 /// The largest number of rows that the shipped demo policy lets a query ask for.
 const ROWS_MAX: usize = 100;
@@ -40,9 +39,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let calls = |played: &Played| played.steps.iter().map(|step| step.order.clone()).collect::<Vec<_>>();
     let harms = |played: &Played| played.effects.harms.len();
     let verdicts: Vec<(&str, &str)> = facts.decisions.iter().map(|d| (d.name.as_str(), d.verdict.as_str())).collect();
-    // Without a yes the invoice is not decided again.
-    let decided = if facts.waited.answer == "approved" { VERDICTS.len() } else { VERDICTS.len() - 1 };
-    let wanted = VERDICTS.get(..decided).unwrap_or_default();
+    let wanted = wanted(facts);
     let refused = refused(facts);
     let told = refused.iter().filter(|(step, decided)| was_told(step, decided)).count();
     let arrived = &facts.with.effects.arrived;
@@ -76,11 +73,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
             recorded == arrived.len() && arrived.len() == forwarded,
             format!("{} calls arrived, {recorded} in the log, {forwarded} forwarded", arrived.len()),
         ),
-        expect(
-            "a payment that waits runs once, after a person said yes and not before",
-            ran_once(&facts.waited, facts.with.effects.paid),
-            format!("{}, {} payments", facts.waited.answer, facts.with.effects.paid),
-        ),
+        waited(facts),
         expect("the query is cut to what the policy permits", rows == ROWS_MAX, format!("{rows} rows")),
         expect(
             "after SIGKILL every entry that was exported is still there",
@@ -140,11 +133,22 @@ fn is_recorded(name: &str, action_id: Option<&str>, decisions: &[Decided]) -> bo
     matching.any(|decided| decided.name == name && is_forwarded(&decided.verdict))
 }
 
+/// The decisions that there must be: without a yes the invoice is not decided again.
+fn wanted(facts: &Facts) -> &'static [(&'static str, &'static str)] {
+    let decided = if facts.waited.answer == "approved" { VERDICTS.len() } else { VERDICTS.len() - 1 };
+    VERDICTS.get(..decided).unwrap_or_default()
+}
+
 /// Nothing before the answer, one payment after a yes and none after anything else.
-fn ran_once(waited: &Waited, paid: usize) -> bool {
+fn waited(facts: &Facts) -> Expectation {
+    let (waited, paid) = (&facts.waited, facts.with.effects.paid);
     let asked = waited.first.is_error && waited.paid_before == 0;
     let approved = waited.answer == "approved";
-    asked && waited.second.is_error != approved && paid == usize::from(approved)
+    Expectation {
+        name: "a payment that waits runs once, after a person said yes and not before",
+        held: asked && waited.second.is_error != approved && paid == usize::from(approved),
+        found: format!("{}, {paid} payments", waited.answer),
+    }
 }
 
 /// The same tools in the same order, wanted by the same; arguments too, where they do not hold what was read.
@@ -186,6 +190,7 @@ mod tests {
     use super::super::client::ToolResult;
     use super::super::facts::{Check, Restart, Tampered};
     use super::super::office::{Harm, Office};
+    use super::super::person::Waited;
     use super::super::{agent, server};
     use super::*;
 
@@ -223,7 +228,7 @@ mod tests {
         Facts {
             without,
             with,
-            waited: waited(),
+            waited: approved(),
             decisions,
             restart: Restart { known: vec![(0, String::new()); 9], recovered: 9, ready_ms: 1 },
             verified: Verified { holds: true, statements: vec![statement], ..Verified::default() },
@@ -237,7 +242,7 @@ mod tests {
     }
 
     /// A payment that waited and was approved.
-    fn waited() -> Waited {
+    fn approved() -> Waited {
         let told = |is_error| ToolResult { text: String::new(), is_error, decision: None };
         Waited { first: told(true), paid_before: 0, answer: "approved".into(), second: told(false) }
     }

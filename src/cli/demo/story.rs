@@ -83,12 +83,12 @@ fn calls(page: &mut Page, facts: &Facts) {
 
 /// What became of the payment that waited for a person.
 fn waited(facts: &Facts) -> String {
-    let paid = facts.with.effects.paid;
-    format!(
-        "STEP_UP, not run; {} by a person; then run {paid} time{}",
-        facts.waited.answer,
-        if paid == 1 { "" } else { "s" }
-    )
+    let ran = match facts.with.effects.paid {
+        0 => "did not run".to_owned(),
+        1 => "then ran once".to_owned(),
+        more => format!("then ran {more} times"),
+    };
+    format!("STEP_UP, waits; {} by a person; {ran}", facts.waited.answer)
 }
 
 /// Why, and for what waits for people: that it does.
