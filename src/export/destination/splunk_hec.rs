@@ -29,7 +29,7 @@ pub struct SplunkHecConfig {
     pub token_env: Option<String>,
     /// Where the token is; a file is read again for every batch.
     pub token: Option<SecretSource>,
-    /// The index; that of the token by default.
+    /// The index; that of the token by default. `{event_type}` in it stands for `action`, `decision` and so on.
     pub index: Option<String>,
     /// `source` of the events.
     #[serde(default = "source")]
@@ -157,7 +157,7 @@ impl Envelope {
             "fields": { "event_id": item.id, "log_index": item.index.to_string() },
         });
         if let (Some(index), Some(head)) = (&config.index, head.as_object_mut()) {
-            head.insert("index".into(), index.clone().into());
+            head.insert("index".into(), item.place_in(index).into());
         }
         let mut head = head.to_string();
         head.pop();
