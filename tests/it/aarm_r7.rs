@@ -72,7 +72,7 @@ async fn a_7_1_a_pinned_table_of_word_vectors_measures_and_is_named() {
     assert_eq!((ppm(2), &signals[2]["distance_source"]), (None, &Value::Null), "no word of the table, no distance");
     let drift = of_kind(&entries, "drift");
     assert_eq!(drift.len(), 1);
-    assert_eq!(drift[0]["drift"]["model"], format!("tiny@sha256:{}", &digest[..16]));
+    assert_eq!(drift[0]["drift"]["model"], format!("tiny@sha256:{}", digest.get(..16).unwrap()));
     assert_eq!(signals[1]["distance_source"], "static_table");
 }
 

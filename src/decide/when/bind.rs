@@ -42,6 +42,9 @@ pub(super) struct Sizes {
     pub(super) longest: u64,
 }
 
+/// A value, with what people are shown of it.
+type Shown = (Box<dyn Val>, String);
+
 impl<'s> Bound<'s> {
     /// # Errors
     /// It is too much.
@@ -190,7 +193,7 @@ impl Sizes {
         input: &Input<'_>,
         result: Option<&ResultFacts<'_>>,
         settings: &Settings,
-    ) -> Result<Option<(Box<dyn Val>, String)>, Overrun> {
+    ) -> Result<Option<Shown>, Overrun> {
         let mut data: Vec<Datum<'_>> = Vec::new();
         let mut visit = |datum| data.push(datum);
         match field {

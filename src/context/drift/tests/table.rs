@@ -41,7 +41,7 @@ fn what_means_the_same_is_near_though_no_letter_is() {
     let signals = signals("Pay the invoice", "transfer", "x");
     assert_eq!(signals.distance_source, Some(DistanceSource::StaticTable));
     let digest = Digest::of(WORDS.as_bytes()).to_hex();
-    assert_eq!(signals.distance_model.as_deref(), Some(format!("tiny@sha256:{}", &digest[..16]).as_str()));
+    assert_eq!(signals.distance_model.as_deref(), Some(format!("tiny@sha256:{}", digest.get(..16).unwrap()).as_str()));
     assert!(signals.cumulative_drift.is_some() && signals.drift_detected == Some(false));
 }
 
