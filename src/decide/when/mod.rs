@@ -50,6 +50,7 @@ pub(super) struct Wrong {
 
 /// What the rule around an expression is.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "cel"), expect(dead_code, reason = "only a program with CEL looks at it"))]
 pub(super) struct Place {
     pub(super) phase: Phase,
     /// Whether a match makes the outcome no wider: not ALLOW, not MODIFY, not what confirms a denied action.
@@ -58,6 +59,7 @@ pub(super) struct Place {
 
 /// What an expression said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cel"), expect(dead_code, reason = "only a program with CEL looks at it"))]
 pub(super) enum Said<'s> {
     Holds(bool),
     /// This is not there, not known, or of another type than the expression takes it for.
