@@ -32,12 +32,8 @@ fn s0_5_to_s0_7_schemas_as_the_page_writes_them() {
 }
 
 #[test]
-fn s0_8_to_s0_11_and_s0_17_what_is_not_built_yet_is_named() {
+fn s0_11_and_s0_17_what_is_not_built_yet_is_named() {
     for (block, what) in [
-        ("exporters:\n  - { type: aws_kinesis, stream: events, region: eu-central-1 }\n", "type: aws_kinesis"),
-        ("telemetry: { exporters: [ { type: chronicle } ] }\n", "type: chronicle"),
-        ("telemetry: { exporters: [ { type: sumo, url_env: X } ] }\n", "type: sumologic"),
-        ("telemetry: { exporters: [ { type: datadog, site: datadoghq.eu } ] }\n", "type: datadog"),
         (
             "batch_export: { enabled: true, destination: 's3://logs/aarm/', format: parquet, interval: 1h, partitioning: [date, event_type] }\n",
             "batch_export: format: parquet",

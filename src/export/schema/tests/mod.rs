@@ -36,7 +36,7 @@ fn json(formatter: &Formatter, event: &Event) -> serde_json::Value {
 }
 
 /// Every schema, dialect and version, with the name of its golden files.
-const ALL: [(&str, &str); 15] = [
+const ALL: [(&str, &str); 16] = [
     ("aarm", "aarm"),
     ("cef", "cef"),
     ("cef-aitf", "{name: cef, dialect: aitf}"),
@@ -55,4 +55,5 @@ const ALL: [(&str, &str); 15] = [
     ("ocsf-aos", "{name: ocsf, version: '1.4', dialect: aos}"),
     ("legacy-aitf", "{name: ocsf, dialect: legacy_cat7}"),
     ("otel", "{name: otel, dialect: ai_sentinel}"),
+    ("udm", "udm"),
 ];

@@ -3,28 +3,22 @@
 //! An object's name says which entries it holds, and a name is used once (`If-None-Match: *`): a repeated upload finds
 //! the first one there. After a crash a few events can be in two objects, with the same ids.
 
-mod credentials;
-mod sigv4;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::http::{Answer, BodyCompression, address, client, exchange, offload};
+use super::aws::{AwsCredentials, Service, ServiceConfig, failure};
+use super::http::{BodyCompression, offload};
 use super::{Batch, Delivery, Destination, EventFailure, FailedEvent, Limits, Opening, SendError, Sending, Settings};
 use crate::export::{ExportError, Item};
-use crate::model::{Clock, Digest};
-use crate::net::{HttpClient, SystemClock};
-use credentials::Credentials;
-pub use credentials::S3Credentials;
-use sigv4::Signer;
+use crate::model::Digest;
+use crate::net::HttpClient;
 
 /// How long events gather for an object: stores are made for few large ones.
 const LINGER: Duration = Duration::from_mins(1);
@@ -53,7 +47,7 @@ pub struct S3Config {
     pub partitioning: Vec<S3Partition>,
     /// Who we are; from the usual variables by default.
     #[serde(default)]
-    pub credentials: S3Credentials,
+    pub credentials: AwsCredentials,
     /// Days that an object must not be deleted (Object Lock); the bucket's own default by default.
     pub lock_days: Option<u32>,
     /// Whether not even the account's owner may shorten that: `compliance`, else `governance`.
@@ -105,31 +99,23 @@ impl Settings for S3Config {
         if self.bucket.is_empty() || !self.bucket.chars().all(named) {
             return Err(ExportError::setting(name, "`bucket` is not the name of a bucket"));
         }
-        let region = self.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
-        let region = region.unwrap_or_else(|| "us-east-1".into());
         // Path style works everywhere, and with names that no certificate covers.
-        let endpoint = self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-        let client = client(name, &self.http)?;
-        Ok(Box::new(S3 {
-            name: name.into(),
-            endpoint: address(name, &endpoint)?,
-            credentials: Credentials::open(name, &self.credentials, client.clone())?,
-            config: Arc::new(self.clone()),
-            region,
-            client,
-            clock: Arc::new(SystemClock::new()),
-        }))
+        let service = ServiceConfig {
+            service: "s3",
+            region: self.region.as_deref(),
+            endpoint: self.endpoint.as_deref(),
+            credentials: &self.credentials,
+            http: &self.http,
+        };
+        let service = Service::open(name, &service)?;
+        Ok(Box::new(S3 { name: name.into(), service, config: Arc::new(self.clone()) }))
     }
 }
 
 struct S3 {
     name: String,
-    endpoint: Url,
-    credentials: Credentials,
+    service: Service,
     config: Arc<S3Config>,
-    region: String,
-    client: reqwest::Client,
-    clock: Arc<dyn Clock>,
 }
 
 /// An object before it is stored.
@@ -209,13 +195,12 @@ impl S3 {
     }
 
     async fn put(&self, object: Object) -> Result<(), SendError> {
-        let mut url = self.endpoint.clone();
+        let mut url = self.service.endpoint().clone();
         match url.path_segments_mut() {
             Ok(mut path) => drop(path.pop_if_empty().push(&self.config.bucket).extend(object.key.split('/'))),
             Err(()) => return Err(SendError::Refused("the endpoint cannot have a path".into())),
         }
-        let now = self.clock.now();
-        let mut request = self.client.put(url).body(object.body);
+        let mut request = self.service.client().put(url).body(object.body);
         request = request.header(CONTENT_TYPE, "application/x-ndjson").header(IF_NONE_MATCH, "*");
         // Required with Object Lock, and it finds bytes that were changed on the way.
         request = request.header("x-amz-checksum-sha256", BASE64_STANDARD.encode(object.hash));
@@ -227,34 +212,17 @@ impl S3 {
                 S3LockMode::Compliance => "COMPLIANCE",
                 S3LockMode::Governance => "GOVERNANCE",
             };
+            let now = self.service.clock().now();
             let until = now.plus_micros(u64::from(days) * 86_400_000_000).to_rfc3339_millis();
             request =
                 request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
         }
-        let mut request = request.build().map_err(|error| SendError::Refused(error.without_url().to_string()))?;
-        let keys = self.credentials.load().await?;
-        let signer = Signer { keys: &keys, region: &self.region, service: "s3", now };
-        signer.sign(&mut request, &object.hash).map_err(SendError::Refused)?;
-        let answer = exchange(reqwest::RequestBuilder::from_parts(self.client.clone(), request)).await?;
+        let answer = self.service.send(request, &object.hash).await?;
         match answer.status.as_u16() {
             // 412: an earlier upload arrived, and its answer was lost.
             200..=299 | 412 => Ok(()),
-            _ => {
-                self.credentials.forget().await;
-                Err(failure(&answer))
-            }
+            _ => Err(failure(&answer)),
         }
-    }
-}
-
-/// S3 never finds fault with events: what it refuses is the request, the clock, or who asks.
-fn failure(answer: &Answer) -> SendError {
-    const PASSING: [&str; 4] = ["ExpiredToken", "RequestTimeTooSkewed", "RequestTimeout", "OperationAborted"];
-    let problem = answer.problem();
-    match answer.status.as_u16() {
-        400 | 403 if PASSING.iter().any(|code| problem.contains(code)) => SendError::later(problem),
-        400 => SendError::Refused(problem),
-        _ => answer.failure(),
     }
 }
 
