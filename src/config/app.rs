@@ -13,6 +13,7 @@ use crate::console;
 use crate::export::{self, Monitor};
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
+use crate::model::Clock;
 use crate::net::SystemClock;
 use crate::record::Log;
 use crate::record::disk::{Disk, RealDisk};
@@ -31,6 +32,7 @@ pub struct App {
     hosts: Vec<String>,
     public_url: Option<String>,
     telemetry: Arc<export::Config>,
+    oidc: Option<Arc<console::Oidc>>,
     tls: Option<Arc<rustls::ServerConfig>>,
     address: SocketAddr,
     admin_address: SocketAddr,
@@ -55,6 +57,7 @@ impl App {
         disk: Arc<dyn Disk>,
     ) -> Result<Self, BuildError> {
         let routes = routes(&plan);
+        let oidc = oidc(&plan)?.map(Arc::new);
         // The ports come before the log: a second instance finds them taken and touches nothing.
         let listener = bind(plan.listen).await?;
         let admin = bind(plan.admin).await?;
@@ -81,6 +84,7 @@ impl App {
             hosts,
             public_url,
             telemetry,
+            oidc,
             tls,
             address,
             admin_address,
@@ -115,6 +119,7 @@ impl App {
                 log: self.core.log.clone(),
             }),
             public_url: self.public_url,
+            oidc: self.oidc,
         };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
@@ -169,6 +174,17 @@ impl App {
 async fn poisoned(log: &Log) {
     let mut health = log.watch_health();
     while log.poisoned().is_none() && health.changed().await.is_ok() {}
+}
+
+/// Log-in at an identity provider, if it is configured.
+///
+/// # Errors
+/// [`BuildError::Oidc`].
+pub(super) fn oidc(plan: &Plan) -> Result<Option<console::Oidc>, BuildError> {
+    let admin = &plan.config.admin;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let oidc = admin.oidc.as_ref().map(|oidc| console::Oidc::new(oidc, admin.public_url.as_deref(), &clock));
+    Ok(oidc.transpose()?)
 }
 
 fn routes(plan: &Plan) -> Routes {

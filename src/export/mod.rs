@@ -5,6 +5,7 @@
 //! destination never slows another, nor a decision. Must never invent a fact that no entry holds, and never drop one
 //! silently.
 
+pub mod archive;
 mod attempt;
 mod boundary;
 mod checkpoint;
@@ -12,6 +13,7 @@ mod cursor;
 mod dead_letter;
 pub mod destination;
 mod entry;
+mod error;
 mod event;
 mod feed;
 mod filter;
@@ -28,10 +30,11 @@ mod samples;
 mod schema;
 mod seed;
 mod settings;
+mod store;
 mod window;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +43,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::model::{Clock, Digest};
-use crate::net::{HttpClient, HttpClientError, SecretError};
+use crate::net::HttpClient;
 use crate::record::Recorder;
 
 pub use cursor::{Counts, Cursor, Place};
@@ -50,6 +53,7 @@ pub use destination::{
     Limits, LookingUp, Opening, SendError, Sending,
 };
 pub use entry::DecodedEntry;
+pub use error::ExportError;
 pub use event::{Event, events_of};
 pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
@@ -188,121 +192,6 @@ impl Config {
     }
 }
 
-/// Why exporting cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The HTTP client of a destination.
-    #[error("prepare the connection of the exporter `{name}`")]
-    Client {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<HttpClientError>,
-    },
-    /// The cursor of a destination cannot be read or written.
-    #[error("keep the cursor `{path}`", path = path.display())]
-    Cursor {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The cursor stands where the log is not: it belongs to another log, or the log lost its end.
-    #[error("the cursor `{path}` stands at entry {sequence}, but the log holds {size}; move it away to start again", path = path.display())]
-    CursorAhead {
-        /// Its file.
-        path: PathBuf,
-        /// Where it stands.
-        sequence: u64,
-        /// The size of the log.
-        size: u64,
-    },
-    /// The cursor belongs to another log, or the entry before it is not the one that was there.
-    #[error("the cursor `{path}` does not belong to this log at entry {sequence}; move it away to start again", path = path.display())]
-    CursorElsewhere {
-        /// Its file.
-        path: PathBuf,
-        /// Where it stands.
-        sequence: u64,
-    },
-    /// Two destinations of one name would share a cursor.
-    #[error("two exporters are named `{0}`; give one of them another `name`")]
-    Duplicate(String),
-    /// Something that programs have that were built with more.
-    #[error(
-        "`type: {kind}`{detail} needs a program that was built with `--features {feature}`, as the container image is"
-    )]
-    Feature {
-        /// The word under `type`.
-        kind: &'static str,
-        /// The setting that needs it, if it is not the type: ` with ...`.
-        detail: &'static str,
-        /// The cargo feature.
-        feature: &'static str,
-    },
-    /// Something that a later version does.
-    #[error("`telemetry`: `{0}` is not built yet; take it out")]
-    NotBuilt(String),
-    /// A schema that cannot be used as it is configured.
-    #[error("prepare the schema of the exporter `{name}`")]
-    Schema {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: SchemaError,
-    },
-    /// A secret of a destination.
-    #[error("load a secret of the exporter `{name}`")]
-    Secret {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<SecretError>,
-    },
-    /// A setting of a destination that cannot be used.
-    #[error("exporter `{name}`: {problem}")]
-    Setting {
-        /// The destination.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A destination's file.
-    #[error("open `{path}`", path = path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl ExportError {
-    pub(super) fn setting(name: &str, problem: impl Into<String>) -> Self {
-        Self::Setting { name: name.to_owned(), problem: problem.into() }
-    }
-
-    /// Whether the configuration is to blame, and not the machine.
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Client { .. }
-                | Self::Duplicate(_)
-                | Self::Feature { .. }
-                | Self::NotBuilt(_)
-                | Self::Schema { .. }
-                | Self::Secret { .. }
-                | Self::Setting { .. }
-        )
-    }
-}
-
 /// All destinations, each on a task of its own.
 pub struct Exporter {
     stop: watch::Sender<bool>,
@@ -324,6 +213,9 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
+            if exporter.destination.archive().is_some() {
+                continue;
+            }
             opened.push((exporter, exporter.open(config, data_dir)?));
         }
         Self::deliver(config, opened, recorder, data_dir, clock)
@@ -372,12 +264,14 @@ impl Exporter {
                 destination: destination.into(),
             }));
         }
+        let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
         let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
         if config.checkpoint_interval_s > 0 && !pipelines.is_empty() {
             let interval = Duration::from_secs(config.checkpoint_interval_s);
             tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));
         }
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
+        tasks.extend(archives.into_iter().map(|copier| tokio::spawn(copier.run(stopped.clone()))));
         Ok(Self { stop, tasks, monitor })
     }
 

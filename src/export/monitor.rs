@@ -68,12 +68,19 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) name: String,
+    /// It gets events, which can be counted; an archive gets the log.
+    pub(super) counts: bool,
     numbers: Mutex<Numbers>,
 }
 
 impl Meter {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), numbers: Mutex::default() }
+        Self { name: name.into(), counts: true, numbers: Mutex::default() }
+    }
+
+    /// Of an archive.
+    pub(super) fn of_archive(name: &str) -> Self {
+        Self { counts: false, ..Self::new(name) }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Numbers)) {

@@ -115,6 +115,8 @@ boto3.client("firehose", **account).create_delivery_stream(
                                     BucketARN="arn:aws:s3:::security-logs", Prefix="firehose/"))
 PY
 
+curl -sf -X PUT -H "x-amz-bucket-object-lock-enabled: true" "http://127.0.0.1:$S3/log-archive" -o /dev/null
+
 kafka_prepare
 kafka_start
 kafka_create
@@ -163,6 +165,13 @@ telemetry:
       schema: cef
       address: "localhost:$GATEWAY"
       tls: { ca: "$WORK/ca.pem" }
+    - type: archive
+      destination: s3://log-archive/hosts/
+      interval: 200ms
+      s3:
+        endpoint: "http://127.0.0.1:$S3"
+        credentials: { access_key_id: { file: "$WORK/key-id" }, secret_access_key: { file: "$WORK/key" } }
+        lock_days: 30
 $(kafka_exporters)
 $(collector_exporters)
 YAML
@@ -257,4 +266,22 @@ jq -r '.text | capture("externalId=(?<id>[^ ]+)").id' gateway.jsonl | sort -u >g
 echo "rsyslog gateway: $(wc -l <gateway.ids) events"
 kafka_check
 collector_check
+# The archive alone: the data directory plays no part in it.
+"$BINARY" receipts verify -c countersign.yaml --archive s3://log-archive/hosts/ --json >archived.json ||
+    { echo "the archive does not verify:"; head -c 2000 archived.json; exit 1; }
+jq -e --slurpfile own <("$BINARY" receipts verify --data-dir data --json) \
+    '.problems_total == 0 and .origin == $own[0].origin and .size > 0.9 * $own[0].size' archived.json >/dev/null ||
+    { echo "the archive lacks entries"; jq '{origin, size}' archived.json; exit 1; }
+"$SCRATCH/moto/bin/python" - "$S3" <<'PY'
+import sys, boto3
+s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+                  aws_access_key_id="a", aws_secret_access_key="b")
+found = s3.list_objects_v2(Bucket="log-archive", Prefix="hosts/")["Contents"]
+for each in found[:20]:
+    about = s3.head_object(Bucket="log-archive", Key=each["Key"])
+    assert about["ObjectLockMode"] == "COMPLIANCE", about
+    versions = s3.list_object_versions(Bucket="log-archive", Prefix=each["Key"])["Versions"]
+    assert len([v for v in versions if v["Key"] == each["Key"]]) == 1, "written twice"
+print(f"moto archive: {len(found)} objects, locked")
+PY
 "$BINARY" receipts verify --data-dir data >/dev/null

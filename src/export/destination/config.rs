@@ -21,6 +21,7 @@ use super::sumologic::SumologicConfig;
 use super::syslog::SyslogConfig;
 use super::trend_vision_one::TrendVisionOneConfig;
 use super::webhook::WebhookConfig;
+use crate::export::archive::ArchiveConfig;
 use crate::export::{ExportError, SchemaSettings};
 
 /// What a destination is opened with.
@@ -94,6 +95,8 @@ macro_rules! destinations {
 }
 
 destinations! {
+    /// The off-host copy of the log.
+    Archive(ArchiveConfig) = "archive";
     /// Amazon Data Firehose.
     AwsFirehose(FirehoseConfig) = "aws_firehose";
     /// Amazon Kinesis Data Streams.
@@ -129,13 +132,20 @@ destinations! {
     /// Any HTTP endpoint.
     Webhook(WebhookConfig) = "webhook";
     // Those of later versions: read, and refused by name.
-    /// The off-host copy of the log.
-    Archive(NotBuilt) = "archive";
     /// Amazon Security Lake.
     SecurityLake(NotBuilt) = "security_lake";
 }
 
 impl DestinationConfig {
+    /// The settings of an archive, which gets the log itself and no events; `None` for all others.
+    #[must_use]
+    pub const fn archive(&self) -> Option<&ArchiveConfig> {
+        match self {
+            Self::Archive(config) => Some(config),
+            _ => None,
+        }
+    }
+
     /// Whether this program has such a destination at all.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod auth;
 pub mod aws;
+pub(in crate::export) mod bucket;
 pub mod chronicle;
 mod config;
 pub mod datadog;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use super::Item;
 
 pub use auth::{AuthConfig, AuthKind};
+pub use bucket::S3Options;
 pub(crate) use config::Settings;
 pub use config::{DestinationConfig, NotBuilt, Opening};
 pub use http::BodyCompression;

@@ -7,13 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::aws::{AwsCredentials, Service, ServiceConfig, failure};
+use super::aws::AwsCredentials;
+use super::bucket::{Body, Bucket, S3Options};
 use super::http::{BodyCompression, offload};
 use super::{Batch, Delivery, Destination, EventFailure, FailedEvent, Limits, Opening, SendError, Sending, Settings};
 use crate::export::{ExportError, Item};
@@ -95,26 +92,22 @@ pub enum S3LockMode {
 impl Settings for S3Config {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;
-        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if self.bucket.is_empty() || !self.bucket.chars().all(named) {
-            return Err(ExportError::setting(name, "`bucket` is not the name of a bucket"));
-        }
-        // Path style works everywhere, and with names that no certificate covers.
-        let service = ServiceConfig {
-            service: "s3",
-            region: self.region.as_deref(),
-            endpoint: self.endpoint.as_deref(),
-            credentials: &self.credentials,
-            http: &self.http,
+        let options = S3Options {
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            credentials: self.credentials.clone(),
+            lock_days: self.lock_days,
+            lock_mode: self.lock_mode,
+            http: self.http.clone(),
         };
-        let service = Service::open(name, &service)?;
-        Ok(Box::new(S3 { name: name.into(), service, config: Arc::new(self.clone()) }))
+        let bucket = Bucket::open(name, &self.bucket, &options)?;
+        Ok(Box::new(S3 { name: name.into(), bucket, config: Arc::new(self.clone()) }))
     }
 }
 
 struct S3 {
     name: String,
-    service: Service,
+    bucket: Bucket,
     config: Arc<S3Config>,
 }
 
@@ -122,9 +115,7 @@ struct S3 {
 struct Object {
     key: String,
     positions: Vec<usize>,
-    body: Vec<u8>,
-    encoding: Option<HeaderValue>,
-    hash: [u8; 32],
+    body: Body,
 }
 
 impl S3Config {
@@ -148,13 +139,10 @@ impl S3Config {
             let items = positions.iter().filter_map(|position| batch.items.get(*position)).cloned().collect();
             let part = Batch { items };
             let (body, encoding) = self.compression.apply(part.lines().into_bytes())?;
-            let hash = Sha256::digest(&body).into();
             objects.push(Object {
                 key: format!("{}{partition}{}", self.prefix, self.file(&part)),
                 positions,
-                body,
-                encoding,
-                hash,
+                body: Body::new(body, "application/x-ndjson", encoding),
             });
         }
         Ok(objects)
@@ -178,9 +166,10 @@ impl S3 {
         let objects = offload(move || config.objects(&batch)).await?;
         let (mut failed, mut stored) = (Vec::new(), 0);
         for object in objects {
-            let positions = object.positions.clone();
-            match self.put(object).await {
-                Ok(()) => stored += 1,
+            let Object { key, positions, body } = object;
+            match self.bucket.create(&key, body).await {
+                // One that is there is from an earlier upload whose answer was lost.
+                Ok(_) => stored += 1,
                 // Nothing of the batch is there yet: the whole of it fails in its own way.
                 Err(error) if stored == 0 && failed.is_empty() => return Err(error),
                 Err(error) => {
@@ -192,37 +181,6 @@ impl S3 {
             }
         }
         Ok(Delivery { failed, ..Delivery::default() })
-    }
-
-    async fn put(&self, object: Object) -> Result<(), SendError> {
-        let mut url = self.service.endpoint().clone();
-        match url.path_segments_mut() {
-            Ok(mut path) => drop(path.pop_if_empty().push(&self.config.bucket).extend(object.key.split('/'))),
-            Err(()) => return Err(SendError::Refused("the endpoint cannot have a path".into())),
-        }
-        let mut request = self.service.client().put(url).body(object.body);
-        request = request.header(CONTENT_TYPE, "application/x-ndjson").header(IF_NONE_MATCH, "*");
-        // Required with Object Lock, and it finds bytes that were changed on the way.
-        request = request.header("x-amz-checksum-sha256", BASE64_STANDARD.encode(object.hash));
-        if let Some(encoding) = object.encoding {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
-        if let Some(days) = self.config.lock_days {
-            let mode = match self.config.lock_mode {
-                S3LockMode::Compliance => "COMPLIANCE",
-                S3LockMode::Governance => "GOVERNANCE",
-            };
-            let now = self.service.clock().now();
-            let until = now.plus_micros(u64::from(days) * 86_400_000_000).to_rfc3339_millis();
-            request =
-                request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
-        }
-        let answer = self.service.send(request, &object.hash).await?;
-        match answer.status.as_u16() {
-            // 412: an earlier upload arrived, and its answer was lost.
-            200..=299 | 412 => Ok(()),
-            _ => Err(failure(&answer)),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod aitf;
 mod all_at_once;
+mod archive;
 mod aws_keys;
 mod aws_streams;
 mod backlog;

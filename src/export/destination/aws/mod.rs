@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::SendError;
 use super::environment::variable;
-use super::http::{Answer, address, client, exchange};
+use super::http::{ANSWER_BYTES_MAX, Answer, address, client, exchange_within};
 use crate::export::ExportError;
 use crate::model::Clock;
 use crate::net::{HttpClient, SystemClock};
@@ -92,11 +92,24 @@ impl Service {
     /// # Errors
     /// [`SendError`]: there are no keys now, or no answer.
     pub(super) async fn send(&self, request: RequestBuilder, body_hash: &[u8; 32]) -> Result<Answer, SendError> {
+        self.send_within(request, body_hash, ANSWER_BYTES_MAX).await
+    }
+
+    /// As [`Self::send`], with an answer of at most this many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(super) async fn send_within(
+        &self,
+        request: RequestBuilder,
+        body_hash: &[u8; 32],
+        bytes_max: usize,
+    ) -> Result<Answer, SendError> {
         let mut request = request.build().map_err(|error| SendError::Refused(error.without_url().to_string()))?;
         let keys = self.credentials.load().await?;
         let signer = Signer { keys: &keys, region: &self.region, service: self.service, now: self.clock.now() };
         signer.sign(&mut request, body_hash).map_err(SendError::Refused)?;
-        let answer = exchange(RequestBuilder::from_parts(self.client.clone(), request)).await?;
+        let answer = exchange_within(RequestBuilder::from_parts(self.client.clone(), request), bytes_max).await?;
         if matches!(answer.status.as_u16(), 400 | 401 | 403) {
             self.credentials.forget().await;
         }
