@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::server::ServerKind;
+use super::vitals::Vitals;
 use super::{BuildError, Core, Plan};
 use crate::console;
 use crate::export::{self, Monitor};
@@ -97,8 +98,11 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
+        let vitals = Vitals::new(self.core.log.clone(), self.core.data_dir().to_owned());
+        let watching = tokio::spawn(Arc::clone(&vitals).watch(stopped.clone()));
         let health = Arc::new(Health {
             log: self.core.log.clone(),
+            vitals,
             mediator: Arc::clone(&self.core.mediator),
             destinations: self.core.monitor(),
         });
@@ -145,6 +149,7 @@ impl App {
             None => serving.await,
         };
         admin.abort();
+        watching.abort();
         // It ends between two writes; a write that hangs is the log's own to report.
         let _ended = tokio::time::timeout(TEND_END_MAX, tending).await.is_ok();
         let drained = served.unwrap_or(Ok(Drained::Some));
@@ -205,6 +210,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 
 struct Health {
     log: Log,
+    vitals: Arc<Vitals>,
     mediator: Arc<Mediator>,
     destinations: Monitor,
 }
@@ -239,6 +245,6 @@ impl console::Health for Health {
     }
 
     fn metrics(&self) -> String {
-        self.destinations.render()
+        self.vitals.render() + &self.destinations.render()
     }
 }

@@ -104,7 +104,11 @@ impl Pipeline {
     fn arrived(&mut self, items: &[Arc<Item>]) {
         let events = items.len() as u64;
         add(Counter::EventsExported, events);
-        self.meter.change(|numbers| numbers.emitted += events);
+        let bytes: u64 = items.iter().map(|item| item.rendered.len() as u64).sum();
+        self.meter.change(|numbers| {
+            numbers.emitted += events;
+            numbers.bytes += bytes;
+        });
         items.iter().for_each(|item| self.window.settle(item, Fate::Delivered));
     }
 

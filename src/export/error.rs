@@ -1,4 +1,4 @@
-//! Why exporting cannot start.
+//! What keeps events from leaving before the first has left.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,9 @@ pub enum ExportError {
         #[source]
         source: Box<HttpClientError>,
     },
+    /// The mapping of events to frameworks cannot be used.
+    #[error("telemetry.compliance: {0}")]
+    Compliance(String),
     /// The cursor of a destination cannot be read or written.
     #[error("keep the cursor `{path}`", path = path.display())]
     Cursor {
@@ -47,6 +50,14 @@ pub enum ExportError {
     /// Two destinations of one name would share a cursor.
     #[error("two exporters are named `{0}`; give one of them another `name`")]
     Duplicate(String),
+    /// A line under `enrichment` that cannot be carried out.
+    #[error("telemetry.enrichment: `lookup: {lookup}`: {problem}")]
+    Enrichment {
+        /// The word under `lookup`.
+        lookup: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// Something that programs have that were built with more.
     #[error(
         "`type: {kind}`{detail} needs a program that was built with `--features {feature}`, as the container image is"
@@ -110,7 +121,9 @@ impl ExportError {
         matches!(
             self,
             Self::Client { .. }
+                | Self::Compliance(_)
                 | Self::Duplicate(_)
+                | Self::Enrichment { .. }
                 | Self::Feature { .. }
                 | Self::NotBuilt(_)
                 | Self::Schema { .. }

@@ -9,11 +9,14 @@ pub mod archive;
 mod attempt;
 mod boundary;
 mod checkpoint;
+mod compliance;
 mod cursor;
 mod dead_letter;
 pub mod destination;
+mod enrich;
 mod entry;
 mod error;
+mod estimate;
 mod event;
 mod feed;
 mod filter;
@@ -46,14 +49,17 @@ use crate::model::{Clock, Digest};
 use crate::net::HttpClient;
 use crate::record::Recorder;
 
+pub use compliance::{Compliance, ComplianceConfig, Framework};
 pub use cursor::{Counts, Cursor, Place};
 pub use dead_letter::{DeadLetter, dead_letters};
 pub use destination::{
     Batch, Checking, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
     Limits, LookingUp, Opening, SendError, Sending,
 };
+pub use enrich::{Added, Answer, Finding, InventoryConfig, LdapConfig, LookupsConfig, Outcome};
 pub use entry::DecodedEntry;
 pub use error::ExportError;
+pub use estimate::Estimate;
 pub use event::{Event, events_of};
 pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
@@ -64,7 +70,9 @@ pub use schema::{
     Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
     sourcetype,
 };
-pub use seed::{BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, RetryBackoff, RetryConfig, Span};
+pub use seed::{
+    BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, LookupKind, RetryBackoff, RetryConfig, Span,
+};
 pub use settings::DeliveryConfig;
 
 /// Seconds from one signed statement of how far destinations have come to the next, while events move.
@@ -98,8 +106,12 @@ pub struct Config {
     pub exporters: Vec<ExporterConfig>,
     /// Which events destinations get that have no filters of their own.
     pub filters: Filters,
-    /// What events are completed with. Not built yet.
+    /// What events are completed with.
     pub enrichment: Vec<EnrichmentConfig>,
+    /// Where that comes from.
+    pub lookups: LookupsConfig,
+    /// Which frameworks events are tagged by.
+    pub compliance: ComplianceConfig,
     /// How many events gather, and for how long, where a destination does not say otherwise.
     pub buffer: BufferConfig,
     /// What happens when a delivery fails, where a destination does not say otherwise.
@@ -128,6 +140,8 @@ impl Default for Config {
             exporters: Vec::new(),
             filters: Filters::default(),
             enrichment: Vec::new(),
+            lookups: LookupsConfig::default(),
+            compliance: ComplianceConfig::default(),
             buffer: BufferConfig::default(),
             retry: RetryConfig::default(),
             batch_export: None,
@@ -163,6 +177,11 @@ impl Config {
         }
     }
 
+    /// The mapping that events are tagged by.
+    fn tagging(&self) -> Result<Arc<Compliance>, ExportError> {
+        Compliance::open(&self.compliance).map_err(ExportError::Compliance)
+    }
+
     /// What can be checked before there is a log.
     ///
     /// # Errors
@@ -171,15 +190,11 @@ impl Config {
     /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
         self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
-        let enrichment = self.enrichment.first();
-        let not_built =
-            enrichment.map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)).or_else(|| {
-                let files = self.batch_export.as_ref().filter(|files| files.enabled)?;
-                Some(format!("batch_export: format: {}", files.format))
-            });
-        if let Some(what) = not_built {
-            return Err(ExportError::NotBuilt(what));
+        if let Some(files) = self.batch_export.as_ref().filter(|files| files.enabled) {
+            return Err(ExportError::NotBuilt(format!("batch_export: format: {}", files.format)));
         }
+        enrich::check(self)?;
+        self.tagging()?;
         let mut names = HashSet::new();
         if let Some(name) = self.exporters.iter().map(ExporterConfig::name).find(|name| !names.insert(*name)) {
             return Err(ExportError::Duplicate(name.to_owned()));
@@ -236,6 +251,7 @@ impl Exporter {
         let (folder, log) = (data_dir.join("export"), recorder.log());
         let feed = Arc::new(feed::Feed::new(log.clone()));
         let defaults = seed::delivery_defaults(&config.buffer, &config.retry);
+        let (enricher, tagging) = (enrich::Enricher::new(config, &clock)?, config.tagging()?);
         let (mut tasks, mut meters) = (Vec::new(), Vec::new());
         let mut pipelines = Vec::new();
         for (exporter, destination) in destinations {
@@ -243,7 +259,8 @@ impl Exporter {
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
             let schema = config.schema_for(exporter.schema.as_ref());
             let formatter = Formatter::new(&schema, data_dir)
-                .map_err(|source| ExportError::Schema { name: name.clone(), source })?;
+                .map_err(|source| ExportError::Schema { name: name.clone(), source })?
+                .tagging(Arc::clone(&tagging));
             let limits = destination.limits();
             let meter = Arc::new(monitor::Meter::new(&name));
             meters.push(Arc::clone(&meter));
@@ -252,6 +269,7 @@ impl Exporter {
                 route: prepare::Route {
                     filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,
+                    enricher: enricher.clone(),
                     event_bytes_max: limits.event_bytes_max,
                     origin: log.instance().origin.to_string().into(),
                 },
@@ -265,7 +283,7 @@ impl Exporter {
             }));
         }
         let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
-        let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
+        let monitor = Monitor { meters, enricher, log: log.clone(), clock, seed_names: config.seed_metric_names };
         if config.checkpoint_interval_s > 0 && !pipelines.is_empty() {
             let interval = Duration::from_secs(config.checkpoint_interval_s);
             tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));

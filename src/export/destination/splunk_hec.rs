@@ -28,7 +28,8 @@ pub struct SplunkHecConfig {
     pub token_env: Option<String>,
     /// Where the token is; a file is read again for every batch.
     pub token: Option<SecretSource>,
-    /// The index; `SPLUNK_INDEX` or `SPLUNK_HEC_INDEX`, else that of the token.
+    /// The index; `SPLUNK_INDEX` or `SPLUNK_HEC_INDEX`, else that of the token. `{event_type}` in it stands for `action`,
+    /// `decision` and so on.
     pub index: Option<String>,
     /// `source` of the events.
     #[serde(default = "source")]
@@ -175,7 +176,7 @@ impl Envelope {
             "fields": { "event_id": item.id, "log_index": item.index.to_string() },
         });
         if let (Some(index), Some(head)) = (&config.index, head.as_object_mut()) {
-            head.insert("index".into(), index.clone().into());
+            head.insert("index".into(), item.place_in(index).into());
         }
         let mut head = head.to_string();
         head.pop();

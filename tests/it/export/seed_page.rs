@@ -33,8 +33,8 @@ fn read(text: &str, folder: &Folder) -> Config {
     let mut telemetry = parsed.telemetry;
     while let Err(error) = telemetry.check() {
         match error {
-            ExportError::NotBuilt(what) if what.starts_with("enrichment") => {
-                println!("left out: {what}");
+            ExportError::Enrichment { lookup, problem } => {
+                println!("left out: the lookup {lookup}: {problem}");
                 telemetry.enrichment.clear();
             }
             ExportError::Feature { kind, .. } => {
