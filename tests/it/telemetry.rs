@@ -36,12 +36,8 @@ fn s0_5_to_s0_7_schemas_as_the_page_writes_them() {
 
 #[test]
 fn s0_11_what_is_not_built_yet_is_named() {
-    for (block, what) in [(
-        "batch_export: { enabled: true, destination: 's3://logs/aarm/', format: parquet, interval: 1h, partitioning: [date, event_type] }\n",
-        "batch_export: format: parquet",
-    )] {
-        assert_eq!(check(block), Ok(Some(what.to_owned())), "{block}");
-    }
+    let block = "batch_export: { enabled: true, destination: 's3://logs/aarm/', format: parquet, interval: 1h, partitioning: [date, event_type] }\n";
+    assert_eq!(check(block), Ok(Some("batch_export: format: parquet".to_owned())), "{block}");
     assert_eq!(check("batch_export: { enabled: false, format: parquet }"), Ok(None));
 }
 

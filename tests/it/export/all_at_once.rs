@@ -207,12 +207,14 @@ fn account(seed: u64, bench: &Bench, world: &World, before: &[usize], tally: &mu
                 .map(|event| event.index)
         };
         // What a syslog receiver's machine has acknowledged, the receiver may have yet to read.
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let pause = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
         let mut taken = receiver.taken().split_off(*skip);
         while let Some(index) = missing(&taken) {
-            let waits = matches!(receiver, Receiver::Lines(_)) && std::time::Instant::now() < deadline;
+            let waits = matches!(receiver, Receiver::Lines(_)) && waited < PATIENCE;
             assert!(waits, "seed {seed}: {name} never got an event of entry {index}");
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(pause);
+            waited += pause;
             taken = receiver.taken().split_off(*skip);
         }
         let distinct: HashSet<&String> = taken.iter().collect();
