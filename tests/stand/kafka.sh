@@ -67,7 +67,8 @@ CONF
 }
 
 kafka_start() {
-    kafka_java kafka.Kafka kafka.properties >>kafka.log 2>&1 </dev/null &
+    # Not by `kafka_java`: a function runs in a shell of its own, and killing that one leaves the broker alive.
+    java -Xmx512m -cp "$SCRATCH/kafka/libs/*" kafka.Kafka kafka.properties >>kafka.log 2>&1 </dev/null &
     KAFKA_PID=$!
     PIDS+=("$KAFKA_PID")
     until_true 60 "$SCRATCH/kafka_client/bin/python" "$HERE/kafka_topic.py" reach "127.0.0.1:$KAFKA_PLAIN" >/dev/null ||
@@ -78,6 +79,7 @@ kafka_start() {
 kafka_kill() {
     kill -KILL "$KAFKA_PID"
     wait "$KAFKA_PID" 2>/dev/null || true
+    ! (: >"/dev/tcp/127.0.0.1/$KAFKA_PLAIN") 2>/dev/null || { echo "the broker survived its death"; return 1; }
 }
 
 kafka_create() {
