@@ -23,6 +23,7 @@ mod monitor;
 mod pipeline;
 mod prepare;
 mod push;
+mod retention;
 #[cfg(test)]
 mod samples;
 mod schema;
@@ -33,7 +34,6 @@ mod window;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -353,10 +353,12 @@ impl Exporter {
             let formatter = Formatter::new(&schema, data_dir)
                 .map_err(|source| ExportError::Schema { name: name.clone(), source })?;
             let limits = destination.limits();
-            let meter = Arc::new(monitor::Meter::new(&name));
+            let cursor = Cursor::open(&folder, &name, log, configuration)?;
+            let settings = exporter.delivery.or(&defaults).settle(limits);
+            let meter = Arc::new(monitor::Meter::new(&name, settings.required, cursor.place.next));
             meters.push(Arc::clone(&meter));
             pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
-                settings: exporter.delivery.or(&defaults).settle(limits),
+                settings,
                 route: prepare::Route {
                     filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,
@@ -368,15 +370,13 @@ impl Exporter {
                 recorder: recorder.clone(),
                 clock: Arc::clone(&clock),
                 meter,
-                cursor: Cursor::open(&folder, &name, log, configuration)?,
+                cursor,
                 destination: destination.into(),
             }));
         }
         let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
-        if config.checkpoint_interval_s > 0 && !pipelines.is_empty() {
-            let interval = Duration::from_secs(config.checkpoint_interval_s);
-            tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));
-        }
+        tasks.extend(checkpoint::start(config.checkpoint_interval_s, &monitor, recorder, &stopped));
+        tasks.extend(retention::start(&monitor, recorder, &stopped));
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
         Ok(Self { stop, tasks, monitor })
     }

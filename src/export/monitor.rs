@@ -68,12 +68,15 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) name: String,
+    /// Whether the destination must get everything.
+    required: bool,
     numbers: Mutex<Numbers>,
 }
 
 impl Meter {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), numbers: Mutex::default() }
+    /// `next`: where its cursor stands.
+    pub(super) fn new(name: &str, required: bool, next: u64) -> Self {
+        Self { name: name.into(), required, numbers: Mutex::new(Numbers { next, ..Numbers::default() }) }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Numbers)) {
@@ -142,10 +145,17 @@ impl Monitor {
         states.filter(|(_, state)| *state != State::Healthy).collect()
     }
 
-    /// The first entry that a destination has yet to settle: retention must keep it and all after it.
+    /// The first entry that a destination has yet to settle.
     #[must_use]
     pub fn needed_from(&self) -> u64 {
         let places = self.meters.iter().map(|meter| meter.numbers().next);
+        places.min().unwrap_or_else(|| self.log.durable_size())
+    }
+
+    /// The first entry that a required destination has yet to settle: retention must keep it and all after it.
+    #[must_use]
+    pub fn required_from(&self) -> u64 {
+        let places = self.meters.iter().filter(|meter| meter.required).map(|meter| meter.numbers().next);
         places.min().unwrap_or_else(|| self.log.durable_size())
     }
 

@@ -17,6 +17,7 @@ use super::publish::{Publisher, list_dir, read_file};
 use super::queue::Queue;
 use super::read::Bundles;
 use super::recover::{Recovered, Recovery};
+use super::retention::{RETENTION_MIN_S, read_kept};
 use super::shared::{Health, Shared};
 use super::tiles::{Edge, TILE_WIDTH, TileReader};
 use super::wal::frame::FRAME_BYTES_MAX;
@@ -107,7 +108,8 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         clean: closed_with == Some(recovered.size) && recovered.size == checkpointed,
         recovered_from_wal: recovered.size - checkpointed,
     };
-    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH);
+    let kept_from = read_kept(&layout, &*disk)?;
+    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH, kept_from);
     let limit = SlotCount {
         ordinary: config.queue_entries_max,
         reserved: usize::try_from(config.reserved_bytes / FRAME_BYTES_MAX as u64).unwrap_or(usize::MAX),
@@ -130,6 +132,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         bundles,
         checkpoint: watch::Sender::new(head.checkpoint),
         finished: watch::Sender::new(None),
+        retention_s: Some(config.retention_s).filter(|seconds| *seconds > 0),
     });
     let ending = Arc::new(Mutex::new(Ending::Abandoned));
     let writer = Writer::new(Arc::clone(&shared), active, offset, size);
@@ -161,6 +164,9 @@ impl Config {
         }
         if self.queue_entries_max == 0 || self.checkpoint_interval_ms == 0 || self.checkpoints_kept == 0 {
             return wrong("`queue_entries_max`, `checkpoint_interval_ms` and `checkpoints_kept` must not be 0");
+        }
+        if (1..RETENTION_MIN_S).contains(&self.retention_s) {
+            return wrong("`retention_s` must be 0, to keep entries for ever, or at least 86400, a day");
         }
         Ok(())
     }

@@ -39,6 +39,7 @@ mod policy_signed;
 mod receipts;
 mod redirects;
 mod reload;
+mod requirements;
 mod results;
 mod rounds;
 mod scripted;

@@ -8,6 +8,7 @@ mod conservation;
 mod elasticsearch;
 mod kills;
 mod otlp;
+mod retention;
 mod rows;
 mod s3;
 mod sentinel;
