@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::drain::Line;
 use super::growth::Growth;
-use super::micro::Micro;
+use super::micro::{Micro, Spread};
 use super::rounds::{Measured, Run};
 use super::targets::Row;
 
@@ -176,13 +176,15 @@ pub(crate) fn print_growth(growth: &Growth) {
 
 /// Prints the single operations.
 pub(crate) fn print_micro(micro: &[Micro]) {
-    println!("\n{:58}{:>12}{:>12}{:>12}", "operation, ns", "median", "p10", "p90");
+    println!("\n{:78}{:>10}{:>10}{:>10}{:>10}", "operation, ns", "median", "p10", "p90", "p99");
     for one in micro {
         match &one.measured {
             Ok(spread) => {
-                println!("{:58}{:>12.0}{:>12.0}{:>12.0}", one.name, spread.median_ns, spread.p10_ns, spread.p90_ns);
+                let p99 = spread.p99_ns.map_or_else(|| "-".into(), |p99_ns| format!("{p99_ns:.0}"));
+                let Spread { median_ns, p10_ns, p90_ns, .. } = spread;
+                println!("{:78}{median_ns:>10.0}{p10_ns:>10.0}{p90_ns:>10.0}{p99:>10}", one.name);
             }
-            Err(why) => println!("{:58}not measured: {why}", one.name),
+            Err(why) => println!("{:78}not measured: {why}", one.name),
         }
     }
 }
@@ -262,7 +264,10 @@ pub(crate) fn micro_json(micro: &[Micro]) -> Value {
         .iter()
         .map(|one| match &one.measured {
             Ok(spread) => {
-                json!({ "operation": one.name, "median_ns": spread.median_ns, "p10_ns": spread.p10_ns, "p90_ns": spread.p90_ns })
+                json!({
+                    "operation": one.name, "median_ns": spread.median_ns, "p10_ns": spread.p10_ns, "p90_ns": spread.p90_ns,
+                    "p99_ns": spread.p99_ns,
+                })
             }
             Err(why) => json!({ "operation": one.name, "not_measured": why }),
         })

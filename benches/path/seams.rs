@@ -14,7 +14,7 @@ use countersign::record::disk::RealDisk;
 use countersign::record::{Config, Log, Sealed, redact};
 
 use super::Fallible;
-use super::micro::{ENTRY_BYTES, INSPECTION, call_text};
+use super::micro::{DECISION, ENTRY_BYTES, INSPECTION, call_text};
 use super::scene::{Scene, argument_text, result_text};
 
 /// The result that is looked at.
@@ -37,7 +37,7 @@ pub(crate) fn operations(directory: &Path) -> Vec<Named> {
         ("append to the log until durable, one at a time", told(append(directory))),
         ("redact the arguments of a call of 1 KiB", told(redact())),
         (INSPECTION, told(inspect())),
-        ("decide in a session with 50 results of 8 KiB and 100 rules, entry included", told(decision())),
+        (DECISION, told(decision())),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! says why.
 
 use super::growth::Growth;
-use super::micro::Micro;
+use super::micro::{DECISION, INSPECTION, Micro, Spread};
 use super::report::median;
 use super::rounds::{Measured, Point, Run};
 use super::starts::Start;
@@ -103,16 +103,23 @@ pub(crate) fn rows(run: &Run, growth: &Growth, micro: &[Micro]) -> Vec<Row> {
         let name = &format!("{name}: throughput kept");
         rows.push(Row { minimal: None, ..row(name, Better::More, 0.8, 0.95, |_| ratio.clone()) });
     }
-    let inspection = micro.iter().find(|one| one.name == super::micro::INSPECTION);
-    let inspection_us = match inspection.map(|one| &one.measured) {
-        Some(Ok(spread)) => Ok(spread.median_ns / 1_000.0),
+    let single = |name: &str, figure: fn(&Spread) -> Option<f64>| match micro
+        .iter()
+        .find(|one| one.name == name)
+        .map(|one| &one.measured)
+    {
+        Some(Ok(spread)) => figure(spread).ok_or_else(|| "too quick to be timed one by one".to_owned()),
         Some(Err(why)) => Err(why.clone()),
         None => Err("the section `micro` was not asked for".into()),
     };
-    rows.push(Row {
-        minimal: None,
-        ..row("inspection of a result of 10 KiB, µs", Better::Less, 200.0, 200.0, |_| inspection_us.clone())
-    });
+    let inspection_us = single(INSPECTION, |spread| Some(spread.median_ns / 1_000.0));
+    let decision_ms = single(DECISION, |spread| spread.p99_ns.map(|ns| ns / 1_000_000.0));
+    for (name, most, measured) in [
+        ("inspection of a result of 10 KiB, µs", 200.0, inspection_us),
+        ("p99 of a decision after 50 results of 8 KiB, 100 rules, ms", 0.5, decision_ms),
+    ] {
+        rows.push(Row { minimal: None, ..row(name, Better::Less, most, most, |_| measured.clone()) });
+    }
     rows
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 
+use super::quick::may_hold_secret;
 use super::scan::{self, Secret};
 
 /// Shorter runs hold no encoded secret of the shortest kind that is known by its look (AWS keys, 20 characters).
@@ -18,6 +19,13 @@ const PROBE: usize = 32;
 
 /// Appends the secrets in `text`, encoded ones included, in order, without overlap. `found` is empty.
 pub(super) fn find(text: &str, found: &mut Vec<Secret>) {
+    if may_hold_secret(text) {
+        search(text, found);
+    }
+}
+
+/// [`find`], whatever the quick look says.
+pub(super) fn search(text: &str, found: &mut Vec<Secret>) {
     scan::find(text, found);
     let plain = found.len();
     for run in runs(text.as_bytes()) {

@@ -11,6 +11,7 @@
 mod document;
 mod encoded;
 mod name;
+mod quick;
 mod random;
 mod scan;
 mod shape;
