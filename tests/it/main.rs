@@ -44,5 +44,6 @@ mod results;
 mod rounds;
 mod scripted;
 mod secrets;
+mod sinks;
 mod stdio;
 mod telemetry;

@@ -7,6 +7,8 @@
 mod auth;
 mod config;
 pub mod elasticsearch;
+#[cfg(test)]
+mod example;
 pub mod file;
 mod http;
 pub mod kafka;
