@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Approvals, ApproveError, Request, Status};
 use crate::metrics::{Counter, count};
-use crate::model::{ApprovalId, ApprovalResult, Timestamp};
+use crate::model::{ApprovalId, ApprovalResult, Timestamp, Verification, with_causes};
 use crate::record::FollowUp;
 use crate::record::entry::ApprovalBlock;
 
@@ -24,6 +24,8 @@ pub struct Person {
     pub tenant: Option<Arc<str>>,
     /// Where the answer comes from: `api`, `console`, `slack`.
     pub channel: &'static str,
+    /// How it is known who it is.
+    pub verification: Verification,
 }
 
 /// What a person says.
@@ -80,9 +82,31 @@ impl Approvals {
             count(Counter::ApprovalsDenied);
         } else {
             request.yes.push(Arc::clone(&person.name));
+            request.verification = person.verification;
         }
         request.status.send_replace(next.clone());
         Ok(next)
+    }
+
+    /// Takes what somebody pressed in Slack. Returns whether it was a press that counts, whatever came of it: that is said
+    /// in Slack.
+    pub async fn press(&self, timestamp: &str, signature: &str, body: &[u8]) -> bool {
+        let all = &self.inner.notifiers.buttons;
+        let found = all.iter().find_map(|buttons| Some((buttons, buttons.pressed(timestamp, signature, body)?)));
+        let Some((buttons, pressed)) = found else { return false };
+        let answered = self.answer(&pressed.id, &pressed.person, pressed.answer.clone()).await;
+        let (text, settled) = match &answered {
+            Ok(status) => (format!("{}: {} by {}", pressed.id, status.word(), pressed.person.name), true),
+            Err(error @ ApproveError::Settled(_)) => (format!("{}: {error}", pressed.id), true),
+            Err(error) => (format!("{} was not answered: {error}", pressed.id), false),
+        };
+        if let Err(error) = answered {
+            tracing::info!(error = with_causes(&error), by = %pressed.person.name, "an answer in Slack was not taken");
+        }
+        // Slack waits three seconds for us, and no time for what we say.
+        let buttons = Arc::clone(buttons);
+        tokio::spawn(async move { buttons.say(&pressed, &text, settled).await });
+        true
     }
 
     /// Gives one answer to several requests for exactly the same: the same tool, the same arguments.
@@ -153,7 +177,7 @@ impl Request {
             // A no needs no second pair of eyes: the requester may take the request back.
             Answer::Deny(_) => self.may_answer(person, true, now)?,
         }
-        let by = Some((&*person.name, person.channel));
+        let by = Some((&*person.name, person.channel, person.verification));
         match answer {
             Answer::Deny(reason) if reason.trim().is_empty() => Err(ApproveError::Text("say why it is denied")),
             Answer::Deny(reason) | Answer::Approve(Some(reason)) if reason.len() > REASON_BYTES_MAX => {

@@ -12,8 +12,10 @@ pub struct Cleared {
     pub evidence: Evidence,
     /// What its next decision follows.
     pub after: After,
+    /// Whether people may still be asked: resolvers were, and the policies may want more.
+    may_escalate: bool,
     /// Keeps those that depend on it waiting until it has run.
-    hold: Option<Hold>,
+    _hold: Option<Hold>,
 }
 
 /// What a call turned out to be when it came.
@@ -47,11 +49,16 @@ pub enum Asked {
 
 impl Cleared {
     pub(super) const fn of(evidence: Evidence, after: After) -> Self {
-        Self { evidence, after, hold: None }
+        Self { evidence, after, may_escalate: false, _hold: None }
     }
 
     pub(super) const fn resolved(evidence: Evidence, after: After, hold: Hold) -> Self {
-        Self { evidence, after, hold: Some(hold) }
+        Self { evidence, after, may_escalate: true, _hold: Some(hold) }
+    }
+
+    /// What a person approved; with its place, when it was suspended before.
+    pub(super) const fn approved(evidence: Evidence, after: After, hold: Option<Hold>) -> Self {
+        Self { evidence, after, may_escalate: false, _hold: hold }
     }
 
     /// What resolvers found out.
@@ -66,7 +73,7 @@ impl Cleared {
     /// Whether people may still be asked: resolvers were, and the policies want more.
     #[must_use]
     pub const fn may_escalate(&self) -> bool {
-        self.hold.is_some()
+        self.may_escalate
     }
 
     pub(super) fn stale(why: &str) -> Self {

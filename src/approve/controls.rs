@@ -15,10 +15,15 @@ use crate::record::{ControlFact, RecordError};
 
 /// The longest break-glass, minutes (design §6).
 pub const BREAK_GLASS_MINUTES_MAX: u64 = 60;
+/// How long what was asked for can be confirmed, microseconds: an emergency of an hour ago is another one now.
+const ASKED_US_MAX: u64 = 3_600_000_000;
 /// Controls at once.
 const CONTROLS_MAX: usize = 1_000;
 /// Longest reason and ticket, bytes.
 const TEXT_BYTES_MAX: usize = 1_000;
+
+/// The event of a break-glass that a second person has to confirm.
+const ASKED: &str = "break_glass_asked";
 
 /// What a control does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +105,11 @@ impl Control {
         Self { state, ..self }
     }
 
-    fn block(&self, event: &'static str, actor: &str) -> ControlBlock<'static> {
+    fn block(&self, event: &'static str, (actor, verification): (&str, Verification)) -> ControlBlock<'static> {
         let second = self.second.iter().map(|name| name.to_string().into());
         ControlBlock {
             actor: Some(actor.to_owned().into()),
-            actor_verification: Some(Verification::ApiKey),
+            actor_verification: Some(verification),
             approvers: second.collect(),
             control_id: Some(self.id.to_string().into()),
             event: event.into(),
@@ -119,10 +124,16 @@ impl Control {
 
     /// A control out of its entry.
     pub(super) fn of_block(block: &ControlBlock<'_>, entry: u64) -> Option<Self> {
-        let kind = match &*block.event {
-            "break_glass" => ControlKind::BreakGlass,
-            "suspend" => ControlKind::Suspend,
+        let (kind, state) = match &*block.event {
+            ASKED => (ControlKind::BreakGlass, ControlState::AwaitsSecond),
+            "break_glass" => (ControlKind::BreakGlass, ControlState::Active),
+            "suspend" => (ControlKind::Suspend, ControlState::Active),
             _ => return None,
+        };
+        // What waits for a second person says how long it would last, as if it had begun at once.
+        let (expires, lasts_us) = match (state, block.expires) {
+            (ControlState::AwaitsSecond, would) => (None, would?.micros_since(block.since?)),
+            (_, expires) => (expires, 0),
         };
         Some(Self {
             id: ControlId::parse(block.control_id.as_deref()?).ok()?,
@@ -133,11 +144,16 @@ impl Control {
             reason: block.reason.as_deref().unwrap_or_default().into(),
             ticket: block.ticket.as_deref().map(Arc::from),
             since: block.since?,
-            expires: block.expires,
-            lasts_us: 0,
-            state: ControlState::Active,
+            expires,
+            lasts_us,
+            state,
             entry,
         })
+    }
+
+    /// Whether a second person can still confirm it at `now`.
+    fn awaits_second(&self, now: Timestamp) -> bool {
+        self.state == ControlState::AwaitsSecond && now.micros_since(self.since) < ASKED_US_MAX
     }
 }
 
@@ -155,7 +171,7 @@ impl Approvals {
     ) -> Result<ControlId, ApproveError> {
         let mut control = self.control(ControlKind::Suspend, person, scope, (reason, None))?;
         control.expires = expires;
-        let (id, block) = (control.id.clone(), control.block("suspend", &person.name));
+        let (id, block) = (control.id.clone(), control.block("suspend", (&person.name, person.verification)));
         // Before the entry: whatever happens to the log, it holds.
         self.change(|standing| standing.controls.push(Arc::new(control)));
         count(Counter::Suspensions);
@@ -172,18 +188,22 @@ impl Approvals {
     pub async fn resume(&self, person: &Person, id: &ControlId, reason: &str) -> Result<(), ApproveError> {
         fits(reason)?;
         let control = self.active(id)?;
-        let block = ControlBlock { reason: Some(reason.to_owned().into()), ..control.block("resume", &person.name) };
+        let block = ControlBlock {
+            reason: Some(reason.to_owned().into()),
+            ..control.block("resume", (&person.name, person.verification))
+        };
         // COMMIT POINT: what lifts a suspension is on record first.
         self.inner.recorder.control(ControlFact::control(block)).await?;
         self.update(id, |control| *control = control.clone().over());
         Ok(())
     }
 
-    /// Asks for break-glass: nothing is opened before a second person confirms it.
+    /// Asks for break-glass: nothing is opened before a second person confirms it, within the hour. It survives a
+    /// restart.
     ///
     /// # Errors
-    /// [`ApproveError`]: it names no ticket, or is too long.
-    pub fn ask_break_glass(
+    /// [`ApproveError`]: it names no ticket, is too long, or could not be recorded and was not asked for.
+    pub async fn ask_break_glass(
         &self,
         person: &Person,
         scope: Scope,
@@ -200,6 +220,13 @@ impl Approvals {
         control.state = ControlState::AwaitsSecond;
         control.lasts_us = minutes * 60_000_000;
         let id = control.id.clone();
+        let block = ControlBlock {
+            expires: Some(control.since.plus_micros(control.lasts_us)),
+            ..control.block(ASKED, (&person.name, person.verification))
+        };
+        // COMMIT POINT: nobody can confirm what is not on record.
+        let (_, entry) = self.inner.recorder.control_at(ControlFact::control(block)).await?;
+        control.entry = entry;
         self.change(|standing| standing.controls.push(Arc::new(control)));
         Ok(id)
     }
@@ -209,17 +236,17 @@ impl Approvals {
     /// # Errors
     /// [`ApproveError`]: the same person, nothing to confirm, or it could not be recorded and stays shut.
     pub async fn confirm_break_glass(&self, person: &Person, id: &ControlId) -> Result<(), ApproveError> {
+        let now = self.inner.clock.now();
         let standing = self.inner.standing.load_full();
-        let waits = |control: &&Arc<Control>| control.id == *id && control.state == ControlState::AwaitsSecond;
+        let waits = |control: &&Arc<Control>| control.id == *id && control.awaits_second(now);
         let control = standing.controls.iter().find(waits).ok_or(ApproveError::Unknown)?;
         if control.actor.to_lowercase() == person.name.to_lowercase() {
             return Err(ApproveError::SamePerson);
         }
-        let now = self.inner.clock.now();
         let mut confirmed = Control::clone(control);
         confirmed.second = Some(Arc::clone(&person.name));
         (confirmed.since, confirmed.expires) = (now, Some(now.plus_micros(control.lasts_us)));
-        let block = confirmed.block("break_glass", &confirmed.actor);
+        let block = confirmed.block("break_glass", (&confirmed.actor, person.verification));
         // COMMIT POINT: nothing is opened before it is on record.
         let (_, entry) = self.inner.recorder.control_at(ControlFact::control(block)).await?;
         count(Counter::BreakGlasses);
@@ -251,7 +278,7 @@ impl Approvals {
         let block = ControlBlock {
             reason: Some(findings.to_owned().into()),
             until: Some(now),
-            ..control.block("break_glass_reviewed", &person.name)
+            ..control.block("break_glass_reviewed", (&person.name, person.verification))
         };
         self.inner.recorder.control(ControlFact::control(block)).await?;
         self.update(id, |control| control.state = ControlState::Ended);
@@ -267,7 +294,9 @@ impl Approvals {
             let ended = control.state == ControlState::Active && !control.is_active(now);
             if ended { Arc::new(Control::clone(control).over()) } else { Arc::clone(control) }
         };
-        standing.controls.iter().rev().map(shown).filter(|control| control.state != ControlState::Ended).collect()
+        let lapsed = |control: &Control| control.state == ControlState::AwaitsSecond && !control.awaits_second(now);
+        let all = standing.controls.iter().rev().map(shown);
+        all.filter(|control| control.state != ControlState::Ended && !lapsed(control)).collect()
     }
 
     fn control(
@@ -281,10 +310,15 @@ impl Approvals {
         if !scope.is_fit() {
             return Err(ApproveError::Text("the scope needs a value of 1 to 192 bytes"));
         }
+        let now = self.inner.clock.now();
+        // What nobody confirmed makes room.
+        let lapsed = |control: &Control| control.state == ControlState::AwaitsSecond && !control.awaits_second(now);
+        if self.inner.standing.load().controls.iter().any(|control| lapsed(control)) {
+            self.change(|standing| standing.controls.retain(|control| !lapsed(control)));
+        }
         if self.inner.standing.load().controls.len() >= CONTROLS_MAX {
             return Err(ApproveError::TooMany("controls"));
         }
-        let now = self.inner.clock.now();
         let random = random_bytes().map_err(|error| RecordError::Random(Arc::new(error)))?;
         Ok(Control {
             id: ControlId::mint(now, random),

@@ -196,7 +196,10 @@ impl Approvals {
                 }
                 false
             };
-            if tokio::time::timeout(self.hold(call), settled).await == Ok(true) {
+            call.client.held.set(true);
+            let waited = tokio::time::timeout(self.hold(call), settled).await;
+            call.client.held.set(false);
+            if waited == Ok(true) {
                 return Asked::Ends(Box::new(self.tell(call, &place, identity)));
             }
         }
@@ -207,7 +210,7 @@ impl Approvals {
         match settled {
             Status::Pending => Asked::Ends(Box::new(self.tell(call, &place, identity))),
             Status::Approved => self.consume(call, identity, &place.id),
-            Status::Used => Asked::Cleared(Box::new(Cleared::stale("the approval was used already"))),
+            Status::Used => self.used(call, &place.id),
             Status::Cancelled(why) => Asked::Cleared(Box::new(Cleared::of(Evidence::Stale(why), After::default()))),
             Status::Denied { by, reason } => {
                 let outside = format!("{by} denied it: {reason}");
@@ -222,9 +225,10 @@ impl Approvals {
 
     /// Uses an approval up.
     fn consume(&self, call: &mut Call, identity: &Identity, id: &ApprovalId) -> Asked {
-        let queue = self.inner.lock();
-        let used = "the approval was used already";
-        let Some(request) = queue.requests.get(id) else { return Asked::Cleared(Box::new(Cleared::stale(used))) };
+        let mut queue = self.inner.lock();
+        let Some(request) = queue.requests.get_mut(id) else {
+            return Asked::Cleared(Box::new(Cleared::stale("the request it waited for is over")));
+        };
         let mut mine = false;
         request.status.send_if_modified(|status| {
             mine = *status == Status::Approved;
@@ -234,7 +238,8 @@ impl Approvals {
             mine
         });
         if !mine {
-            return Asked::Cleared(Box::new(Cleared::stale(used)));
+            drop(queue);
+            return self.used(call, id);
         }
         let approver: Arc<str> = request.yes.join(" and ").into();
         let approval = Approval {
@@ -250,14 +255,27 @@ impl Approvals {
             decision: request.decision.clone(),
         };
         let now = self.inner.clock.now();
-        let block = request.answered(ApprovalResult::Approved, Some((&approver, "log")), "", now);
+        let by = Some((&*approver, "log", request.verification));
+        let block = request.answered(ApprovalResult::Approved, by, "", now);
         let after = After { approval: Some(block), supersedes: Some(request.decision.clone()), ..After::default() };
         // What runs now is the action that waited.
         if let Ok(action) = ActionId::parse(&request.action_id) {
             call.action.id = action;
         }
         count(Counter::ApprovalsGranted);
-        Asked::Cleared(Box::new(Cleared::of(Evidence::Approved(Arc::new(approval)), after)))
+        let hold = request.hold.take();
+        Asked::Cleared(Box::new(Cleared::approved(Evidence::Approved(Arc::new(approval)), after, hold)))
+    }
+
+    /// Another call for exactly the same used the approval up.
+    fn used(&self, call: &Call, id: &ApprovalId) -> Asked {
+        let asker = self.inner.lock().requests.get(id).map(|request| Arc::clone(&request.action_id));
+        if asker.is_some_and(|action| *action == *call.action.id.as_str()) {
+            // That call ran as this very action: there is nothing left to decide about it.
+            let outside = "Another call for exactly the same used the approval.";
+            return Asked::Ends(Box::new(self.ended(id, ReasonCode::ApprovalStale, outside)));
+        }
+        Asked::Cleared(Box::new(Cleared::stale("the approval was used already")))
     }
 
     /// Tells a client that it waits.

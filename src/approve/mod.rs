@@ -35,7 +35,7 @@ pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
 pub use deferral::{Day, DeferralConfig, DeferralStats, ResolverConfig, ResolverError, Window};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
-pub use notify::{MailConfig, MailSecurity, NotifierConfig, NotifyError};
+pub use notify::{ButtonsConfig, ButtonsPerson, MailConfig, MailSecurity, NotifierConfig, NotifyError, Pressed};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};
 pub use scope::Scope;

@@ -90,6 +90,8 @@ impl Replay<'_> {
     fn control(&mut self, block: &ControlBlock<'_>, index: u64) {
         let same = |control: &Arc<Control>| Some(control.id.as_str()) == block.control_id.as_deref();
         if let Some(control) = Control::of_block(block, index) {
+            // What was asked for, confirmed now.
+            self.standing.controls.retain(|control| !same(control));
             self.standing.controls.push(Arc::new(control));
         } else if block.event == "break_glass_reviewed" {
             self.standing.controls.retain(|control| !same(control));
@@ -128,6 +130,7 @@ impl Replay<'_> {
         let approver = approval.approver.as_deref();
         if let (ApprovalResult::Approved | ApprovalResult::Pending, Some(approver)) = (approval.status, approver) {
             request.yes.push(approver.into());
+            request.verification = approval.approver_verification.unwrap_or_default();
         }
         let next = match approval.status {
             ApprovalResult::Approved => Status::Approved,

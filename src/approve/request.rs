@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::deferral::Hold;
 use super::grants::Ground;
 use crate::model::{
     ApprovalId, ApprovalResult, Digest, PolicyReference, ReasonCode, ReceiptId, Severity, Timestamp, Verdict,
@@ -130,10 +131,14 @@ pub struct Request {
     pub needed: usize,
     /// Who has.
     pub yes: Vec<Arc<str>>,
+    /// How it is known who the last of them is.
+    pub verification: Verification,
     /// The arguments exactly as they will run; gone after a restart.
     pub exact: Option<Bytes>,
     /// The call that asked; gone after a restart.
     pub(super) ground: Option<Ground>,
+    /// Keeps those that depend on a suspended action waiting; gone once it runs or never will, and after a restart.
+    pub(super) hold: Option<Hold>,
     /// Keyed digest of what is shown.
     pub shown: Option<Digest>,
     /// Places of its entries in the log.
@@ -205,8 +210,10 @@ impl Request {
             requester_may: false,
             needed: 1,
             yes: Vec::new(),
+            verification: Verification::None,
             exact: None,
             ground: None,
+            hold: None,
             shown: None,
             entries: Vec::new(),
             busy: false,
@@ -263,14 +270,14 @@ impl Request {
     pub fn answered(
         &self,
         status: ApprovalResult,
-        by: Option<(&str, &str)>,
+        by: Option<(&str, &str, Verification)>,
         reason: &str,
         now: Timestamp,
     ) -> ApprovalBlock<'static> {
         let mut block = self.block(status);
-        if let Some((approver, channel)) = by {
+        if let Some((approver, channel, verification)) = by {
             block.approver = Some(approver.to_owned().into());
-            block.approver_verification = Some(Verification::ApiKey);
+            block.approver_verification = Some(verification);
             block.channel = Some(channel.to_owned().into());
         }
         let reason = crate::record::redact::text(reason).text;

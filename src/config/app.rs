@@ -8,11 +8,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::server::ServerKind;
+use super::vitals::Vitals;
 use super::{BuildError, Core, Plan};
 use crate::console;
 use crate::export::{self, Monitor};
 use crate::intercept::{Drained, HostCheck, Interceptor, Routes};
 use crate::mediate::{Mediator, Observer};
+use crate::model::Clock;
 use crate::net::SystemClock;
 use crate::record::Log;
 use crate::record::disk::{Disk, RealDisk};
@@ -31,6 +33,7 @@ pub struct App {
     hosts: Vec<String>,
     public_url: Option<String>,
     telemetry: Arc<export::Config>,
+    oidc: Option<Arc<console::Oidc>>,
     tls: Option<Arc<rustls::ServerConfig>>,
     address: SocketAddr,
     admin_address: SocketAddr,
@@ -55,6 +58,7 @@ impl App {
         disk: Arc<dyn Disk>,
     ) -> Result<Self, BuildError> {
         let routes = routes(&plan);
+        let oidc = oidc(&plan)?.map(Arc::new);
         // The ports come before the log: a second instance finds them taken and touches nothing.
         let listener = bind(plan.listen).await?;
         let admin = bind(plan.admin).await?;
@@ -81,6 +85,7 @@ impl App {
             hosts,
             public_url,
             telemetry,
+            oidc,
             tls,
             address,
             admin_address,
@@ -93,8 +98,11 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
+        let vitals = Vitals::new(self.core.log.clone(), self.core.data_dir().to_owned());
+        let watching = tokio::spawn(Arc::clone(&vitals).watch(stopped.clone()));
         let health = Arc::new(Health {
             log: self.core.log.clone(),
+            vitals,
             mediator: Arc::clone(&self.core.mediator),
             destinations: self.core.monitor(),
         });
@@ -115,6 +123,7 @@ impl App {
                 log: self.core.log.clone(),
             }),
             public_url: self.public_url,
+            oidc: self.oidc,
         };
         let mut admin_stop = stopped.clone();
         let admin = tokio::spawn(console::serve(self.admin, admin, async move {
@@ -140,6 +149,7 @@ impl App {
             None => serving.await,
         };
         admin.abort();
+        watching.abort();
         // It ends between two writes; a write that hangs is the log's own to report.
         let _ended = tokio::time::timeout(TEND_END_MAX, tending).await.is_ok();
         let drained = served.unwrap_or(Ok(Drained::Some));
@@ -171,6 +181,17 @@ async fn poisoned(log: &Log) {
     while log.poisoned().is_none() && health.changed().await.is_ok() {}
 }
 
+/// Log-in at an identity provider, if it is configured.
+///
+/// # Errors
+/// [`BuildError::Oidc`].
+pub(super) fn oidc(plan: &Plan) -> Result<Option<console::Oidc>, BuildError> {
+    let admin = &plan.config.admin;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let oidc = admin.oidc.as_ref().map(|oidc| console::Oidc::new(oidc, admin.public_url.as_deref(), &clock));
+    Ok(oidc.transpose()?)
+}
+
 fn routes(plan: &Plan) -> Routes {
     let mut routes = Routes::default();
     for (alias, kind) in &plan.servers {
@@ -189,6 +210,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, BuildError> {
 
 struct Health {
     log: Log,
+    vitals: Arc<Vitals>,
     mediator: Arc<Mediator>,
     destinations: Monitor,
 }
@@ -223,6 +245,6 @@ impl console::Health for Health {
     }
 
     fn metrics(&self) -> String {
-        self.destinations.render()
+        self.vitals.render() + &self.destinations.render()
     }
 }

@@ -14,7 +14,7 @@ use super::reload::Reloader;
 use super::server::ServerKind;
 use super::{ConfigError, PinsConfig, Plan, ServerConfig};
 use crate::approve::{Approvals, OpenError};
-use crate::console::TokenError;
+use crate::console::{OidcError, TokenError};
 use crate::context::classification::ClassificationError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
 use crate::export::{ExportError, Exporter, Monitor};
@@ -70,6 +70,9 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// Log-in at an identity provider.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// The policies cannot be kept.
     #[error("keep the texts of policies in `{}`", data_dir.display())]
     Policies {
@@ -110,6 +113,7 @@ impl BuildError {
                 | Self::Config(_)
                 | Self::Forward(_)
                 | Self::Identify(_)
+                | Self::Oidc(_)
                 | Self::Record { source: RecordError::Config(_), .. }
                 | Self::Tls(_)
         )
@@ -265,6 +269,7 @@ pub fn check_plan(plan: &Plan) -> Result<(), BuildError> {
     identify::build(&config.identity, config.agents.as_deref(), Arc::clone(&clock))?;
     build_upstreams(plan, &clock)?;
     build_classifier(plan)?;
+    super::app::oidc(plan)?;
     config.telemetry.check()?;
     if let Some(tls) = &config.tls {
         tls.build(clock)?;

@@ -14,6 +14,7 @@ mod policies;
 mod recount;
 mod reload;
 mod server;
+mod vitals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -32,7 +32,9 @@ impl Config {
             .iter_mut()
             .flat_map(|pins| pins.signers.iter_mut().map(|signer| &mut signer.key).chain([&mut pins.file]));
         let signed = bundles.chain(pins);
-        let all: Vec<&mut PathBuf> = tls.chain(keys).chain(issuers).chain(servers).chain(signed).collect();
+        let telemetry = self.telemetry.lookups.paths().chain(&mut self.telemetry.compliance.mapping);
+        let all: Vec<&mut PathBuf> =
+            tls.chain(keys).chain(issuers).chain(servers).chain(signed).chain(telemetry).collect();
         for path in all {
             *path = folder.join(&*path);
         }

@@ -17,7 +17,7 @@ use super::policies::{PolicyFiles, keep};
 use crate::console::PolicyReload;
 use crate::decide::{PolicySet, PolicySource};
 use crate::mediate::Mediator;
-use crate::metrics::{Counter, count};
+use crate::metrics::{Counter, Gauge, count, set};
 use crate::model::{Digest, with_causes};
 use crate::record::ControlFact;
 use crate::record::entry::{LoadedPolicy, PolicyChanges};
@@ -133,6 +133,12 @@ impl Watching {
 
     /// Reads the files, and acts on what is new in them.
     async fn look(&mut self) -> Looked {
+        let looked = self.looked().await;
+        set(Gauge::PoliciesRefused, u64::from(looked.is_err()));
+        looked
+    }
+
+    async fn looked(&mut self) -> Looked {
         let (files, seen, data_dir) = (self.files.clone(), self.seen, self.data_dir.clone());
         let read = tokio::task::spawn_blocking(move || load(&files, seen, &data_dir)).await;
         match read.unwrap_or_else(|error| Err((Digest([0; 32]), error.to_string()))) {

@@ -26,6 +26,7 @@ impl From<&Caller> for Person {
             groups: caller.groups.clone(),
             tenant: caller.tenant.clone(),
             channel: caller.channel,
+            verification: caller.verification,
         }
     }
 }

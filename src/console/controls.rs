@@ -105,7 +105,7 @@ async fn break_glass(
 ) -> Result<Json<Made>, Problem> {
     require_all(&caller, Role::Admin)?;
     let person = Person::from(&caller);
-    let id = approvals.ask_break_glass(&person, body.scope, (&body.reason, &body.ticket), body.minutes)?;
+    let id = approvals.ask_break_glass(&person, body.scope, (&body.reason, &body.ticket), body.minutes).await?;
     Ok(Json(Made { id: id.to_string(), state: "awaits_second_person" }))
 }
 

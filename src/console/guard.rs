@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::browser_sessions::BrowserSessions;
+use super::browser_sessions::{BrowserSessions, Grounds, LIFE_S};
 use super::login::CookieScope;
 use super::refusals::Refusals;
 use super::tokens::Holder;
 use super::{Problem, Role, Tokens};
 use crate::metrics::{Counter, count};
-use crate::model::{Clock, Digest, with_causes};
+use crate::model::{Clock, Digest, Timestamp, Verification, with_causes};
 use crate::net::Secret;
 
 /// The header that only a script of this very site can add. Another site's form or image cannot, and its script is not
@@ -36,6 +36,8 @@ pub struct Caller {
     pub groups: Arc<[Arc<str>]>,
     /// How the person came: `api` with a token, `console` with a browser.
     pub channel: &'static str,
+    /// How it is known who it is.
+    pub verification: Verification,
 }
 
 impl Caller {
@@ -57,13 +59,14 @@ impl Caller {
         self.tenant.is_none() || self.tenant.as_deref() == tenant
     }
 
-    fn of(holder: &Holder, channel: &'static str) -> Self {
+    fn of(holder: &Holder, channel: &'static str, verification: Verification) -> Self {
         Self {
             name: Arc::clone(&holder.name),
             role: holder.role,
             tenant: holder.tenant.clone(),
             groups: Arc::clone(&holder.groups),
             channel,
+            verification,
         }
     }
 }
@@ -99,20 +102,27 @@ impl Guard {
         let now = self.clock.now();
         let holder = bearer(headers).and_then(|token| self.tokens.find(token, now));
         if let Some(holder) = holder {
-            return Ok(Caller::of(holder, "api"));
+            return Ok(Caller::of(holder, "api", Verification::ApiKey));
         }
         if headers.contains_key(AUTHORIZATION) {
             return Err(self.refuse(peer));
         }
-        let token = self.cookies.secret(headers).and_then(|secret| self.browsers.find(secret, now));
-        let Some(holder) = token.and_then(|token| self.tokens.of_digest(token, now)) else {
+        let grounds = self.cookies.secret(headers).and_then(|secret| self.browsers.find(secret, now));
+        let caller = grounds.and_then(|grounds| match grounds {
+            Grounds::Person(holder) => Some(Caller::of(&holder, "console", Verification::Jwt)),
+            Grounds::Token(token) => {
+                let holder = self.tokens.of_digest(token, now);
+                holder.map(|holder| Caller::of(holder, "console", Verification::ApiKey))
+            }
+        });
+        let Some(caller) = caller else {
             return Err(Problem::unauthorized("send `Authorization: Bearer` and a token of this API, or log in"));
         };
         // A browser adds the cookie to whatever asks for it: what changes something must come from our own script.
         if !method.is_safe() {
             require_own_script(headers)?;
         }
-        Ok(Caller::of(holder, "console"))
+        Ok(caller)
     }
 
     /// Exchanges a token for the secret of a cookie.
@@ -120,10 +130,25 @@ impl Guard {
         let now = self.clock.now();
         let Some(holder) = self.tokens.find(token, now) else { return Err(self.refuse(peer)) };
         tracing::info!(by = %holder.name, %peer, "logged in to the console");
-        self.browsers.begin(Digest::of(token.as_bytes()), now).map_err(|error| {
+        self.begin(Grounds::Token(Digest::of(token.as_bytes())))
+    }
+
+    /// The cookie of a person whom an identity provider named.
+    pub(super) fn log_in_as(&self, holder: Holder, headers: &HeaderMap) -> Result<String, Problem> {
+        tracing::info!(by = %holder.name, role = holder.role.as_str(), "logged in to the console by OpenID Connect");
+        let secret = self.begin(Grounds::Person(Arc::new(holder)))?;
+        Ok(self.cookies.cookie(headers, secret.expose(), LIFE_S))
+    }
+
+    fn begin(&self, grounds: Grounds) -> Result<Secret, Problem> {
+        self.browsers.begin(grounds, self.clock.now()).map_err(|error| {
             tracing::error!(error = with_causes(&error), "begin a session of the console");
             Problem::unavailable("no random bytes for a session")
         })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Takes note of a token that is none.

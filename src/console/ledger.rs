@@ -14,8 +14,6 @@ use crate::record::{Archive, Log, RecordError};
 
 /// People who look at once; more wait their turn. Reading must not take the processor from actions.
 const READERS_MAX: usize = 2;
-/// Attempts to open the index while others write it. Each waits some seconds.
-const ATTEMPTS_MAX: u32 = 3;
 /// How long to wait for the checkpoint that covers what was just written. One comes every second.
 const CHECKPOINT_MAX: Duration = Duration::from_secs(3);
 
@@ -34,7 +32,8 @@ impl Ledger {
         Self { data_dir: Arc::new(data_dir), log, readers: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
-    /// Reads what a checkpoint covers: all but the last second.
+    /// Reads what a checkpoint covers: all but the last second. What is looked up in the index may lie further behind;
+    /// [`Index::behind`] says how far.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Archive, &mut Index) -> Result<T, RecordError> + Send + 'static,
@@ -43,7 +42,7 @@ impl Ledger {
         let data_dir = Arc::clone(&self.data_dir);
         let read = tokio::task::spawn_blocking(move || {
             let mut archive = Archive::open_committed(&data_dir)?;
-            let mut index = open_index(&mut archive)?;
+            let mut index = Index::open_as_it_is(&mut archive)?;
             work(&mut archive, &mut index)
         });
         read.await.map_err(|_| Problem::unavailable("the log could not be read"))?.map_err(Problem::from)
@@ -70,17 +69,6 @@ impl Ledger {
             return false;
         }
         tokio::time::timeout(CHECKPOINT_MAX, checkpoints.wait_for(covered)).await.is_ok()
-    }
-}
-
-/// Opens the index; whoever brings it up to date at the same time is waited for.
-fn open_index(archive: &mut Archive) -> Result<Index, RecordError> {
-    let mut attempt = 1;
-    loop {
-        match Index::open(archive, &|_, _| {}) {
-            Err(error) if error.is_busy() && attempt < ATTEMPTS_MAX => attempt += 1,
-            opened => return opened,
-        }
     }
 }
 

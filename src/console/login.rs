@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{CACHE_CONTROL, HOST, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Problem;
 use super::browser_sessions::LIFE_S;
@@ -17,8 +17,18 @@ use super::guard::{Guard, require_own_script};
 /// The name of the cookie on loopback. Behind TLS it has the prefix `__Host-`: then no other host can set it.
 const COOKIE: &str = "countersign";
 
-pub(super) fn routes(guard: Arc<Guard>) -> Router {
-    Router::new().route("/login", post(log_in)).route("/logout", post(log_out)).with_state(guard)
+pub(super) fn routes(guard: Arc<Guard>, oidc: bool) -> Router {
+    Router::new()
+        .route("/login", post(log_in))
+        .route("/login/ways", get(async move || Json(Ways { oidc })))
+        .route("/logout", post(log_out))
+        .with_state(guard)
+}
+
+/// How people can log in besides with a token.
+#[derive(Serialize)]
+struct Ways {
+    oidc: bool,
 }
 
 /// Whom the cookie goes to.
@@ -50,7 +60,7 @@ impl CookieScope {
         ours.next().filter(|_| ours.next().is_none())
     }
 
-    fn cookie(&self, headers: &HeaderMap, secret: &str, life_s: u64) -> String {
+    pub(super) fn cookie(&self, headers: &HeaderMap, secret: &str, life_s: u64) -> String {
         let (prefix, secure) = if self.is_tls(headers) { ("__Host-", "; Secure") } else { ("", "") };
         format!("{prefix}{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}{secure}")
     }

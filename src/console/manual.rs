@@ -3,7 +3,7 @@
 use pulldown_cmark::{Event, Options, Parser, html};
 
 /// The pages in the order of the contents: name and text.
-const PAGES: [(&str, &str); 12] = [
+const PAGES: [(&str, &str); 21] = [
     ("policies", include_str!("../manual/policies.md")),
     ("approvals", include_str!("../manual/approvals.md")),
     ("console", include_str!("../manual/console.md")),
@@ -14,6 +14,15 @@ const PAGES: [(&str, &str); 12] = [
     ("log_format", include_str!("../manual/log_format.md")),
     ("exporting", include_str!("../manual/exporting.md")),
     ("events", include_str!("../manual/events.md")),
+    ("oncall", include_str!("../manual/oncall.md")),
+    ("runbook_down", include_str!("../manual/runbook_down.md")),
+    ("runbook_log_write", include_str!("../manual/runbook_log_write.md")),
+    ("runbook_checkpoint_age", include_str!("../manual/runbook_checkpoint_age.md")),
+    ("runbook_cursor_age", include_str!("../manual/runbook_cursor_age.md")),
+    ("runbook_parked", include_str!("../manual/runbook_parked.md")),
+    ("runbook_dead_letters", include_str!("../manual/runbook_dead_letters.md")),
+    ("runbook_reload", include_str!("../manual/runbook_reload.md")),
+    ("runbook_disk", include_str!("../manual/runbook_disk.md")),
     ("protocol", include_str!("../manual/protocol.md")),
     ("conformance", include_str!("../manual/conformance.md")),
 ];

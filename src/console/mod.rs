@@ -18,6 +18,7 @@ mod ledger;
 mod line;
 mod login;
 mod manual;
+mod oidc;
 mod openapi;
 mod page;
 mod pages;
@@ -28,6 +29,7 @@ mod refusals;
 mod reload;
 mod replay;
 mod sessions;
+mod slack;
 mod timeline;
 mod tokens;
 mod tools;
@@ -49,6 +51,7 @@ use crate::model::Clock;
 pub use destinations::Deliveries;
 pub use guard::Caller;
 pub use ledger::Ledger;
+pub use oidc::{Oidc, OidcConfig, OidcError};
 pub use page::Page;
 pub use problem::Problem;
 pub use reload::PolicyReload;
@@ -71,11 +74,13 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// The address of the console as people reach it, for links in messages: `https://countersign.example.com`.
     pub public_url: Option<String>,
+    /// Log-in to the console at an identity provider.
+    pub oidc: Option<OidcConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:4181".into(), tokens: Vec::new(), hosts: Vec::new(), public_url: None }
+        Self { listen: "127.0.0.1:4181".into(), tokens: Vec::new(), hosts: Vec::new(), public_url: None, oidc: None }
     }
 }
 
@@ -126,6 +131,8 @@ pub struct Admin {
     pub deliveries: Option<Deliveries>,
     /// The address of the console as people reach it.
     pub public_url: Option<String>,
+    /// Log-in at an identity provider.
+    pub oidc: Option<Arc<Oidc>>,
 }
 
 /// Serves the admin API until `stop` resolves.
@@ -143,6 +150,7 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.public_url.as_deref(), admin.clock));
+    let hooks = slack::routes(admin.approvals.clone());
     let mut v1 = approvals::routes(admin.approvals.clone())
         .merge(controls::routes(admin.approvals))
         .merge(actions::routes(admin.ledger.clone()))
@@ -161,17 +169,24 @@ fn routes(admin: Admin) -> Router {
             .merge(sessions::routes(Arc::clone(&mediator)))
             .merge(tools::routes(mediator));
     }
-    guarded(guard, admin.health, v1)
+    guarded(guard, admin.health, v1, (hooks, admin.oidc))
 }
 
 /// `v1` behind the guard, beside what monitors ask.
-fn guarded(guard: Arc<Guard>, health: Arc<dyn Health>, v1: Router) -> Router {
+fn guarded(
+    guard: Arc<Guard>,
+    health: Arc<dyn Health>,
+    v1: Router,
+    (hooks, oidc): (Router, Option<Arc<Oidc>>),
+) -> Router {
     let authenticate = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
     let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
         .merge(health::routes(health))
-        .merge(login::routes(Arc::clone(&guard)))
+        .merge(login::routes(Arc::clone(&guard), oidc.is_some()))
+        .merge(oidc.map_or_else(Router::new, |oidc| oidc::routes(Arc::clone(&guard), oidc)))
         .merge(pages::routes())
+        .merge(hooks)
         .nest("/v1", v1)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

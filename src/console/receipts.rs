@@ -84,6 +84,8 @@ struct Listed {
     total: u64,
     /// What to ask with as `before` for those that follow; null at the end.
     next: Option<u64>,
+    /// Newest entries of the log that are not looked at yet.
+    behind: u64,
 }
 
 #[derive(Serialize)]
@@ -117,7 +119,7 @@ fn search_log(archive: &mut Archive, index: &mut Index, filter: &Filter, limit: 
         };
         items.push(Found { line, ended });
     }
-    Ok(Listed { items, total, next })
+    Ok(Listed { items, total, next, behind: index.behind() })
 }
 
 /// `GET /v1/receipts/{id}`: a receipt (`rct_`), an action (`act_`) or the number of an entry.
@@ -129,14 +131,26 @@ async fn show(State(ledger): State<Ledger>, caller: Caller, Path(id): Path<Strin
     };
     let look = async |wanted: Wanted| {
         let caller = caller.clone();
-        ledger.read(move |archive, index| find(archive, index, &caller, wanted)).await
+        let find = move |archive: &mut Archive, index: &mut Index| {
+            Ok((find(archive, index, &caller, wanted)?, index.behind()))
+        };
+        ledger.read(find).await
     };
-    let mut found = look(wanted.clone()).await?;
+    let (mut found, mut behind) = look(wanted.clone()).await?;
     // What was written a moment ago is under the next checkpoint.
     if found.is_none() && ledger.settled().await {
-        found = look(wanted).await?;
+        (found, behind) = look(wanted).await?;
     }
-    found.map(Json).ok_or_else(|| Problem::not_found("the log holds no such receipt, action or entry"))
+    let missing = || Problem::not_found(not_indexed("the log holds no such receipt, action or entry", behind));
+    found.map(Json).ok_or_else(missing)
+}
+
+/// What was not found may stand in what the index does not hold yet.
+pub(super) fn not_indexed(missing: &str, behind: u64) -> String {
+    match behind {
+        0 => missing.to_owned(),
+        _ => format!("{missing}, or it is among the newest {behind} entries, which are not indexed yet: ask again"),
+    }
 }
 
 fn find(

@@ -30,7 +30,7 @@ fn api() -> (Router, String) {
     let tokens = Tokens::new(&[serde_saphyr::from_str(&text).unwrap()]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
     let guard = Arc::new(Guard::new(tokens, &["admin.example".into()], None, clock));
-    (guarded(guard, Arc::new(Fine), Router::new()), secret.expose().to_owned())
+    (guarded(guard, Arc::new(Fine), Router::new(), (Router::new(), None)), secret.expose().to_owned())
 }
 
 async fn get_with(api: &Router, path: &str, headers: &[(&str, &str)]) -> axum::response::Response {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
 use super::line::{Line, predicate};
-use super::receipts::Search;
+use super::receipts::{Search, not_indexed};
 use super::{Caller, Problem};
 use crate::model::{DataLevel, IntentSource, Timestamp};
 use crate::record::entry::{Predicate, ProvenanceBlock, SignalsBlock};
@@ -29,6 +29,8 @@ struct Listed {
     total: u64,
     /// What to ask with as `before` for those that follow; null at the end.
     next: Option<u64>,
+    /// Newest entries of the log that are not looked at yet.
+    behind: u64,
 }
 
 #[derive(Serialize)]
@@ -73,7 +75,7 @@ fn sessions(archive: &mut Archive, index: &mut Index, filter: &Filter, limit: u6
     for span in spans {
         items.extend(summary(archive, span)?);
     }
-    Ok(Listed { items, total, next })
+    Ok(Listed { items, total, next, behind: index.behind() })
 }
 
 /// What the session's own entries say. `None` when the log does not agree with the index: `verify` tells.
@@ -127,6 +129,8 @@ struct Course {
     total: u64,
     /// What to ask with as `from` for those that follow; null at the end.
     next: Option<u64>,
+    /// Newest entries of the log that are not looked at yet.
+    behind: u64,
 }
 
 /// One entry of a session.
@@ -171,7 +175,7 @@ async fn show(
         course = look().await?;
     }
     if course.items.is_empty() && part.from.is_none() {
-        return Err(Problem::not_found("the log holds no such session"));
+        return Err(Problem::not_found(not_indexed("the log holds no such session", course.behind)));
     }
     Ok(Json(course))
 }
@@ -196,7 +200,7 @@ fn course(
     // The newest words that the session was known to be about.
     let intent = entries.iter().rev().find_map(|(_, entry)| intent(entry));
     let items = entries.into_iter().map(|(place, entry)| Moment::of(place, entry)).collect();
-    Ok(Course { id: id.to_owned(), intent, items, total, next })
+    Ok(Course { id: id.to_owned(), intent, items, total, next, behind: index.behind() })
 }
 
 impl Moment {

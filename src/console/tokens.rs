@@ -74,7 +74,7 @@ pub(super) struct Holder {
     pub(super) role: Role,
     pub(super) tenant: Option<Arc<str>>,
     pub(super) groups: Arc<[Arc<str>]>,
-    expires: Option<Timestamp>,
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// All tokens by digest.

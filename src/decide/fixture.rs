@@ -47,6 +47,7 @@ pub(super) fn call(server: &str, operation: &str, arguments: &str) -> Call {
             url_elicitation: false,
             accepts_stream: true,
             progress_token: None,
+            held: crate::model::Held::default(),
         },
         credentials: Credentials::default(),
         outbound: Outbound {

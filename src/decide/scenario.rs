@@ -189,6 +189,7 @@ fn client() -> Client {
         url_elicitation: false,
         accepts_stream: true,
         progress_token: None,
+        held: crate::model::Held::default(),
     }
 }
 

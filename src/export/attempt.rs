@@ -11,8 +11,6 @@ use super::pipeline::{Attempt, Pipeline, Unconfirmed};
 use super::window::Fate;
 use crate::metrics::{Counter, add, count};
 use crate::model::with_causes;
-use crate::record::ControlFact;
-use crate::record::entry::{ControlBlock, ScopeBlock};
 use crate::record::redact;
 
 /// An event and why it was given up.
@@ -106,7 +104,11 @@ impl Pipeline {
     fn arrived(&mut self, items: &[Arc<Item>]) {
         let events = items.len() as u64;
         add(Counter::EventsExported, events);
-        self.meter.change(|numbers| numbers.emitted += events);
+        let bytes: u64 = items.iter().map(|item| item.rendered.len() as u64).sum();
+        self.meter.change(|numbers| {
+            numbers.emitted += events;
+            numbers.bytes += bytes;
+        });
         items.iter().for_each(|item| self.window.settle(item, Fate::Delivered));
     }
 
@@ -218,24 +220,8 @@ impl Pipeline {
             let pause = self.health.not_before().map(|at| at.saturating_duration_since(Instant::now()));
             tracing::warn!(destination = name, %problem, failures, ?pause, "delivery failed; the log keeps the events");
         }
-        let Some(change) = change else { return };
-        let event = match change {
-            Change::Degraded => "export_degraded",
-            Change::Recovered => "export_recovered",
-        };
-        let fact = ControlFact::control(ControlBlock {
-            count: Some(u64::from(failures)).filter(|failures| *failures > 0),
-            event: event.into(),
-            reason: Some(problem.chars().take(512).collect::<String>().into()),
-            scope: Some(ScopeBlock { kind: "destination".into(), value: Some(name.to_owned().into()) }),
-            ..ControlBlock::default()
-        });
-        let (recorder, name) = (self.recorder.clone(), name.to_owned());
-        // Not awaited: a log that is slow must not hold up deliveries from it.
-        tokio::spawn(async move {
-            if let Err(error) = recorder.control(fact).await {
-                tracing::error!(destination = name, error = with_causes(&error), "record that delivery {event}");
-            }
-        });
+        if let Some(change) = change {
+            change.record(&self.recorder, name, failures, &problem);
+        }
     }
 }

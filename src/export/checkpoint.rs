@@ -1,12 +1,13 @@
 //! Signed entries that say how far every destination has come. A SIEM that counts its events up to `through` and compares
 //! proves that none is missing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::monitor::Monitor;
+use super::monitor::{Meter, Monitor};
 use crate::model::with_causes;
 use crate::record::entry::{DestinationCount, ExportCheckpointBlock};
 use crate::record::{ControlFact, Recorder};
@@ -22,7 +23,7 @@ pub(super) fn start(
     stop: &watch::Receiver<bool>,
 ) -> Option<JoinHandle<()>> {
     let interval = Duration::from_secs(interval_s);
-    let wanted = interval_s > 0 && !monitor.meters.is_empty();
+    let wanted = interval_s > 0 && monitor.meters.iter().any(|meter| meter.counts);
     wanted.then(|| tokio::spawn(run(monitor.clone(), recorder.clone(), interval, stop.clone())))
 }
 
@@ -35,7 +36,7 @@ async fn run(monitor: Monitor, recorder: Recorder, interval: Duration, mut stop:
             _ = stop.wait_for(|stop| *stop) => return,
         }
         // Compared by counts alone: an entry of this kind moves `through`, and must not be the reason for the next one.
-        let counts: Vec<_> = monitor.meters.iter().map(|meter| meter.numbers().counts).collect();
+        let counts: Vec<_> = counting(&monitor).map(|meter| meter.numbers().counts).collect();
         if written.as_ref() == Some(&counts) {
             continue;
         }
@@ -46,8 +47,13 @@ async fn run(monitor: Monitor, recorder: Recorder, interval: Duration, mut stop:
     }
 }
 
+/// The destinations that get events. An archive's progress must not be the reason for an entry, which it would copy.
+fn counting(monitor: &Monitor) -> impl Iterator<Item = &Arc<Meter>> {
+    monitor.meters.iter().filter(|meter| meter.counts)
+}
+
 fn block(monitor: &Monitor) -> ExportCheckpointBlock<'static> {
-    let destinations = monitor.meters.iter().take(DESTINATIONS_MAX).map(|meter| {
+    let destinations = counting(monitor).take(DESTINATIONS_MAX).map(|meter| {
         let numbers = meter.numbers();
         DestinationCount {
             dead: numbers.counts.dead,

@@ -84,6 +84,19 @@ fn short_hash(name: &str) -> String {
 }
 
 impl Cursor {
+    /// Removes the cursor of a destination that is another one now.
+    ///
+    /// # Errors
+    /// [`ExportError::Cursor`] when it cannot be read or removed.
+    pub(super) fn forget_unless(folder: &Path, name: &str, configuration: Digest) -> Result<(), ExportError> {
+        let Self { path, place } = Self::read(folder, name)?;
+        if place.configuration.is_none_or(|before| before == configuration) {
+            return Ok(());
+        }
+        tracing::warn!(destination = name, "the destination is another one now: it begins with the first entry");
+        fs::remove_file(&path).map_err(|source| ExportError::Cursor { path, source })
+    }
+
     /// Reads the cursor of `name` in `folder`; a missing one stands at the beginning of the log.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::DecodedEntry;
+use super::{Added, DecodedEntry};
 use crate::model::json;
 use crate::model::{EventType, Severity, Verdict};
 use crate::record::Gist;
@@ -19,6 +19,8 @@ pub struct Event {
     pub severity: Severity,
     /// The entry it comes from.
     pub entry: Arc<DecodedEntry>,
+    /// What was looked up for it, if anything: the one part that is no function of the entry.
+    pub added: Option<Arc<Added>>,
 }
 
 /// Whether no event comes of an entry, whatever else it says: an action that is allowed is told by its outcome
@@ -36,6 +38,7 @@ pub fn events_of(entry: &Arc<DecodedEntry>) -> Vec<Event> {
         event_type,
         severity,
         entry: Arc::clone(entry),
+        added: None,
     };
     let one = |event_type| vec![event(event_type)];
     match &*entry.text("kind") {

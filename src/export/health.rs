@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 use super::monitor::State;
 use super::settings::{DeliverySettings, RETRY_AFTER_MAX};
+use crate::model::with_causes;
 use crate::net::Backoff;
+use crate::record::entry::{ControlBlock, ScopeBlock};
+use crate::record::{ControlFact, Recorder};
 
 /// Events in a row that a receiver may reject one by one before it is taken for misconfigured rather than the events for
 /// bad: past that, one a probe.
@@ -17,6 +20,30 @@ const REJECTIONS_TOLERATED: u32 = 32;
 pub(super) enum Change {
     Degraded,
     Recovered,
+}
+
+impl Change {
+    /// Writes an entry about it: the other destinations get it as an event.
+    pub(super) fn record(self, recorder: &Recorder, destination: &str, failures: u32, problem: &str) {
+        let event = match self {
+            Self::Degraded => "export_degraded",
+            Self::Recovered => "export_recovered",
+        };
+        let fact = ControlFact::control(ControlBlock {
+            count: Some(u64::from(failures)).filter(|failures| *failures > 0),
+            event: event.into(),
+            reason: Some(problem.chars().take(512).collect::<String>().into()),
+            scope: Some(ScopeBlock { kind: "destination".into(), value: Some(destination.to_owned().into()) }),
+            ..ControlBlock::default()
+        });
+        let (recorder, destination) = (recorder.clone(), destination.to_owned());
+        // Not awaited: a log that is slow must not hold up deliveries from it.
+        tokio::spawn(async move {
+            if let Err(error) = recorder.control(fact).await {
+                tracing::error!(destination, error = with_causes(&error), "record that delivery {event}");
+            }
+        });
+    }
 }
 
 pub(super) struct Health {

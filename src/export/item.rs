@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::{Event, Formatter};
 use crate::model::{Digest, EventType, Severity, Timestamp};
 
+/// What stands in the name of an index for the kind of event.
+pub(super) const EVENT_TYPE: &str = "{event_type}";
+
 /// An event in the schema of its destination. The entry it comes from is not kept: what waits costs its text and little
 /// else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,12 @@ impl Item {
     #[must_use]
     pub const fn place(&self) -> (u64, usize) {
         (self.index, self.ordinal)
+    }
+
+    /// A name with the kind of this event in the place of `{event_type}`: `action`, `decision`, ...
+    #[must_use]
+    pub fn place_in(&self, name: &str) -> String {
+        name.replace(EVENT_TYPE, self.event_type.short())
     }
 
     /// Whether it leaves at once and overtakes what is less urgent.

@@ -5,13 +5,18 @@
 //! destination never slows another, nor a decision. Must never invent a fact that no entry holds, and never drop one
 //! silently.
 
+pub mod archive;
 mod attempt;
 mod boundary;
 mod checkpoint;
+mod compliance;
 mod cursor;
 mod dead_letter;
 pub mod destination;
+mod enrich;
 mod entry;
+mod error;
+mod estimate;
 mod event;
 mod feed;
 mod filter;
@@ -29,10 +34,11 @@ mod samples;
 mod schema;
 mod seed;
 mod settings;
+mod store;
 mod window;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -40,16 +46,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::model::{Clock, Digest};
-use crate::net::{HttpClient, HttpClientError, SecretError};
+use crate::net::HttpClient;
 use crate::record::Recorder;
 
+pub use compliance::{Compliance, ComplianceConfig, Framework};
 pub use cursor::{Counts, Cursor, Place};
 pub use dead_letter::{DeadLetter, dead_letters};
 pub use destination::{
     Batch, Checking, Confirmation, Confirming, Delivery, Destination, DestinationConfig, EventFailure, FailedEvent,
     Limits, LookingUp, Opening, SendError, Sending,
 };
+pub use enrich::{Added, Answer, Finding, InventoryConfig, LdapConfig, LookupsConfig, Outcome};
 pub use entry::DecodedEntry;
+pub use error::ExportError;
+pub use estimate::Estimate;
 pub use event::{Event, events_of};
 pub use filter::{Conditions, Filter, Filters};
 pub use item::Item;
@@ -60,7 +70,9 @@ pub use schema::{
     Dialect, Formatter, MAPPING_VERSION, Mapping, Mappings, RenderError, Schema, SchemaError, SchemaSettings,
     sourcetype,
 };
-pub use seed::{BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, RetryBackoff, RetryConfig, Span};
+pub use seed::{
+    BatchExportConfig, BufferConfig, EnrichmentConfig, ExporterConfig, LookupKind, RetryBackoff, RetryConfig, Span,
+};
 pub use settings::DeliveryConfig;
 
 /// Seconds from one signed statement of how far destinations have come to the next, while events move.
@@ -94,8 +106,12 @@ pub struct Config {
     pub exporters: Vec<ExporterConfig>,
     /// Which events destinations get that have no filters of their own.
     pub filters: Filters,
-    /// What events are completed with. Not built yet.
+    /// What events are completed with.
     pub enrichment: Vec<EnrichmentConfig>,
+    /// Where that comes from.
+    pub lookups: LookupsConfig,
+    /// Which frameworks events are tagged by.
+    pub compliance: ComplianceConfig,
     /// How many events gather, and for how long, where a destination does not say otherwise.
     pub buffer: BufferConfig,
     /// What happens when a delivery fails, where a destination does not say otherwise.
@@ -124,6 +140,8 @@ impl Default for Config {
             exporters: Vec::new(),
             filters: Filters::default(),
             enrichment: Vec::new(),
+            lookups: LookupsConfig::default(),
+            compliance: ComplianceConfig::default(),
             buffer: BufferConfig::default(),
             retry: RetryConfig::default(),
             batch_export: None,
@@ -159,6 +177,11 @@ impl Config {
         }
     }
 
+    /// The mapping that events are tagged by.
+    fn tagging(&self) -> Result<Arc<Compliance>, ExportError> {
+        Compliance::open(&self.compliance).map_err(ExportError::Compliance)
+    }
+
     /// What can be checked before there is a log.
     ///
     /// # Errors
@@ -167,15 +190,11 @@ impl Config {
     /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
         self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
-        let enrichment = self.enrichment.first();
-        let not_built =
-            enrichment.map(|enrichment| format!("enrichment: lookup: {}", enrichment.lookup)).or_else(|| {
-                let files = self.batch_export.as_ref().filter(|files| files.enabled)?;
-                Some(format!("batch_export: format: {}", files.format))
-            });
-        if let Some(what) = not_built {
-            return Err(ExportError::NotBuilt(what));
+        if let Some(files) = self.batch_export.as_ref().filter(|files| files.enabled) {
+            return Err(ExportError::NotBuilt(format!("batch_export: format: {}", files.format)));
         }
+        enrich::check(self)?;
+        self.tagging()?;
         let mut names = HashSet::new();
         if let Some(name) = self.exporters.iter().map(ExporterConfig::name).find(|name| !names.insert(*name)) {
             return Err(ExportError::Duplicate(name.to_owned()));
@@ -185,121 +204,6 @@ impl Config {
             self.schema_for(exporter.schema.as_ref()).check().map_err(failed)?;
         }
         Ok(())
-    }
-}
-
-/// Why exporting cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The HTTP client of a destination.
-    #[error("prepare the connection of the exporter `{name}`")]
-    Client {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<HttpClientError>,
-    },
-    /// The cursor of a destination cannot be read or written.
-    #[error("keep the cursor `{path}`", path = path.display())]
-    Cursor {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The cursor stands where the log is not: it belongs to another log, or the log lost its end.
-    #[error("the cursor `{path}` stands at entry {sequence}, but the log holds {size}; move it away to start again", path = path.display())]
-    CursorAhead {
-        /// Its file.
-        path: PathBuf,
-        /// Where it stands.
-        sequence: u64,
-        /// The size of the log.
-        size: u64,
-    },
-    /// The cursor belongs to another log, or the entry before it is not the one that was there.
-    #[error("the cursor `{path}` does not belong to this log at entry {sequence}; move it away to start again", path = path.display())]
-    CursorElsewhere {
-        /// Its file.
-        path: PathBuf,
-        /// Where it stands.
-        sequence: u64,
-    },
-    /// Two destinations of one name would share a cursor.
-    #[error("two exporters are named `{0}`; give one of them another `name`")]
-    Duplicate(String),
-    /// Something that programs have that were built with more.
-    #[error(
-        "`type: {kind}`{detail} needs a program that was built with `--features {feature}`, as the container image is"
-    )]
-    Feature {
-        /// The word under `type`.
-        kind: &'static str,
-        /// The setting that needs it, if it is not the type: ` with ...`.
-        detail: &'static str,
-        /// The cargo feature.
-        feature: &'static str,
-    },
-    /// Something that a later version does.
-    #[error("`telemetry`: `{0}` is not built yet; take it out")]
-    NotBuilt(String),
-    /// A schema that cannot be used as it is configured.
-    #[error("prepare the schema of the exporter `{name}`")]
-    Schema {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: SchemaError,
-    },
-    /// A secret of a destination.
-    #[error("load a secret of the exporter `{name}`")]
-    Secret {
-        /// The destination.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<SecretError>,
-    },
-    /// A setting of a destination that cannot be used.
-    #[error("exporter `{name}`: {problem}")]
-    Setting {
-        /// The destination.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A destination's file.
-    #[error("open `{path}`", path = path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl ExportError {
-    pub(super) fn setting(name: &str, problem: impl Into<String>) -> Self {
-        Self::Setting { name: name.to_owned(), problem: problem.into() }
-    }
-
-    /// Whether the configuration is to blame, and not the machine.
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Client { .. }
-                | Self::Duplicate(_)
-                | Self::Feature { .. }
-                | Self::NotBuilt(_)
-                | Self::Schema { .. }
-                | Self::Secret { .. }
-                | Self::Setting { .. }
-        )
     }
 }
 
@@ -324,6 +228,9 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
+            if exporter.destination.archive().is_some() {
+                continue;
+            }
             opened.push((exporter, exporter.open(config, data_dir)?));
         }
         Self::deliver(config, opened, recorder, data_dir, clock)
@@ -344,6 +251,7 @@ impl Exporter {
         let (folder, log) = (data_dir.join("export"), recorder.log());
         let feed = Arc::new(feed::Feed::new(log.clone()));
         let defaults = seed::delivery_defaults(&config.buffer, &config.retry);
+        let (enricher, tagging) = (enrich::Enricher::new(config, &clock)?, config.tagging()?);
         let (mut tasks, mut meters) = (Vec::new(), Vec::new());
         let mut pipelines = Vec::new();
         for (exporter, destination) in destinations {
@@ -351,7 +259,8 @@ impl Exporter {
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
             let schema = config.schema_for(exporter.schema.as_ref());
             let formatter = Formatter::new(&schema, data_dir)
-                .map_err(|source| ExportError::Schema { name: name.clone(), source })?;
+                .map_err(|source| ExportError::Schema { name: name.clone(), source })?
+                .tagging(Arc::clone(&tagging));
             let limits = destination.limits();
             let cursor = Cursor::open(&folder, &name, log, configuration)?;
             let settings = exporter.delivery.or(&defaults).settle(limits);
@@ -362,6 +271,7 @@ impl Exporter {
                 route: prepare::Route {
                     filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,
+                    enricher: enricher.clone(),
                     event_bytes_max: limits.event_bytes_max,
                     origin: log.instance().origin.to_string().into(),
                 },
@@ -374,10 +284,12 @@ impl Exporter {
                 destination: destination.into(),
             }));
         }
-        let monitor = Monitor { meters, log: log.clone(), clock, seed_names: config.seed_metric_names };
+        let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
+        let monitor = Monitor { meters, enricher, log: log.clone(), clock, seed_names: config.seed_metric_names };
         tasks.extend(checkpoint::start(config.checkpoint_interval_s, &monitor, recorder, &stopped));
         tasks.extend(retention::start(&monitor, recorder, &stopped));
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
+        tasks.extend(archives.into_iter().map(|copier| tokio::spawn(copier.run(stopped.clone()))));
         Ok(Self { stop, tasks, monitor })
     }
 

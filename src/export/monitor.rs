@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cursor::Counts;
+use super::enrich::Enricher;
 use crate::model::{Clock, Timestamp};
 use crate::record::Log;
 
@@ -51,6 +52,8 @@ pub(super) struct Numbers {
     pub(super) problem: Option<String>,
     /// Events that left and were taken, repeats included.
     pub(super) emitted: u64,
+    /// Bytes of their texts, before compression.
+    pub(super) bytes: u64,
     pub(super) failures: u64,
     pub(super) dead: u64,
     pub(super) skipped: u64,
@@ -70,13 +73,21 @@ pub(super) struct Meter {
     pub(super) name: String,
     /// Whether the destination must get everything.
     required: bool,
+    /// It gets events, which can be counted; an archive gets the log.
+    pub(super) counts: bool,
     numbers: Mutex<Numbers>,
 }
 
 impl Meter {
     /// `next`: where its cursor stands.
     pub(super) fn new(name: &str, required: bool, next: u64) -> Self {
-        Self { name: name.into(), required, numbers: Mutex::new(Numbers { next, ..Numbers::default() }) }
+        let numbers = Mutex::new(Numbers { next, ..Numbers::default() });
+        Self { name: name.into(), required, counts: true, numbers }
+    }
+
+    /// Of an archive: it has to get everything.
+    pub(super) fn of_archive(name: &str) -> Self {
+        Self { counts: false, ..Self::new(name, true, 0) }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Numbers)) {
@@ -100,6 +111,7 @@ impl Meter {
 #[derive(Clone)]
 pub struct Monitor {
     pub(super) meters: Vec<Arc<Meter>>,
+    pub(super) enricher: Option<Arc<Enricher>>,
     pub(super) log: Log,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) seed_names: bool,
@@ -109,7 +121,8 @@ pub struct Monitor {
 type Metric = (&'static str, &'static str, &'static str, fn(&Numbers, u64, Timestamp) -> u64);
 
 /// Names by the conventions of Prometheus.
-const METRICS: [Metric; 9] = [
+const METRICS: [Metric; 10] = [
+    ("aarm_telemetry_bytes_total", "counter", "Bytes of the events delivered, before compression", |n, _, _| n.bytes),
     ("aarm_telemetry_events_emitted_total", "counter", "Events delivered, repeats included", |n, _, _| n.emitted),
     ("aarm_telemetry_export_failures_total", "counter", "Failed attempts to deliver", |n, _, _| n.failures),
     ("aarm_telemetry_dropped_events_total", "counter", "Events in dead letters or named gaps", |n, _, _| {
@@ -183,6 +196,9 @@ impl Monitor {
             }
         }
         latencies(&mut out, &all);
+        if let Some(enricher) = &self.enricher {
+            enricher.render(&mut out);
+        }
         out
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cursor::Counts;
+use super::enrich::Enricher;
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX, each};
 use super::item::{Item, Prepared};
 use super::{DecodedEntry, Event, Filter, Formatter, events_of};
@@ -14,14 +15,26 @@ use crate::model::{Digest, EventType, Severity};
 pub(super) struct Route {
     pub(super) filter: Filter,
     pub(super) formatter: Formatter,
+    pub(super) enricher: Option<Arc<Enricher>>,
     pub(super) event_bytes_max: usize,
     pub(super) origin: Arc<str>,
 }
 
 impl Route {
+    /// Waits, for a bounded time, for what entries are to be completed with.
+    pub(super) fn gather<'a>(&self, entries: impl Iterator<Item = &'a DecodedEntry>) {
+        if let Some(enricher) = &self.enricher {
+            enricher.gather(entries);
+        }
+    }
+
     /// What an entry means for the destination.
     pub(super) fn prepare(&self, entry: &Arc<DecodedEntry>) -> Prepared {
-        let events = events_of(entry);
+        let mut events = events_of(entry);
+        if let Some(enricher) = self.enricher.as_ref().filter(|_| !events.is_empty()) {
+            let added = enricher.added(entry);
+            events.iter_mut().for_each(|event| event.added.clone_from(&added));
+        }
         let wanted = events.iter().zip(0..).filter(|(event, _)| self.filter.passes(event));
         let items: Vec<_> = wanted.map(|(event, ordinal)| self.item(event, ordinal)).collect();
         let filtered = (events.len() - items.len()) as u64;
@@ -54,6 +67,7 @@ pub(super) fn prepare(
     bytes_max: usize,
 ) -> Result<Vec<Prepared>, String> {
     let entries = feed.read(from, entries_max, bytes_max)?;
+    route.gather(entries.iter().map(|entry| &**entry));
     let mut prepared = each(&entries, |entry| route.prepare(entry));
     let mut bytes = 0;
     let enough = prepared.iter().take_while(|next| {
@@ -77,7 +91,10 @@ pub(super) fn scout(feed: &Feed, route: &Route, from: u64) -> Result<(u64, Vec<P
         if DecodedEntry::may_be_urgent(&entry) {
             let entry = feed.open(&entry)?;
             let urgent = events_of(&entry).iter().any(|event| event.severity >= Severity::High);
-            let prepared = urgent.then(|| route.prepare(&entry));
+            let prepared = urgent.then(|| {
+                route.gather([&*entry].into_iter());
+                route.prepare(&entry)
+            });
             found.extend(prepared.filter(Prepared::is_urgent));
         }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::{Batch, Confirmation, Destination, EventFailure, SendError};
+use super::enrich::Enricher;
 use super::item::Item;
 use super::prepare::Route;
 use super::{Config, DecodedEntry, ExportError, ExporterConfig, Filter, Formatter, events_of};
 use crate::model::{Clock, Digest};
-use crate::net::{Backoff, random_bytes};
+use crate::net::{Backoff, SystemClock, random_bytes};
 use crate::record::{StoredEntry, redact};
 
 /// Attempts at one batch before a person is told: they wait at a terminal.
@@ -64,10 +65,13 @@ impl Pusher {
         let name = exporter.name();
         let formatter = Formatter::new(&config.schema_for(exporter.schema.as_ref()), data_dir);
         let formatter = formatter.map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
+        let formatter = formatter.tagging(config.tagging()?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let enricher = Enricher::new(config, &clock)?;
         let destination = exporter.open(config, data_dir)?;
         let event_bytes_max = destination.limits().event_bytes_max;
         let filter = Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters));
-        Ok(Self { destination, route: Route { filter, formatter, event_bytes_max, origin: origin.into() } })
+        Ok(Self { destination, route: Route { filter, formatter, enricher, event_bytes_max, origin: origin.into() } })
     }
 
     /// The destination.
@@ -82,6 +86,7 @@ impl Pusher {
     /// A sentence: it is not an entry.
     pub fn items(&self, entry: &StoredEntry) -> Result<Vec<Arc<Item>>, String> {
         let entry = DecodedEntry::open(entry).map_err(|problem| format!("entry {}: {problem}", entry.index))?;
+        self.route.gather([&entry].into_iter());
         Ok(self.route.prepare(&Arc::new(entry)).items)
     }
 

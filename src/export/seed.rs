@@ -71,17 +71,47 @@ pub enum RetryBackoff {
     Exponential,
 }
 
-/// Something that events are completed with. Not built yet.
+/// Something that events are completed with.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnrichmentConfig {
     /// The member of the event that is looked up.
     pub field: String,
-    /// Where: `ldap`, `asset_inventory`.
-    pub lookup: String,
-    /// What is added.
+    /// Where.
+    pub lookup: LookupKind,
+    /// What is added. All columns of an inventory, or department, manager and location of a person, by default.
     #[serde(default)]
     pub add_fields: Vec<String>,
+}
+
+/// Where something is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookupKind {
+    /// An inventory of assets.
+    AssetInventory,
+    /// A directory of people.
+    Ldap,
+}
+
+impl LookupKind {
+    /// The word under `lookup`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AssetInventory => "asset_inventory",
+            Self::Ldap => "ldap",
+        }
+    }
+
+    /// Whether this program was built with it.
+    #[must_use]
+    pub const fn is_available(self) -> bool {
+        match self {
+            Self::AssetInventory => true,
+            Self::Ldap => cfg!(feature = "ldap"),
+        }
+    }
 }
 
 /// Files for later analysis. Not built yet.

@@ -123,6 +123,7 @@ impl Speaker {
             url_elicitation: false,
             accepts_stream: true,
             progress_token: None,
+            held: crate::model::Held::default(),
         };
         Self { client, caller: Digest::of(b"countersign listing") }
     }

@@ -93,8 +93,9 @@ fn default_token_types() -> Vec<String> {
 #[derive(Debug)]
 pub(super) struct JwtVerifier(Vec<Issuer>);
 
+/// One issuer and its keys.
 #[derive(Debug)]
-struct Issuer {
+pub(super) struct Issuer {
     config: JwtIssuer,
     keys: Arc<KeySource>,
 }
@@ -106,8 +107,7 @@ impl JwtVerifier {
             if all.iter().any(|other| other.config.issuer == config.issuer) {
                 return Err(IdentifyError::Duplicate(config.issuer.clone(), "jwt"));
             }
-            config.check()?;
-            all.push(Issuer { keys: Arc::new(config.key_source(clock)?), config: config.clone() });
+            all.push(Issuer::new(config, clock)?);
         }
         Ok(Self(all))
     }
@@ -140,6 +140,26 @@ impl JwtVerifier {
 }
 
 impl Issuer {
+    pub(super) fn new(config: &JwtIssuer, clock: &Arc<dyn Clock>) -> Result<Self, IdentifyError> {
+        config.check()?;
+        Ok(Self { keys: Arc::new(config.key_source(clock)?), config: config.clone() })
+    }
+
+    /// Everything about a token but what its claims stand for.
+    pub(super) async fn verify(&self, token: &Token<'_>, now: Timestamp) -> Result<(), Rejection> {
+        let name = text(token.claims(), "iss")?.unwrap_or_default();
+        if name != self.config.issuer {
+            return Err(Rejection::UnknownIssuer(shown(&name)));
+        }
+        self.verify_signature(token.header(), token).await?;
+        self.config.check_claims(token.claims(), None, now).map(drop)
+    }
+
+    /// Whether a token of this audience is ours.
+    pub(super) fn is_for(&self, audience: &str) -> bool {
+        self.config.audience.iter().any(|ours| ours == audience)
+    }
+
     async fn verify_signature(&self, header: View<'_>, token: &Token<'_>) -> Result<(), Rejection> {
         let name = text(header, "alg")?.ok_or(Rejection::Malformed("no `alg`"))?;
         let algorithm = SigningAlgorithm::parse(&name).filter(|known| self.config.algorithms.contains(known));

@@ -66,7 +66,7 @@ pub(super) async fn answer<M: Mediate + Clone>(mediate: &M, calls: Vec<Call>) ->
                 pass(&mediate, call, &sender).await;
             }
         });
-        return Ok(respond("text/event-stream", body.boxed_unsync()));
+        return Ok(event_stream(body.boxed_unsync()));
     }
     let mut answers = Vec::new();
     for call in calls {
@@ -93,10 +93,14 @@ async fn mediate_one<M: Mediate>(mediate: &M, call: Call) -> Response<Body> {
     }
 }
 
-/// Passes the messages of one answer on, an event each.
+/// Mediates one call and passes its answer on.
 async fn pass<M: Mediate>(mediate: &M, call: Call, sender: &Sender<Result<Bytes, BodyError>>) {
-    let id = call.action.jsonrpc_id.clone();
-    let response = mediate_one(mediate, call).await;
+    let wanted = call.action.jsonrpc_id.is_some();
+    pass_on(mediate_one(mediate, call).await, wanted, sender).await;
+}
+
+/// Passes the messages of one answer on, an event each; `wanted` says whether the message was a request.
+pub(super) async fn pass_on(response: Response<Body>, wanted: bool, sender: &Sender<Result<Bytes, BodyError>>) {
     if is_stream(&response) {
         let mut body = response.into_body();
         while let Some(Ok(frame)) = body.frame().await {
@@ -104,12 +108,20 @@ async fn pass<M: Mediate>(mediate: &M, call: Call, sender: &Sender<Result<Bytes,
             // A client that hangs up cancels nothing in this era; what comes is read for the record.
             let _client_may_be_gone = sender.send(Ok(bytes)).await;
         }
-    } else if let Some(message) = whole(response).await.filter(|_| id.is_some()) {
-        let line: Vec<u8> =
-            message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
-        let event = [b"event: message\ndata: ", line.as_slice(), b"\n\n"].concat();
-        let _client_may_be_gone = sender.send(Ok(event.into())).await;
+    } else if let Some(message) = whole(response).await.filter(|_| wanted) {
+        let _client_may_be_gone = sender.send(Ok(event(&message))).await;
     }
+}
+
+/// A message as an event. Line ends inside a JSON text can only be white space between tokens.
+pub(super) fn event(message: &[u8]) -> Bytes {
+    let line: Vec<u8> = message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    [b"event: message\ndata: ", line.as_slice(), b"\n\n"].concat().into()
+}
+
+/// An answer of events.
+pub(super) fn event_stream(body: Body) -> Response<Body> {
+    respond("text/event-stream", body)
 }
 
 /// The one message that answers a call: what there is, or the last of a stream.

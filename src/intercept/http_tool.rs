@@ -109,6 +109,7 @@ pub fn read(
         url_elicitation: false,
         accepts_stream: true,
         progress_token: None,
+        held: crate::model::Held::default(),
     };
     let outbound = Outbound {
         server: arrival.server,

@@ -11,8 +11,8 @@ use super::inputs::read_input_responses;
 use super::{Head, Malformed, frame_kind};
 use crate::model::json::{Kind, Limits, View, scan};
 use crate::model::{
-    Action, ActionId, Arguments, Call, Client, Credentials, Era, FrameKind, NativeName, Outbound, Peer, Timestamp,
-    Transport,
+    Action, ActionId, Arguments, Call, Client, Credentials, Era, FrameKind, Held, NativeName, Outbound, Peer,
+    Timestamp, Transport,
 };
 
 /// The first version of the stateless era.
@@ -126,6 +126,7 @@ pub(super) fn stream_frame(head: &Head, arrival: Arrival) -> Call {
         url_elicitation: false,
         accepts_stream: true,
         progress_token: None,
+        held: Held::default(),
     };
     let outbound = Outbound {
         server: arrival.server,
@@ -223,6 +224,7 @@ impl<'a> Message<'a> {
             url_elicitation: capabilities.and_then(|all| all.pointer("/elicitation/url")).is_some(),
             accepts_stream: false,
             progress_token: meta.and_then(|meta| meta.get("progressToken")).map(|token| Arc::from(token.text())),
+            held: Held::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod batch;
 mod head;
+mod held;
 mod http_tool;
 mod inputs;
 mod mcp;

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::held::{self, HeldProgress};
 use super::mcp::{Arrival, Refused};
 use super::{
     AnswerForm, Config, Head, HostCheck, Malformed, Mediate, PathTemplate, Reply, batch, malformed, mcp, read_http,
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::metrics::{Counter, count};
 use crate::model::json::Limits;
-use crate::model::{ActionId, Call, Clock};
+use crate::model::{ActionId, Call, Clock, Transport};
 use crate::net::{Body, random_bytes};
 
 /// What cannot be served.
@@ -199,7 +200,11 @@ impl<M: Mediate + Clone> Interceptor<M> {
         })
     }
 
-    async fn answer_one(&self, call: Call) -> Response<Body> {
+    async fn answer_one(&self, mut call: Call) -> Response<Body> {
+        let streams = call.client.accepts_stream && call.client.transport == Transport::McpHttp;
+        if streams && let Some(progress) = HeldProgress::of(&mut call) {
+            return held::answer(self.mediate.clone(), call, progress).await;
+        }
         let form = AnswerForm::of(&call);
         match self.mediate.mediate(call).await {
             Reply::Refused(ends) => refusal(&ends, &form),
@@ -302,7 +307,7 @@ fn check_mcp_head(head: &Head) -> Result<(), Malformed> {
 }
 
 /// Takes out what concerned the connection to the server (RFC 9110 §7.6.1).
-fn end_to_end(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn end_to_end(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TRAILER] {
         headers.remove(name);

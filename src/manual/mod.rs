@@ -24,6 +24,9 @@ pub mod identity {}
 #[doc = include_str!("log_format.md")]
 pub mod log_format {}
 
+#[doc = include_str!("oncall.md")]
+pub mod oncall {}
+
 #[doc = include_str!("policies.md")]
 pub mod policies {}
 
@@ -32,6 +35,30 @@ pub mod protocol {}
 
 #[doc = include_str!("receipts.md")]
 pub mod receipts {}
+
+#[doc = include_str!("runbook_checkpoint_age.md")]
+pub mod runbook_checkpoint_age {}
+
+#[doc = include_str!("runbook_cursor_age.md")]
+pub mod runbook_cursor_age {}
+
+#[doc = include_str!("runbook_dead_letters.md")]
+pub mod runbook_dead_letters {}
+
+#[doc = include_str!("runbook_disk.md")]
+pub mod runbook_disk {}
+
+#[doc = include_str!("runbook_down.md")]
+pub mod runbook_down {}
+
+#[doc = include_str!("runbook_log_write.md")]
+pub mod runbook_log_write {}
+
+#[doc = include_str!("runbook_parked.md")]
+pub mod runbook_parked {}
+
+#[doc = include_str!("runbook_reload.md")]
+pub mod runbook_reload {}
 
 #[doc = include_str!("sessions.md")]
 pub mod sessions {}

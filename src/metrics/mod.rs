@@ -113,6 +113,29 @@ pub const COUNTERS: [(Counter, &str, &str); 30] = [
     (Counter::NotificationsFailed, "countersign_notifications_failed_total", "Messages that could not be sent"),
 ];
 
+/// A state of the product that is no count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gauge {
+    /// 1 while the policy files, as they are now, do not load.
+    PoliciesRefused,
+}
+
+/// All gauges, with the name and the help that Prometheus shows.
+pub const GAUGES: [(Gauge, &str, &str); 1] = [(
+    Gauge::PoliciesRefused,
+    "countersign_policies_refused",
+    "1 while the policy files, as they are now, do not load",
+)];
+
+static STATES: [AtomicU64; GAUGES.len()] = [const { AtomicU64::new(0) }; GAUGES.len()];
+
+/// Says how it is now.
+pub fn set(gauge: Gauge, now: u64) {
+    if let Some(state) = STATES.get(gauge as usize) {
+        state.store(now, Ordering::Relaxed);
+    }
+}
+
 static VALUES: [AtomicU64; COUNTERS.len()] = [const { AtomicU64::new(0) }; COUNTERS.len()];
 
 /// Adds one.
@@ -133,12 +156,16 @@ pub fn value(counter: Counter) -> u64 {
     VALUES.get(counter as usize).map_or(0, |value| value.load(Ordering::Relaxed))
 }
 
-/// All counters in the text format of Prometheus.
+/// All counters and gauges in the text format of Prometheus.
 #[must_use]
 pub fn render() -> String {
     let mut out = String::new();
     for (counter, name, help) in COUNTERS {
         out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {}\n", value(counter)));
+    }
+    for (gauge, name, help) in GAUGES {
+        let now = STATES.get(gauge as usize).map_or(0, |state| state.load(Ordering::Relaxed));
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {now}\n"));
     }
     out
 }
@@ -151,6 +178,9 @@ mod tests {
     fn every_counter_stands_at_its_own_place() {
         for (index, (counter, _, _)) in COUNTERS.into_iter().enumerate() {
             assert_eq!(counter as usize, index);
+        }
+        for (index, (gauge, _, _)) in GAUGES.into_iter().enumerate() {
+            assert_eq!(gauge as usize, index);
         }
     }
 }

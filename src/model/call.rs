@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -74,6 +75,33 @@ pub struct Client {
     pub accepts_stream: bool,
     /// The progress token of the call as written, if it asked for progress.
     pub progress_token: Option<Arc<str>>,
+    /// Whether the call is held, for whoever tells the client.
+    pub held: Held,
+}
+
+/// Whether a call waits for somebody at this moment. Clones say the same. By default nobody looks.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Option<Arc<AtomicBool>>);
+
+impl Held {
+    /// One that somebody looks at.
+    #[must_use]
+    pub fn watched() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Says that the call begins or ceases to wait.
+    pub fn set(&self, held: bool) {
+        if let Some(flag) = &self.0 {
+            flag.store(held, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it waits now.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
 }
 
 /// Where a client is.

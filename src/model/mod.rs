@@ -24,7 +24,8 @@ mod usage;
 pub use action::{Action, Arguments, Destination, NativeName, Wrapper};
 pub use approval::{Approval, ApprovalResult, Binding, Deferral};
 pub use call::{
-    Call, Client, Credentials, Era, FrameKind, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken, Transport,
+    Call, Client, Credentials, Era, FrameKind, Held, Outbound, Peer, ProxyHeaders, SessionCredential, SessionToken,
+    Transport,
 };
 pub use decision::{
     Classification, ContextEffect, Decision, Edit, EditKind, Enforcement, MatchedRule, PolicyReference, ReasonCode,

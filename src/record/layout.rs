@@ -25,6 +25,11 @@ impl Layout {
         self.root.join("instance.json")
     }
 
+    /// The log that this one will continue, until its first entry says so.
+    pub(crate) fn predecessor(&self) -> PathBuf {
+        self.root.join("predecessor.json")
+    }
+
     /// There exactly while the log is closed: says with which size it was closed.
     pub(crate) fn clean(&self) -> PathBuf {
         self.root.join("CLEAN")

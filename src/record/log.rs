@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, wat
 
 use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile};
+use super::entry::PredecessorBlock;
 use super::instance::Instance;
 use super::integrate::Ending;
 use super::keys::{EpochKey, SigningKeys, receipt_keys};
@@ -16,7 +17,7 @@ use super::queue::{Appended, Slot};
 use super::read::StoredEntry;
 use super::shared::Shared;
 use super::tiles::{ENTRY_BYTES_MAX, TileReader};
-use super::{Config, Opened, RecordError, Sealed};
+use super::{Config, Opened, RecordError, Sealed, predecessor};
 use crate::model::Clock;
 
 /// An open log. Clones share it; the last one dropped without [`Log::close`] ends it as a crash would, with what was
@@ -226,6 +227,11 @@ impl Log {
     #[must_use]
     pub fn instance(&self) -> &Instance {
         &self.handle.shared.instance
+    }
+
+    /// The log that was stated to be continued by this one, before it had entries.
+    pub(super) fn predecessor(&self) -> Result<Option<PredecessorBlock<'static>>, RecordError> {
+        predecessor::stated(&*self.handle.shared.disk, &self.handle.shared.layout)
     }
 
     /// The published tree, for proofs.

@@ -14,6 +14,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod copy;
 pub mod disk;
 pub mod entry;
 pub mod envelope;
@@ -32,6 +33,7 @@ mod integrate;
 mod layout;
 mod log;
 mod open;
+mod predecessor;
 mod publish;
 mod queue;
 mod read;
@@ -57,6 +59,8 @@ pub use error::RecordError;
 pub use instance::Instance;
 pub use keys::{EpochKey, PublicKey, SigningKey, SigningKeys};
 pub use log::Log;
+pub use predecessor::state_predecessor;
+pub(crate) use publish::Publisher;
 pub use queue::{Appended, Slot};
 pub use read::StoredEntry;
 pub use recorder::{

@@ -50,6 +50,7 @@ pub(crate) fn call(number: u64, arguments: &str) -> Call {
             url_elicitation: false,
             accepts_stream: true,
             progress_token: None,
+            held: crate::model::Held::default(),
         },
         credentials: Credentials::default(),
         outbound: Outbound {

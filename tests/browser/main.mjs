@@ -108,6 +108,14 @@ async function run() {
     await page.getByText("No such token").waitFor();
   });
 
+  await check("offers the log-in of the organisation where there is one", async () => {
+    await page.route("**/login/ways", (route) => route.fulfill({ json: { oidc: true } }));
+    await page.goto("/approvals");
+    await page.getByRole("link", { name: "Log in with your organisation's account" }).waitFor();
+    await look(page, "login-oidc");
+    await page.unroute("**/login/ways");
+  });
+
   await check("logs in, and the cookie is out of reach of scripts", async () => {
     await logIn(page, stand.tokens.approver);
     const [cookie] = await page.context().cookies();
@@ -236,6 +244,19 @@ async function run() {
     await page.getByRole("img", { name: /Semantic distance/ }).waitFor();
     await page.getByText("Data level rose from").first().waitFor();
     await look(page, "session");
+  });
+
+  await check("says what a list lacks while the index is behind", async () => {
+    for (const [path, name] of [["/sessions", "Sessions"], ["/receipts", "Receipts"]]) {
+      await page.route(`**/v1${path}*`, async (route) => {
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, json: { ...(await answer.json()), behind: 41_234 } });
+      });
+      await page.goto(path);
+      await page.getByText("The newest 41,234 entries are not indexed yet").waitFor();
+      await look(page, `${name.toLowerCase()}-behind`);
+      await page.unroute(`**/v1${path}*`);
+    }
   });
 
   await check("shows policies, destinations and the manual", async () => {

@@ -21,6 +21,8 @@ mod audit;
 mod batches;
 mod config;
 mod console;
+mod console_oidc;
+mod console_scale;
 mod demo;
 mod examples;
 mod export;

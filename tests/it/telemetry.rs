@@ -15,6 +15,9 @@ fn check(block: &str) -> Result<Option<String>, String> {
     match config.telemetry.check() {
         Ok(()) => Ok(None),
         Err(ExportError::NotBuilt(what)) => Ok(Some(what)),
+        Err(ExportError::Enrichment { lookup, problem }) if problem.contains("--features ldap") => {
+            Ok(Some(format!("lookup: {lookup}: --features ldap")))
+        }
         Err(ExportError::Feature { kind, feature, .. }) => Ok(Some(format!("type: {kind}: --features {feature}"))),
         Err(error) => Err(error.to_string()),
     }
@@ -32,7 +35,7 @@ fn s0_5_to_s0_7_schemas_as_the_page_writes_them() {
 }
 
 #[test]
-fn s0_8_to_s0_11_and_s0_17_what_is_not_built_yet_is_named() {
+fn s0_8_to_s0_11_what_is_not_built_yet_is_named() {
     for (block, what) in [
         ("exporters:\n  - { type: aws_kinesis, stream: events, region: eu-central-1 }\n", "type: aws_kinesis"),
         ("telemetry: { exporters: [ { type: chronicle } ] }\n", "type: chronicle"),
@@ -41,10 +44,6 @@ fn s0_8_to_s0_11_and_s0_17_what_is_not_built_yet_is_named() {
         (
             "batch_export: { enabled: true, destination: 's3://logs/aarm/', format: parquet, interval: 1h, partitioning: [date, event_type] }\n",
             "batch_export: format: parquet",
-        ),
-        (
-            "telemetry:\n  enrichment:\n    - { field: identity.human, lookup: ldap, add_fields: [department] }\n",
-            "enrichment: lookup: ldap",
         ),
     ] {
         assert_eq!(check(block), Ok(Some(what.to_owned())), "{block}");
@@ -141,4 +140,85 @@ async fn a8_3_and_a8_5_destinations_have_schemas_and_filters_of_their_own() {
             && denials[0].contains(" act=DENY ")
             && denials[0].contains("request=test.delete")
     );
+}
+
+/// The lines of the page, against an inventory of assets: one that answers, and one that takes connections and says
+/// nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_17_events_are_completed_and_none_waits_for_an_inventory_that_is_silent() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for (place, status, lookup) in [
+        ("file: assets.csv".to_owned(), "complete", "found"),
+        (format!("url: 'http://{address}/assets.csv'"), "failed", "timeout"),
+    ] {
+        let folder = crate::harness::Folder::new();
+        std::fs::write(folder.0.join("assets.csv"), "name,asset_criticality,data_owner\ntest,high,ann@acme.example\n")
+            .unwrap();
+        let more = format!(
+            "telemetry:\n  enrichment:\n    - field: action.tool\n      lookup: asset_inventory\n      \
+             add_fields: [ asset_criticality, data_owner ]\n  lookups: {{ asset_inventory: {{ {place} }} }}\n  \
+             exporters: [ {{ type: file, path: all.jsonl }} ]\n"
+        );
+        let stand = Stand::resume(POLICY, &more, Server::start(ordinary).await, folder).await;
+        for tool in ["echo", "delete", "echo"] {
+            stand.call(tool, json!({ "text": "hello" })).await;
+        }
+        let (_, folder) = stand.stop().await;
+        let text = std::fs::read_to_string(folder.0.join("data/all.jsonl")).unwrap();
+        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let actions: Vec<_> = events.iter().filter(|event| event["event_type"] == "aarm.action").collect();
+        assert_eq!(actions.len(), 3, "every event arrives");
+        for action in actions {
+            assert_eq!(action["enrichment_status"], status, "{action}");
+            assert_eq!(action["enrichment"]["action_tool"]["lookup"]["status"], lookup, "{action}");
+            let criticality = action["enrichment"]["action_tool"].get("asset_criticality");
+            assert_eq!(criticality.is_some(), status == "complete");
+        }
+        let start = events.iter().find(|event| event["event_type"] == "aarm.control").unwrap();
+        assert_eq!(start["enrichment_status"], Value::Null, "it names no tool");
+    }
+}
+
+/// An estimate over a whole log is what the destinations got of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn estimates_are_what_destinations_got() {
+    let telemetry = "telemetry:\n  exporters:\n    - { type: file, path: all.jsonl }\n    \
+                     - { type: file, name: slim, path: slim.jsonl, schema: { name: aarm, dialect: slim } }\n    \
+                     - { type: file, name: denials, path: denials.jsonl, schema: ocsf, filters: { decision: DENY } }\n";
+    let stand = Stand::with(POLICY, telemetry, Server::start(ordinary).await).await;
+    for tool in ["echo", "delete", "echo", "delete"] {
+        stand.call(tool, json!({ "text": "hello" })).await;
+    }
+    let (_, folder) = stand.stop().await;
+    let config = folder.0.join("estimate.yaml");
+    let text = format!(
+        "data_dir: data\npolicies: [policy.yaml]\nservers: {{ x: {{ url: 'http://127.0.0.1:1/' }} }}\n{telemetry}"
+    );
+    std::fs::write(&config, text).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["export", "estimate", "-c"]).arg(&config).args(more).output().unwrap()
+    };
+    let output = run(&["--json", "--schema", "slim", "--schema", "{name: ocsf, version: '1.4'}"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let estimate: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = estimate["estimates"].as_array().unwrap();
+    assert_eq!(rows.len(), 5);
+    for (row, file) in rows.iter().zip(["all.jsonl", "slim.jsonl", "denials.jsonl"]) {
+        let text = std::fs::read_to_string(folder.0.join("data").join(file)).unwrap();
+        let (events, bytes) = (row["events"].as_u64().unwrap(), row["bytes"].as_u64().unwrap());
+        // The last words of the log come when nothing leaves any more.
+        let got = text.lines().count() as u64;
+        assert!((got..=got + 2).contains(&events) && bytes >= text.len() as u64, "{file}: {row} {got} {}", text.len());
+        assert!(row["gzipped_bytes_a_day"].as_u64() < row["bytes_a_day"].as_u64(), "{row}");
+    }
+    let bytes = |row: &Value| row["bytes_an_event"].as_u64().unwrap();
+    assert!(bytes(&rows[1]) * 2 < bytes(&rows[0]), "{rows:?}");
+    assert_eq!((bytes(&rows[1]), rows[1]["events"].as_u64()), (bytes(&rows[3]), rows[3]["events"].as_u64()));
+    let table = String::from_utf8(run(&["--filter", "{min_severity: HIGH}"]).stdout).unwrap();
+    assert!(table.contains("denials") && table.contains("slim") && table.contains("otel"), "{table}");
+    for wrong in [["--schema", "splunk"], ["--filter", "{severity: HIGH}"]] {
+        assert_eq!(run(&wrong).status.code(), Some(2));
+    }
 }

@@ -102,6 +102,8 @@ PIDS+=($!)
 until_true 30 bash -c ": >/dev/tcp/127.0.0.1/$TLS" || { echo "rsyslog does not listen"; tail -n 5 rsyslog.log; exit 1; }
 until_true 60 curl -sf -X PUT "http://127.0.0.1:$S3/security-logs" -o /dev/null || { echo "moto does not listen"; exit 1; }
 
+curl -sf -X PUT -H "x-amz-bucket-object-lock-enabled: true" "http://127.0.0.1:$S3/log-archive" -o /dev/null
+
 kafka_prepare
 kafka_start
 kafka_create
@@ -134,6 +136,13 @@ telemetry:
       partitioning: [date, event_type]
       credentials: { access_key_id: { file: "$WORK/key-id" }, secret_access_key: { file: "$WORK/key" } }
       delivery: { linger_ms: 100 }
+    - type: archive
+      destination: s3://log-archive/hosts/
+      interval: 200ms
+      s3:
+        endpoint: "http://127.0.0.1:$S3"
+        credentials: { access_key_id: { file: "$WORK/key-id" }, secret_access_key: { file: "$WORK/key" } }
+        lock_days: 30
 $(kafka_exporters)
 $(collector_exporters)
 YAML
@@ -199,4 +208,22 @@ ids s3.events >s3.ids
 echo "moto s3: $(wc -l <s3.ids) events"
 kafka_check
 collector_check
+# The archive alone: the data directory plays no part in it.
+"$BINARY" receipts verify -c countersign.yaml --archive s3://log-archive/hosts/ --json >archived.json ||
+    { echo "the archive does not verify:"; head -c 2000 archived.json; exit 1; }
+jq -e --slurpfile own <("$BINARY" receipts verify --data-dir data --json) \
+    '.problems_total == 0 and .origin == $own[0].origin and .size > 0.9 * $own[0].size' archived.json >/dev/null ||
+    { echo "the archive lacks entries"; jq '{origin, size}' archived.json; exit 1; }
+"$SCRATCH/moto/bin/python" - "$S3" <<'PY'
+import sys, boto3
+s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+                  aws_access_key_id="a", aws_secret_access_key="b")
+found = s3.list_objects_v2(Bucket="log-archive", Prefix="hosts/")["Contents"]
+for each in found[:20]:
+    about = s3.head_object(Bucket="log-archive", Key=each["Key"])
+    assert about["ObjectLockMode"] == "COMPLIANCE", about
+    versions = s3.list_object_versions(Bucket="log-archive", Prefix=each["Key"])["Versions"]
+    assert len([v for v in versions if v["Key"] == each["Key"]]) == 1, "written twice"
+print(f"moto archive: {len(found)} objects, locked")
+PY
 "$BINARY" receipts verify --data-dir data >/dev/null

@@ -5,7 +5,7 @@
 #
 # SCRATCH  a folder outside the repository; created if it is not there
 # PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client
-#          collector promtool chromium browser (default: all, in this order)
+#          collector promtool ldap chromium browser (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -30,6 +30,7 @@ declare -A CONTENTS=(
     [kafka_client]="kafka-python==3.0.12 lz4==4.4.5"
     [collector]="go.opentelemetry.io/collector/cmd/builder@v0.165.0 receiver/otlpreceiver@v0.165.0 contrib/receiver/syslogreceiver@v0.165.1 exporter/otlphttpexporter@v0.165.0"
     [promtool]="prometheus"
+    [ldap]="slapd"
     [chromium]="chromium fonts-liberation"
     [browser]="playwright-core@1.65.1 axe-core@4.14.1"
     [conformance]="@modelcontextprotocol/conformance@0.2.0-alpha.12"
@@ -40,7 +41,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool chromium browser)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool ldap chromium browser)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -161,6 +162,7 @@ install_part() {
         rsyslog) install_debian rsyslogd ;;
         chromium) install_debian chromium ;;
         promtool) install_debian promtool ;;
+        ldap) install_debian slapd ;;
         kafka) install_kafka ;;
         collector) install_collector ;;
     esac

@@ -13,7 +13,9 @@ use crate::approve::ladder::Place;
 use crate::approve::{Approvals, ApproveError, Source, Status};
 use crate::decide::Evidence;
 use crate::metrics::{Counter, count};
-use crate::model::{Call, Decision, DeferralId, Identity, ReasonCode, ReceiptId, Refusal, RefusalKind, Timestamp};
+use crate::model::{
+    ApprovalId, Call, Decision, DeferralId, Identity, ReasonCode, ReceiptId, Refusal, RefusalKind, Timestamp,
+};
 use crate::net::random_bytes;
 use crate::record::entry::DeferralBlock;
 use crate::record::{After, FollowUp, RecordError};
@@ -49,6 +51,8 @@ struct Suspension {
     index: u64,
     decision: ReceiptId,
     since: Timestamp,
+    /// When the wait that it is in ends.
+    expires: Timestamp,
     trigger: &'static str,
     reason: String,
     waits_for: Vec<Arc<str>>,
@@ -93,12 +97,17 @@ impl Approvals {
             return Err(ApproveError::TooMany("actions that wait on one another"));
         }
         let now = self.inner.clock.now();
+        let bound_us = match decision.reason_code {
+            ReasonCode::DependsOnDeferred => u64::try_from(self.hold(call).as_micros()).unwrap_or(u64::MAX),
+            _ => config.resolve_ms.saturating_mul(1_000),
+        };
         let random = random_bytes().map_err(|error| RecordError::Random(Arc::new(error)))?;
         let suspension = Suspension {
             id: DeferralId::mint(now, random),
             index,
             decision: ReceiptId::parse(&entry.receipt_id).map_err(|_| ApproveError::Unknown)?,
             since: now,
+            expires: now.plus_micros(bound_us),
             trigger: trigger(decision.reason_code),
             reason: decision.reason.to_string(),
             waits_for: parent.iter().map(|parent| Arc::clone(&parent.action)).collect(),
@@ -127,7 +136,10 @@ impl Approvals {
         hold: Hold,
     ) -> Result<Asked, ApproveError> {
         let settled = parent.settled.wait_for(|settled| *settled);
-        if tokio::time::timeout(self.hold(call), settled).await.is_ok() {
+        call.client.held.set(true);
+        let waited = tokio::time::timeout(self.hold(call), settled).await.is_ok();
+        call.client.held.set(false);
+        if waited {
             return self.resolved(suspension, hold, "order", 0, Evidence::Resolved(Arc::default())).await;
         }
         count(Counter::DeferralsExpired);
@@ -168,7 +180,7 @@ impl Approvals {
     async fn escalate(
         &self,
         (call, identity): (&mut Call, &Identity),
-        suspension: Suspension,
+        mut suspension: Suspension,
         (exact, hold): (Bytes, Hold),
         gone: impl Future<Output = ()>,
     ) -> Result<Asked, ApproveError> {
@@ -179,20 +191,34 @@ impl Approvals {
             return Ok(Asked::Ends(Box::new(Refusal::new(RefusalKind::Overloaded, &outside, "nobody knows"))));
         }
         count(Counter::DeferralsEscalated);
+        suspension.expires = self.inner.clock.now().plus_micros(self.inner.config.timeout_s.saturating_mul(1_000_000));
         self.write(&suspension, Some(("person", "STEP_UP")), 0).await?;
         let pickup = self.inner.pickup(call, identity);
         let ground = Self::ground(call, identity);
         let id = self.inner.request(pickup, suspension.index, Source::DeferEscalation, (exact, ground)).await?;
-        let subscribed = self.inner.lock().requests.get(&id).map(|request| request.status.subscribe());
-        if let Some(mut status) = subscribed {
-            // Those that depend on it wait until a person has answered.
-            tokio::spawn(async move {
-                let _answered = status.wait_for(|status| *status != Status::Pending).await.is_ok();
-                drop(hold);
-            });
-        }
+        self.keep_place(&id, hold);
         let place = Place::first(id, call);
         Ok(self.wait(call, identity, place, gone).await)
+    }
+
+    /// Those that depend on it wait until it has run, or until it is clear that it never will.
+    fn keep_place(&self, id: &ApprovalId, hold: Hold) {
+        let mut queue = self.inner.lock();
+        let Some(request) = queue.requests.get_mut(id) else { return };
+        // Asked about the same twice: the place of the first counts.
+        if request.hold.is_some() {
+            return;
+        }
+        request.hold = Some(hold);
+        let mut status = request.status.subscribe();
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        tokio::spawn(async move {
+            let waits = |status: &Status| matches!(status, Status::Pending | Status::Approved);
+            let _gone = status.wait_for(|status| !waits(status)).await.is_ok();
+            // What runs has taken its place along.
+            let hold = inner.lock().requests.get_mut(&id).and_then(|request| request.hold.take());
+            drop(hold);
+        });
     }
 
     async fn resolved(
@@ -227,7 +253,7 @@ impl Suspension {
             attempts,
             deferral_id: self.id.to_string().into(),
             deferred: self.since,
-            expires: None,
+            expires: Some(self.expires),
             method: result.map(|(method, _)| method.to_owned().into()),
             reason: crate::record::redact::text(&self.reason).text.into_owned().into(),
             decision_leaf: None,

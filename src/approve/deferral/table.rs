@@ -89,7 +89,7 @@ impl Deferrals {
             let same = deferred.server == call.action.native.server && !deferred.resources.is_disjoint(&mine);
             *deferred.session == *session
                 && *deferred.action != *call.action.id.as_str()
-                && (same || text.contains(id.as_str()))
+                && (same || text.contains(id.as_str()) || text.contains(&*deferred.action))
         };
         // The deepest of them is the last to settle.
         let (_, deferred) = all.iter().filter(waits).max_by_key(|(_, deferred)| deferred.depth)?;

@@ -11,6 +11,9 @@ use crate::model::{ApprovalId, Severity, Timestamp};
 /// Longest part of a message, characters.
 const PART_CHARS_MAX: usize = 300;
 
+/// Longest arguments that stand in a message, bytes: Slack takes 3,000 characters.
+const ARGUMENTS_BYTES_MAX: usize = 2_500;
+
 /// Why people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::approve) enum Occasion {
@@ -43,6 +46,8 @@ pub(in crate::approve) struct Notice {
     pub(in crate::approve) expires: Timestamp,
     /// The page of the request.
     pub(in crate::approve) url: Option<Arc<str>>,
+    /// What will run, word for word, where that can be shown in a message. Only buttons need it.
+    pub(in crate::approve) arguments: Option<Arc<str>>,
 }
 
 impl Notice {
@@ -59,6 +64,7 @@ impl Notice {
             approvers: part(&asked.join(", ")).into(),
             expires: request.expires,
             url: public_url.map(|url| format!("{url}/approvals/{}", request.id).into()),
+            arguments: request.exact.as_ref().and_then(|exact| shown(exact)),
         }
     }
 
@@ -102,6 +108,15 @@ impl Notice {
     }
 }
 
+/// Arguments that a message can show as they are: not too many, and no letter that could look like another.
+fn shown(exact: &[u8]) -> Option<Arc<str>> {
+    let plain = |byte: &u8| matches!(byte, b'\n' | b' '..=b'~');
+    if exact.len() > ARGUMENTS_BYTES_MAX || !exact.iter().all(plain) {
+        return None;
+    }
+    std::str::from_utf8(exact).ok().map(Arc::from)
+}
+
 /// Text from outside for a message: one line, bounded, without what chats read as markup or mentions.
 fn part(text: &str) -> String {
     let plain = |c: char| match c {
@@ -115,6 +130,14 @@ fn part(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_look_like_something_else_is_not_shown() {
+        assert_eq!(shown(b"{ \"to\":\"<@U1>\" }").as_deref(), Some("{ \"to\":\"<@U1>\" }"));
+        for wrong in ["{\"to\":\"\u{202e}evil\"}", "{\"to\":\"\u{430}cme\"}", "\u{7f}", &"x".repeat(2_501)] {
+            assert_eq!(shown(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn nothing_from_outside_is_markup() {

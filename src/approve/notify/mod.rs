@@ -1,9 +1,10 @@
 //! Tells people that something waits: Slack, Teams, mail, webhooks. The message links to the console, and answers
-//! nothing: whoever follows the link logs in there.
+//! nothing: whoever follows the link logs in there. Buttons in Slack are there when the operator asks for them.
 //!
 //! Nothing waits for a notifier, and nothing is lost with one: the request stands in the queue and in the log. One that
 //! fails is tried again a few times, counted and said loudly.
 
+mod buttons;
 mod mail;
 mod message;
 mod webhook;
@@ -18,6 +19,8 @@ use crate::metrics::{Counter, count};
 use crate::model::{Clock, Severity};
 use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource};
 
+pub(super) use buttons::Buttons;
+pub use buttons::{ButtonsConfig, ButtonsPerson, Pressed};
 pub(super) use message::{Notice, Occasion};
 
 use mail::Mail;
@@ -46,6 +49,9 @@ pub enum NotifierConfig {
         from_risk: Severity,
         /// Its address, which is a secret.
         url: SecretSource,
+        /// Buttons that answer, of an app whose webhook this is. Then the message holds the arguments.
+        #[serde(default)]
+        interactive: Option<ButtonsConfig>,
         /// The client.
         #[serde(default)]
         client: HttpClient,
@@ -161,26 +167,31 @@ enum Way {
 
 /// All notifiers, each on a task of its own.
 #[derive(Default)]
-pub(super) struct Notifiers(Vec<(Severity, Arc<str>, mpsc::Sender<Arc<Notice>>)>);
+pub(super) struct Notifiers {
+    all: Vec<(Severity, Arc<str>, mpsc::Sender<Arc<Notice>>)>,
+    /// Those that answer.
+    pub(super) buttons: Vec<Arc<Buttons>>,
+}
 
 impl Notifiers {
     /// Starts them. They end with the last holder of the queue.
     pub(super) fn start(configs: &[NotifierConfig], clock: &Arc<dyn Clock>) -> Result<Self, NotifyError> {
-        let mut all = Vec::new();
+        let (mut all, mut buttons) = (Vec::new(), Vec::new());
         for config in configs {
             let (name, from_risk) = config.named();
+            buttons.extend(config.buttons(&name, clock)?.map(Arc::new));
             let way = config.build(&name, Arc::clone(clock))?;
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
             tokio::spawn(deliver(Arc::clone(&name), way, receiver));
             all.push((from_risk, name, sender));
         }
-        Ok(Self(all))
+        Ok(Self { all, buttons })
     }
 
     /// Hands a message to all that want it. Never waits.
     pub(super) fn tell(&self, notice: Notice) {
         let notice = Arc::new(notice);
-        for (from, name, sender) in self.0.iter().filter(|(from, ..)| notice.risk >= *from) {
+        for (from, name, sender) in self.all.iter().filter(|(from, ..)| notice.risk >= *from) {
             if sender.try_send(Arc::clone(&notice)).is_err() {
                 count(Counter::NotificationsFailed);
                 tracing::error!(notifier = %name, ?from, request = %notice.id, "too many messages wait: this one is not sent");
@@ -200,6 +211,14 @@ impl NotifierConfig {
         (name.as_deref().unwrap_or(word).into(), from)
     }
 
+    fn buttons(&self, name: &str, clock: &Arc<dyn Clock>) -> Result<Option<Buttons>, NotifyError> {
+        let Self::Slack { url, interactive: Some(config), client, .. } = self else { return Ok(None) };
+        let url = url.load().map_err(|source| NotifyError::Secret { name: name.to_owned(), source })?;
+        let client =
+            client.build().map_err(|source| NotifyError::Client { name: name.to_owned(), source: Box::new(source) })?;
+        Buttons::new(name, config, &url, client, Arc::clone(clock)).map(Some)
+    }
+
     fn build(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Way, NotifyError> {
         let secret = |source: &SecretSource| {
             source.load().map_err(|source| NotifyError::Secret { name: name.to_owned(), source })
@@ -209,7 +228,9 @@ impl NotifierConfig {
         };
         Ok(match self {
             Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config)?)),
-            Self::Slack { url, client, .. } => Way::Webhook(Webhook::slack(secret(url)?, made(client)?, clock)),
+            Self::Slack { url, client, interactive, .. } => {
+                Way::Webhook(Webhook::slack(secret(url)?, interactive.is_some(), made(client)?, clock))
+            }
             Self::Teams { url, client, .. } => Way::Webhook(Webhook::teams(secret(url)?, made(client)?, clock)),
             Self::Webhook { url, secret: key, client, .. } => {
                 Way::Webhook(Webhook::signed(secret(url)?, &secret(key)?, made(client)?, clock))

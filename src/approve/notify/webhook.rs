@@ -19,13 +19,13 @@ pub(super) struct Webhook {
 
 enum Form {
     Signed(Box<hmac::Key>),
-    Slack,
+    Slack { buttons: bool },
     Teams,
 }
 
 impl Webhook {
-    pub(super) const fn slack(url: Secret, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
-        Self { url, form: Form::Slack, client, clock }
+    pub(super) const fn slack(url: Secret, buttons: bool, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
+        Self { url, form: Form::Slack { buttons }, client, clock }
     }
 
     pub(super) const fn teams(url: Secret, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
@@ -41,7 +41,7 @@ impl Webhook {
     pub(super) async fn send(&self, notice: &Notice) -> Result<(), String> {
         let body = match &self.form {
             Form::Signed(_) => notice.json(),
-            Form::Slack => slack(notice),
+            Form::Slack { buttons } => slack(notice, *buttons),
             Form::Teams => teams(notice),
         };
         let body = body.to_string();
@@ -58,16 +58,17 @@ impl Webhook {
     }
 }
 
-fn slack(notice: &Notice) -> Value {
+fn slack(notice: &Notice, buttons: bool) -> Value {
     let mut text = format!("*{}*", notice.title());
     for line in notice.lines() {
         text.push('\n');
         text.push_str(&line);
     }
-    json!({
-        "text": notice.title(),
-        "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": text } }],
-    })
+    let mut blocks = vec![json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })];
+    if buttons {
+        blocks.extend(super::buttons::blocks(notice));
+    }
+    json!({ "text": notice.title(), "blocks": blocks })
 }
 
 /// An Adaptive Card, as workflows of Teams take it.

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 a destination did not take what it got, 2 usage or configuration.
 
 mod deadletter;
+mod estimate;
 mod replay;
 mod status;
 mod test;
@@ -21,6 +22,8 @@ use crate::record::Archive;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// How many events and bytes a day each destination gets, and would get in other schemas.
+    Estimate(estimate::Arguments),
     /// Where every destination stands in the log.
     Status(Place),
     /// Send one event that says that it is a test, and read it back where the receiver can be asked.
@@ -47,6 +50,7 @@ pub(super) struct Place {
 
 pub(super) fn run(command: Command) -> ExitCode {
     let done = match command {
+        Command::Estimate(arguments) => estimate::run(&arguments),
         Command::Status(place) => status::run(&place),
         Command::Test(arguments) => test::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

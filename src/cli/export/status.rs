@@ -33,6 +33,10 @@ pub(super) fn run(place: &Place) -> Result<ExitCode, Refused> {
     for (exporter, place) in destinations {
         let (name, behind, counts) = (exporter.name(), entries.saturating_sub(place.next), place.counts);
         println!("{} ({})", printable(name), exporter.destination.kind());
+        if exporter.destination.archive().is_some() {
+            println!("  archived up to entry {}, {behind} behind", place.next);
+            continue;
+        }
         println!("  at entry {}, {behind} behind", place.next);
         println!(
             "  events: {} delivered, {} dead letters, {} not wanted, {} left out",

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a check failed or there is no such receipt, 2 usage, or no log there, 3 evidence is incomplete:
 //! actions without outcome, or entries that no checkpoint covers yet.
 
+mod archived;
 mod list;
 mod prove;
 mod session;
@@ -33,6 +34,10 @@ pub(super) enum Command {
     Session(session::Arguments),
     /// Verify a whole log, or evidence that was handed over; say what that proves and what it does not.
     Verify(verify::Arguments),
+    /// Fetch the log that is in an archive to a new directory, to be read with `--data-dir`.
+    Fetch(archived::FetchArguments),
+    /// Begin the log of a new instance as the continuation of an archived one, whose host is lost. Verifies that first.
+    Continue(archived::ContinueArguments),
     /// Write one action's entries with everything that openssl needs to verify them.
     Prove(prove::ProveArguments),
     /// Write a session's entries with everything that openssl needs to verify them.
@@ -56,6 +61,8 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Session(arguments) => session::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Fetch(arguments) => archived::fetch(&arguments),
+        Command::Continue(arguments) => archived::continue_with(&arguments),
         Command::Prove(arguments) => prove::prove(&arguments),
         Command::Export(arguments) => prove::export(&arguments),
     };

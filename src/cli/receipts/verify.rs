@@ -7,11 +7,12 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::super::{EXIT_FAILED, EXIT_INCOMPLETE};
+use super::archived::{At, read_place};
 use super::{Place, Progress, Refused, holds_log, print_json};
 use crate::model::Digest;
 use crate::record::bundle::{MANIFEST, verify_evidence};
 use crate::record::checkpoint::parse_verifier_key;
-use crate::record::verify::{Verdict, remembered};
+use crate::record::verify::{Aspect, Problem, Verdict, remembered};
 use crate::record::{PublicKey, Report, VerifyOptions, verify_directory};
 
 /// Incomplete actions that are listed for people; `--json` has all.
@@ -21,6 +22,11 @@ const SHOWN_MAX: usize = 20;
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    at: At,
+    /// Where the log is that this one continues, when it continues one: `s3://bucket/prefix/`, or a directory.
+    #[arg(long, value_name = "PLACE")]
+    predecessor: Option<String>,
     /// The root key, from somewhere else than the directory: a file (PEM or verifier key), or a verifier key itself.
     #[arg(long, value_name = "FILE|VKEY")]
     root_key: Option<String>,
@@ -33,7 +39,11 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
-    let dir = arguments.place.dir()?;
+    let archived = if arguments.at.is_given() { Some(arguments.at.read()?) } else { None };
+    let dir = match &archived {
+        Some(archived) => archived.directory.clone(),
+        None => arguments.place.dir()?,
+    };
     let root_key = arguments.root_key.as_deref().map(root_key).transpose()?;
     if dir.join(MANIFEST).exists() && !dir.join("instance.json").exists() {
         return evidence(&dir, root_key.as_ref(), arguments.place.json);
@@ -59,7 +69,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     };
     let report = verify_directory(&dir, &options);
     progress.end();
-    let report = report?;
+    let mut report = report?;
+    if let Some(place) = &arguments.predecessor {
+        check_predecessor(&mut report, place, arguments.at.config())?;
+    }
     if arguments.place.json {
         print_json(&Verified { verdict: report.verdict(), report: &report });
     } else {
@@ -72,6 +85,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     })
 }
 
+/// Verifies the log that this one continues, and that it is the one that is meant.
+fn check_predecessor(report: &mut Report, place: &str, config: Option<&Path>) -> Result<(), Refused> {
+    let read = read_place(place, config)?;
+    let remembered = report.predecessor.iter().map(|of| (of.size, of.root)).collect();
+    let before = verify_directory(&read.directory, &VerifyOptions { remembered, ..VerifyOptions::default() })?;
+    let what = match &report.predecessor {
+        None => "this log does not say that it continues another".to_owned(),
+        Some(of) if of.origin != before.origin => format!("this log continues {}, not {}", of.origin, before.origin),
+        Some(of) if of.size > before.size => {
+            format!("{} had {} entries when it was continued, and {} are there", of.origin, of.size, before.size)
+        }
+        Some(_) if before.verdict() != Verdict::Fault => return Ok(()),
+        Some(of) => {
+            let first = before.problems.first().map(ToString::to_string).unwrap_or_default();
+            format!("{} has faults: {first}", of.origin)
+        }
+    };
+    report.problems.push(Problem { index: None, file: None, what, aspect: Aspect::Log });
+    report.problems_total += 1;
+    Ok(())
+}
+
 /// The report for programs.
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -80,11 +115,14 @@ struct Verified<'a> {
     report: &'a Report,
 }
 
-fn print(report: &Report) {
+pub(super) fn print(report: &Report) {
     println!("log           {}", report.origin);
     println!("entries       {} under the checkpoint, {} behind it", report.size, report.tail);
     for (name, assertion) in report.assertions() {
         println!("{name:<12}  {:<5}  {}", assertion.standing.as_str(), assertion.sentence);
+    }
+    if let Some(of) = &report.predecessor {
+        println!("predecessor   {}, up to {} entries", of.origin, of.size);
     }
     for (name, count) in &report.unknown_kinds {
         println!("unknown       {count} entries of kind `{name}`, of a later version");
@@ -133,7 +171,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Refused> {
 }
 
 /// A PEM file, a file with a verifier key, or a verifier key.
-fn root_key(text: &str) -> Result<PublicKey, Refused> {
+pub(super) fn root_key(text: &str) -> Result<PublicKey, Refused> {
     let content = if Path::new(text).exists() {
         String::from_utf8_lossy(&read(Path::new(text))?).into_owned()
     } else {

@@ -134,11 +134,11 @@ pub(super) const SCHEMAS: &[(&str, &[&str])] = &[
             "evidence:object!",
         ],
     ),
-    ("Receipts", &["items:[]Line!", "total:integer!", "next:integer"]),
+    ("Receipts", &["items:[]Line!", "total:integer!", "next:integer", "behind:integer!"]),
     ("Rejected", &["event_id:string!", "error:string!"]),
     ("Replayed", &["arrived:integer!", "rejected:[]Rejected!", "next:integer"]),
     ("Scope", &["kind:agent|all|server|session|tool!", "value:string"]),
-    ("Session", &["id:string!", "intent:object", "items:[]Line!", "total:integer!", "next:integer"]),
+    ("Session", &["id:string!", "intent:object", "items:[]Line!", "total:integer!", "next:integer", "behind:integer!"]),
     (
         "SessionSummary",
         &[
@@ -157,7 +157,7 @@ pub(super) const SCHEMAS: &[(&str, &[&str])] = &[
         ],
     ),
     ("SessionToken", &["header:string!", "session_id:string!", "token:string!"]),
-    ("Sessions", &["items:[]SessionSummary!", "total:integer!", "next:integer"]),
+    ("Sessions", &["items:[]SessionSummary!", "total:integer!", "next:integer", "behind:integer!"]),
     (
         "Waiting",
         &[

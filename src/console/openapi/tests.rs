@@ -11,7 +11,7 @@ fn routes() -> BTreeSet<(String, String)> {
     let own = folder.join("openapi/mod.rs");
     for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).chain([own]) {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        let outside = ["health", "login", "manual", "oidc", "pages"].contains(&&*name);
+        let outside = ["health", "login", "manual", "pages", "slack"].contains(&&*name);
         if outside || file.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }

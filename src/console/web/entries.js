@@ -32,6 +32,13 @@ export function decisionChoice(name, selected) {
     option("ALLOW", "Allow"), option("DENY", "Deny"), option("MODIFY", "Modify"), option("STEP_UP", "Step up"), option("DEFER", "Defer"));
 }
 
+/** What a list lacks while the index is catching up with the log; nothing when it has. */
+export function behindNote(behind) {
+  if (!behind) return null;
+  const entries = behind === 1 ? "The newest entry is" : `The newest ${behind.toLocaleString("en")} entries are`;
+  return el("p", { class: "note", role: "status" }, `${entries} not indexed yet and missing here. Live shows them.`);
+}
+
 /** Links to the first part of a listing and to the next. */
 export function pager(path, query, { next, shown, total, what }) {
   const address = (before) => {

@@ -1,6 +1,6 @@
 // Log in: a token against a cookie. The token is in the body of one request and stays nowhere.
 
-import { ApiError, post } from "./api.js";
+import { ApiError, get, post } from "./api.js";
 import { el, show } from "./dom.js";
 
 /** Draws the form; calls `done` when somebody is logged in. */
@@ -32,4 +32,8 @@ export function login(page, done) {
   show(page, el("form", { class: "login", onsubmit: submit },
     el("h1", null, "Log in"), el("label", { for: "token" }, "Your token"), token, help, button, problem));
   token.focus();
+  // A document of its own: the provider's page comes next.
+  get("/login/ways").then(({ oidc }) => {
+    if (oidc) page.querySelector("form").append(el("p", { class: "other" }, el("a", { href: "/login/oidc", target: "_self" }, "Log in with your organisation's account")));
+  }, () => {});
 }

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, empty, show, table } from "./dom.js";
-import { ACTION, AGENT, DECISION, HUMAN, OUTCOME, REASON, TIME, decisionChoice, field, pager } from "./entries.js";
+import { ACTION, AGENT, DECISION, HUMAN, OUTCOME, REASON, TIME, behindNote, decisionChoice, field, pager } from "./entries.js";
 
 const COLUMNS = [TIME, DECISION, ACTION, AGENT, HUMAN, REASON, OUTCOME];
 const NAMES = ["session", "agent", "human", "tool", "decision", "since", "until"];
@@ -30,9 +30,9 @@ export async function receipts(page, { signal, go }) {
   const place = el("div");
   show(page, el("h1", null, "Receipts"), form,
     el("form", { class: "filters", onsubmit: open }, field("Open by id", id), el("button", { type: "submit" }, "Open")), place);
-  const { items, total, next } = await get("/v1/receipts", given, signal);
-  if (!items.length) return void show(place, empty("No receipt fits."));
-  show(place, table("Receipts, the newest first", COLUMNS, items),
+  const { items, total, next, behind } = await get("/v1/receipts", given, signal);
+  if (!items.length) return void show(place, behindNote(behind), empty("No receipt fits."));
+  show(place, behindNote(behind), table("Receipts, the newest first", COLUMNS, items),
     pager("/receipts", given, { next, shown: items.length, total, what: total === 1 ? "receipt" : "receipts" }));
 }
 

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { append, el, facts, link, section, show } from "./dom.js";
+import { behindNote } from "./entries.js";
 import { fraction, pretty, time, visible } from "./format.js";
 import { decision, ended, state } from "./marks.js";
 import { plot } from "./plot.js";
@@ -31,7 +32,7 @@ export async function session(page, { signal }, id) {
       ["Agent", about.agent && visible(about.agent)], ["Human", about.human && visible(about.human)], ["Tenant", about.tenant],
       ["Data level", last?.level], ["Entries", course.total],
       ["Receipts", link(`/receipts?session=${encodeURIComponent(id)}`, "all of this session")],
-    ]), place);
+    ]), behindNote(course.behind), place);
   draw();
   // The plot has one shape for wide screens and one for narrow.
   matchMedia("(max-width: 719px)").addEventListener("change", draw, { signal });

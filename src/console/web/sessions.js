@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, empty, link, show, table } from "./dom.js";
-import { field, pager, shortId } from "./entries.js";
+import { behindNote, field, pager, shortId } from "./entries.js";
 import { fraction, time, visible } from "./format.js";
 
 const NAMES = ["agent", "human"];
@@ -35,8 +35,8 @@ export async function sessions(page, { signal, go }) {
   const place = el("div");
   show(page, el("h1", null, "Sessions"),
     el("form", { class: "filters", onsubmit: submit }, field("Agent", text("agent")), field("Human", text("human")), el("button", { type: "submit" }, "Search")), place);
-  const { items, total, next } = await get("/v1/sessions", given, signal);
-  if (!items.length) return void show(place, empty("No session fits."));
-  show(place, table("Sessions, the one that was used last first", COLUMNS, items),
+  const { items, total, next, behind } = await get("/v1/sessions", given, signal);
+  if (!items.length) return void show(place, behindNote(behind), empty("No session fits."));
+  show(place, behindNote(behind), table("Sessions, the one that was used last first", COLUMNS, items),
     pager("/sessions", given, { next, shown: items.length, total, what: total === 1 ? "session" : "sessions" }));
 }

@@ -64,7 +64,7 @@ pub(super) fn fraction(node: &Node, what: &str, problems: &mut Problems<'_>) -> 
 
 /// Prefixes of tags that name their catalogue.
 const CATALOGUES: &[&str] =
-    &["aarm", "eu_ai_act", "maestro", "mitre_atlas", "nist_ai_rmf", "owasp_agentic", "owasp_llm", "x"];
+    &["aarm", "eu_ai_act", "maestro", "mitre_atlas", "nist_ai_rmf", "owasp_agentic", "owasp_llm", "soc2", "x"];
 
 /// Tags as events carry them: `ASI01` becomes `owasp_agentic:ASI01`, `AML.T0051` `mitre_atlas:AML.T0051`.
 pub(super) fn tags(node: &Node, problems: &mut Problems<'_>) -> Vec<Arc<str>> {

@@ -15,6 +15,7 @@ use super::sentinel::SentinelConfig;
 use super::splunk_hec::SplunkHecConfig;
 use super::syslog::SyslogConfig;
 use super::webhook::WebhookConfig;
+use crate::export::archive::ArchiveConfig;
 use crate::export::{ExportError, SchemaSettings};
 
 /// What a destination is opened with.
@@ -88,6 +89,8 @@ macro_rules! destinations {
 }
 
 destinations! {
+    /// The off-host copy of the log.
+    Archive(ArchiveConfig) = "archive";
     /// Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchConfig) = "elasticsearch" | "elastic";
     /// A file of JSON lines.
@@ -111,8 +114,6 @@ destinations! {
     /// Any HTTP endpoint.
     Webhook(WebhookConfig) = "webhook";
     // Those of later versions: read, and refused by name.
-    /// The off-host copy of the log.
-    Archive(NotBuilt) = "archive";
     /// Amazon Data Firehose.
     AwsFirehose(NotBuilt) = "aws_firehose";
     /// Amazon Kinesis Data Streams.
@@ -130,6 +131,15 @@ destinations! {
 }
 
 impl DestinationConfig {
+    /// The settings of an archive, which gets the log itself and no events; `None` for all others.
+    #[must_use]
+    pub const fn archive(&self) -> Option<&ArchiveConfig> {
+        match self {
+            Self::Archive(config) => Some(config),
+            _ => None,
+        }
+    }
+
     /// Whether this program has such a destination at all.
     ///
     /// # Errors

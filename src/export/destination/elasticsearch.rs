@@ -17,6 +17,7 @@ use super::{
     Batch, Checking, Delivery, Destination, EventFailure, FailedEvent, Limits, LookingUp, Opening, SendError, Sending,
     Settings,
 };
+use crate::export::item::EVENT_TYPE;
 use crate::export::{ExportError, Item};
 use crate::net::HttpClient;
 
@@ -26,7 +27,7 @@ use crate::net::HttpClient;
 pub struct ElasticsearchConfig {
     /// The cluster, or Logstash's HTTP input.
     pub url: String,
-    /// The data stream.
+    /// The data stream. `{event_type}` in it stands for `action`, `decision` and so on: a stream for each kind of event.
     #[serde(default = "data_stream")]
     pub data_stream: String,
     /// How we say who we are.
@@ -76,13 +77,16 @@ impl ElasticsearchConfig {
         if stream.is_empty() || stream.contains(['/', '?', '#', '%', ' ', ',', '*']) {
             return Err(ExportError::setting(name, "`data_stream` is not the name of one data stream"));
         }
+        let by_type = stream.contains(EVENT_TYPE) && peer == Peer::Cluster;
         Ok(Box::new(Elasticsearch {
             name: name.into(),
+            by_type: by_type.then(|| stream.clone()),
             target: match peer {
+                Peer::Cluster if by_type => below(&url, "_bulk"),
                 Peer::Cluster => below(&url, &format!("{stream}/_bulk")),
                 Peer::Logstash => url.clone(),
             },
-            search: below(&url, &format!("{stream}/_search")),
+            search: below(&url, &format!("{}/_search", stream.replace(EVENT_TYPE, "*"))),
             url,
             peer,
             auth: auth.map(Arc::new),
@@ -94,6 +98,8 @@ impl ElasticsearchConfig {
 
 struct Elasticsearch {
     name: String,
+    /// The name of data streams, if there is one for each kind of event.
+    by_type: Option<String>,
     url: Url,
     target: Url,
     search: Url,
@@ -115,10 +121,14 @@ fn document(item: &Item) -> String {
     }
 }
 
-fn bulk(batch: &Batch) -> Vec<u8> {
+fn bulk(batch: &Batch, by_type: Option<&str>) -> Vec<u8> {
     let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 200);
     for item in &batch.items {
-        body.extend_from_slice(json!({ "create": { "_id": item.id } }).to_string().as_bytes());
+        let create = match by_type {
+            None => json!({ "create": { "_id": item.id } }),
+            Some(stream) => json!({ "create": { "_id": item.id, "_index": item.place_in(stream) } }),
+        };
+        body.extend_from_slice(create.to_string().as_bytes());
         body.push(b'\n');
         body.extend_from_slice(document(item).as_bytes());
         body.push(b'\n');
@@ -174,8 +184,9 @@ impl Elasticsearch {
 
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
         let (events, peer, compression) = (batch.items.len(), self.peer, self.compression);
+        let by_type = self.by_type.clone();
         let encode = move || match peer {
-            Peer::Cluster => Outgoing::new("application/x-ndjson", bulk(&batch), compression),
+            Peer::Cluster => Outgoing::new("application/x-ndjson", bulk(&batch, by_type.as_deref()), compression),
             Peer::Logstash => Outgoing::new("application/json", json_array(&batch), compression),
         };
         let mut outgoing = offload(encode).await?;
@@ -235,5 +246,35 @@ impl Destination for Elasticsearch {
             let answer = exchange(self.client.get(self.url.clone()).headers(self.credentials().await?)).await?;
             if answer.status.is_success() { Ok(Some(answer.problem())) } else { Err(answer.failure()) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventType, Severity, Timestamp};
+
+    #[test]
+    fn each_kind_of_event_can_have_a_stream_of_its_own() {
+        let item = |event_type: EventType| {
+            Arc::new(Item {
+                id: "1".into(),
+                event_type,
+                severity: Severity::Info,
+                time: Timestamp::from_secs(0),
+                session: None,
+                index: 0,
+                ordinal: 0,
+                origin: "o".into(),
+                rendered: "{}".into(),
+                unfit: None,
+            })
+        };
+        let batch = Batch { items: vec![item(EventType::Action), item(EventType::ToolPin)] };
+        let lines = |by_type| String::from_utf8(bulk(&batch, by_type)).unwrap();
+        let streams = lines(Some("logs-aarm.{event_type}-default"));
+        assert!(streams.contains(r#""_index":"logs-aarm.action-default""#), "{streams}");
+        assert!(streams.contains(r#""_index":"logs-aarm.tool_pin-default""#), "{streams}");
+        assert!(!lines(None).contains("_index"));
     }
 }

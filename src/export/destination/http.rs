@@ -191,11 +191,19 @@ pub(super) struct Answer {
 /// # Errors
 /// [`SendError::Later`]: no answer, in whatever way.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, SendError> {
+    exchange_within(request, ANSWER_BYTES_MAX).await
+}
+
+/// As [`exchange`], with an answer of at most this many bytes.
+///
+/// # Errors
+/// As [`exchange`].
+pub(super) async fn exchange_within(request: RequestBuilder, bytes_max: usize) -> Result<Answer, SendError> {
     // The address may hold a secret (collectors with unique URLs): it is not repeated.
     let told = |error: reqwest::Error| SendError::later(crate::model::with_causes(&error.without_url()));
     let response = request.send().await.map_err(told)?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = read_body(response, ANSWER_BYTES_MAX).await;
+    let body = read_body(response, bytes_max).await;
     let body = body.map_err(|error| SendError::later(format!("HTTP {status}: {error}")))?;
     Ok(Answer { status, headers, body })
 }

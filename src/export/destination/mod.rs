@@ -5,6 +5,7 @@
 //! keeps no queue: the pipeline does all of that, the same way for all of them.
 
 mod auth;
+pub(in crate::export) mod bucket;
 mod config;
 pub mod elasticsearch;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::time::Duration;
 use super::Item;
 
 pub use auth::{AuthConfig, AuthKind};
+pub use bucket::S3Options;
 pub(crate) use config::Settings;
 pub use config::{DestinationConfig, NotBuilt, Opening};
 pub use http::BodyCompression;

@@ -30,7 +30,7 @@ pub struct SplunkHecConfig {
     pub token_env: Option<String>,
     /// Where the token is; a file is read again for every batch.
     pub token: Option<SecretSource>,
-    /// The index; that of the token by default.
+    /// The index; that of the token by default. `{event_type}` in it stands for `action`, `decision` and so on.
     pub index: Option<String>,
     /// `source` of the events.
     #[serde(default = "source")]
@@ -151,11 +151,12 @@ impl Envelope {
         let sourcetype = config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type));
         // Text, so that no digit is lost; the collector reads both.
         out.push_str(&format!("{{\"time\":\"{}.{:06}\"", us / 1_000_000, us % 1_000_000));
+        let index = config.index.as_ref().map(|index| item.place_in(index));
         let members = [
             ("host", config.host.as_deref().or(Some(&item.origin))),
             ("source", Some(&*config.source)),
             ("sourcetype", Some(&*sourcetype)),
-            ("index", config.index.as_deref()),
+            ("index", index.as_deref()),
         ];
         for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             out.push_str(&format!(",\"{name}\":"));

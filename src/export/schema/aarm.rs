@@ -1,5 +1,6 @@
 //! AARM's event shapes (telemetry page of the standard), with more members than its examples and none fewer.
 
+use super::choice::Dialect;
 use super::table::{Choice, chosen};
 use super::template::{Template, Unknown};
 use super::{Render, RenderError, Scene, SchemaError};
@@ -12,10 +13,13 @@ pub(super) const SCHEMA_VERSION: &str = "1";
 pub(super) struct Aarm(Vec<(EventType, Template)>);
 
 impl Aarm {
-    pub(super) fn new() -> Result<Self, SchemaError> {
+    pub(super) fn new(dialect: Option<Dialect>) -> Result<Self, SchemaError> {
+        let slim = dialect == Some(Dialect::Slim);
         let template = |event_type: EventType| {
-            let sections = ["envelope", event_type.as_str(), "receipt"];
-            let template = Template::nested(chosen("aarm", &sections, &Choice::default()), Unknown::Null);
+            let whole = ["envelope", event_type.as_str(), "receipt"];
+            let sections = if slim { ["slim", "", ""] } else { whole };
+            let unknown = if slim { Unknown::LeftOut } else { Unknown::Null };
+            let template = Template::nested(chosen("aarm", &sections, &Choice::default()), unknown);
             template.map(|template| (event_type, template))
         };
         let templates = EventType::ALL.into_iter().map(template).collect::<Result<_, _>>();

@@ -64,6 +64,8 @@ pub enum Dialect {
     Aos,
     /// ECS: the values of the streaming guide word for word, though Elastic does not allow all of them.
     Literal,
+    /// `aarm`: a quarter of the bytes, for stores that are paid by the gigabyte.
+    Slim,
 }
 
 impl Dialect {
@@ -75,6 +77,7 @@ impl Dialect {
             Self::AitfLegacy => "aitf_legacy",
             Self::Aos => "aos",
             Self::Literal => "literal",
+            Self::Slim => "slim",
         }
     }
 
@@ -85,6 +88,7 @@ impl Dialect {
             Self::Aitf => matches!(schema, Schema::Cef | Schema::Cim | Schema::Ocsf),
             Self::Acs | Self::AitfLegacy | Self::Aos => matches!(schema, Schema::Ocsf),
             Self::Literal => matches!(schema, Schema::Ecs),
+            Self::Slim => matches!(schema, Schema::Aarm),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Custom {
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
         let validator = jsonschema::options().offline().with_pattern_options(patterns).build(&schema);
         let validator = validator.map_err(|error| failed(format!("it is no JSON Schema: {error}")))?;
-        Ok(Self { shapes: Aarm::new()?, validator })
+        Ok(Self { shapes: Aarm::new(None)?, validator })
     }
 }
 

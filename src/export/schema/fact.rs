@@ -4,16 +4,31 @@ use std::borrow::Cow;
 
 use super::Scene;
 use super::value::Value;
+use crate::export::Added;
 
 /// A fact about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
+    /// Techniques of MITRE ATLAS, as OCSF writes attacks.
+    Attacks,
     /// The block that an entry of this kind is about, whole.
     Block,
+    /// Controls by framework.
+    Compliance,
+    /// The same as a list of `framework:control`.
+    Controls,
     /// The same for events that are about nothing but that block; null for those about an action.
     Detail,
     /// What became of the action: see [`effect`].
     Effect,
+    /// What was looked up, by the member it was looked up for.
+    Enrichment,
+    /// The same as a list of `member.field=value`.
+    EnrichmentList,
+    /// What became of the lookups.
+    EnrichmentStatus,
+    /// What was looked up, as OCSF writes it.
+    Enrichments,
     /// The event's id.
     EventId,
     /// `aarm.action`, ...
@@ -38,6 +53,8 @@ pub(super) enum Fact {
     Severity,
     /// The event type without its first part: `action`, ...
     Short,
+    /// Techniques of MITRE ATLAS.
+    Techniques,
     /// When it happened.
     Time,
     /// The configured name of the vendor.
@@ -48,9 +65,16 @@ impl Fact {
     /// The fact of that name.
     pub(super) fn parse(name: &str) -> Option<Self> {
         Some(match name {
+            "attacks" => Self::Attacks,
             "block" => Self::Block,
+            "compliance" => Self::Compliance,
+            "controls" => Self::Controls,
             "detail" => Self::Detail,
             "effect" => Self::Effect,
+            "enrichment" => Self::Enrichment,
+            "enrichment_list" => Self::EnrichmentList,
+            "enrichment_status" => Self::EnrichmentStatus,
+            "enrichments" => Self::Enrichments,
             "event_id" => Self::EventId,
             "event_type" => Self::EventType,
             "index" => Self::Index,
@@ -63,6 +87,7 @@ impl Fact {
             "schema_version" => Self::SchemaVersion,
             "severity" => Self::Severity,
             "short" => Self::Short,
+            "techniques" => Self::Techniques,
             "time" => Self::Time,
             "vendor" => Self::Vendor,
             _ => return None,
@@ -73,7 +98,17 @@ impl Fact {
     pub(super) fn value<'a>(self, scene: &Scene<'a>) -> Value<'a> {
         let Scene { event, entry, origin, names } = *scene;
         let text = |text: &'a str| Value::Text(Cow::Borrowed(text));
+        let made = |json: Option<String>| json.map_or(Value::Null, Value::Made);
+        let added = event.added.as_deref();
         match self {
+            Self::Attacks => made(names.tagging.attacks(event)),
+            Self::Compliance => made(names.tagging.json(event)),
+            Self::Controls => made(names.tagging.list(event)),
+            Self::Techniques => made(names.tagging.techniques(event)),
+            Self::Enrichment => made(added.map(Added::by_field)),
+            Self::EnrichmentList => made(added.and_then(Added::as_list)),
+            Self::EnrichmentStatus => added.map_or(Value::Null, |added| text(added.status())),
+            Self::Enrichments => made(added.and_then(Added::as_ocsf)),
             Self::Detail if entry.at("action.action_id").is_some() => Value::Null,
             Self::Block | Self::Detail => {
                 let block = entry.at("kind").and_then(|kind| kind.as_str()).and_then(|kind| {

@@ -21,15 +21,17 @@ mod template;
 mod value;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::export::{DecodedEntry, Event};
+use crate::export::{Compliance, DecodedEntry, Event};
 
 pub use choice::{Dialect, Mapping, Mappings, Schema, SchemaSettings};
 pub use sourcetype::sourcetype;
+pub(super) use table::member_of;
 
 /// The version of all mappings together: raised whenever an entry renders differently than before, so that a cursor says
 /// which mappings its events were rendered with.
-pub const MAPPING_VERSION: u32 = 1;
+pub const MAPPING_VERSION: u32 = 2;
 
 /// Why a schema cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,7 @@ struct Names {
     product_version: String,
     schema_version: String,
     vendor: String,
+    tagging: Arc<Compliance>,
 }
 
 /// An event, and what is known beside it.
@@ -121,7 +124,7 @@ impl Formatter {
     pub fn new(settings: &SchemaSettings, data_dir: &Path) -> Result<Self, SchemaError> {
         settings.check()?;
         let render: Box<dyn Render> = match settings.schema {
-            Schema::Aarm => Box::new(aarm::Aarm::new()?),
+            Schema::Aarm => Box::new(aarm::Aarm::new(settings.dialect)?),
             Schema::Cef => Box::new(cef::Cef::new(settings)?),
             Schema::Cim => Box::new(flat::ByTable::new("cim", settings)?),
             Schema::Custom => Box::new(custom::Custom::new(settings, data_dir)?),
@@ -141,8 +144,16 @@ impl Formatter {
             product_version: env!("CARGO_PKG_VERSION").into(),
             schema_version,
             vendor: settings.vendor.clone().unwrap_or_else(|| "Countersign".into()),
+            tagging: Compliance::shipped(),
         };
         Ok(Self { render, names })
+    }
+
+    /// With tags from another mapping than the one of this program.
+    #[must_use]
+    pub fn tagging(mut self, tagging: Arc<Compliance>) -> Self {
+        self.names.tagging = tagging;
+        self
     }
 
     /// One event, on one line. `origin` names the log it comes from.

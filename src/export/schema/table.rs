@@ -98,6 +98,15 @@ impl Line<'_> {
     }
 }
 
+/// Where the member `field` of events in the schema `aarm` stands in entries; `None` when there is no such member, or it
+/// stands in no single place.
+pub(in crate::export) fn member_of(field: &str) -> Option<&'static str> {
+    let text = TABLES.iter().find(|table| table.name == "aarm").map_or("", |table| table.text);
+    let found = lines(text).find(|line| line.target.replace(['?', '!', '*'], "") == field)?.expression;
+    let is_path = found.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_'));
+    is_path.then_some(found)
+}
+
 /// Major and minor of a version; 0 for what is missing.
 pub(super) fn parse_version(text: &str) -> (u16, u16) {
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));

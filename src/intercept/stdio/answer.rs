@@ -8,6 +8,7 @@ use http::{Response, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::Conversation;
+use crate::intercept::held::HeldProgress;
 use crate::intercept::{AnswerForm, Mediate, Reply, error_line, refusal};
 use crate::model::json::{Kind, Limits, scan};
 use crate::model::{Call, FrameKind, Refusal};
@@ -51,7 +52,7 @@ pub(super) async fn refuse(ends: &Refusal, asked: &Asked) -> Option<Bytes> {
 impl<M: Mediate + Clone> Conversation<M> {
     /// Mediates one call and writes its answer.
     pub(super) async fn mediate(&self, call: Call, asked: &Asked) {
-        match self.client.mediate.mediate(call).await {
+        match self.reply(call).await {
             Reply::Refused(ends) => self.send_all(refuse(&ends, asked).await).await,
             Reply::Upstream(response) => {
                 let problem = if is_stream(&response) {
@@ -62,6 +63,18 @@ impl<M: Mediate + Clone> Conversation<M> {
                 if let (Err(problem), Some(id)) = (problem, &asked.id) {
                     self.send_all([error_line(Some(id), INTERNAL_ERROR, &problem).into()]).await;
                 }
+            }
+        }
+    }
+
+    /// The reply to one call; while it is held its client hears so, if it asked for progress.
+    async fn reply(&self, mut call: Call) -> Reply {
+        let Some(mut progress) = HeldProgress::of(&mut call) else { return self.client.mediate.mediate(call).await };
+        let mut work = std::pin::pin!(self.client.mediate.mediate(call));
+        loop {
+            tokio::select! {
+                reply = &mut work => return reply,
+                line = progress.next() => self.send_all([line]).await,
             }
         }
     }

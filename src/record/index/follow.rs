@@ -12,9 +12,13 @@ use super::schema::Gaps;
 use crate::model::with_causes;
 use crate::record::{Archive, Checkpoint, Log, RecordError};
 
-/// Between two updates. Whoever asks the index brings it up to date first, so this only bounds how long that takes; a
-/// busy log has better use for the processor.
+/// Between two updates. A busy log has better use for the processor.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The same while there is much to take in: whoever looks is told how far behind the index is, and should not be for
+/// long.
+const PAUSE_BEHIND: Duration = Duration::from_millis(250);
+/// Entries in one update that are much.
+const MUCH: u64 = 2_048;
 
 /// The thread that keeps the index up to date. Dropped, it ends by itself.
 #[derive(Debug)]
@@ -70,20 +74,21 @@ async fn follow(
 ) {
     // What was there before counts too.
     checkpoints.mark_changed();
-    let mut gaps = Gaps::LookedFor;
+    let (mut gaps, mut pause) = (Gaps::LookedFor, PAUSE);
     loop {
         let more = tokio::select! {
             changed = checkpoints.changed() => changed.is_ok(),
             _ = &mut stopped => false,
         };
         if checkpoints.borrow_and_update().is_some() {
-            update(&data_dir, &mut gaps);
+            let taken = update(&data_dir, &mut gaps);
+            pause = if taken >= MUCH { PAUSE_BEHIND } else { PAUSE };
         }
         if !more {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = &mut stopped => {
                 update(&data_dir, &mut gaps);
                 return;
@@ -92,13 +97,23 @@ async fn follow(
     }
 }
 
-fn update(data_dir: &Path, gaps: &mut Gaps) {
-    let open = || Index::open_committed(&mut Archive::open_committed(data_dir)?, *gaps, &|_, _| {});
-    match open() {
-        Ok(_) => *gaps = Gaps::Excluded,
+/// Brings it up to date. Returns how many entries there were to take in.
+fn update(data_dir: &Path, gaps: &mut Gaps) -> u64 {
+    let open = || {
+        let mut archive = Archive::open_committed(data_dir)?;
+        let mut index = Index::opened(&mut archive, *gaps)?;
+        index.update(&mut archive, &|_, _| {})?;
+        Ok(index.behind)
+    };
+    match open() as Result<u64, RecordError> {
+        Ok(taken) => {
+            *gaps = Gaps::Excluded;
+            taken
+        }
         Err(error) => {
             *gaps = Gaps::LookedFor;
             tracing::warn!(error = %with_causes(&error), "the index of the log is behind");
+            0
         }
     }
 }

@@ -21,12 +21,17 @@ pub use query::{Filter, Order, Wanted};
 pub use row::Row;
 pub use sessions::SessionSpan;
 
-/// The index of one log, up to date with it.
+/// Entries that whoever looks takes in himself: some milliseconds.
+const CAUGHT_UP_AT_ONCE: u64 = 512;
+
+/// The index of one log, up to date with it or not far behind.
 pub struct Index {
     connection: Connection,
     path: std::path::PathBuf,
     /// Whether the file had to be made again.
     rebuilt: bool,
+    /// Entries under the checkpoint that are not in it.
+    behind: u64,
 }
 
 /// An entry that a query found, as the log itself says it is.
@@ -50,6 +55,31 @@ impl Index {
         Ok(index)
     }
 
+    /// Opens the index of a log for somebody who looks while the log grows: brings it up to date where that takes no
+    /// time, and otherwise takes it as it is; [`Self::behind`] says how far behind. Never waits for who writes it. That
+    /// rows may be missing between others is for a [`Follower`] to find out.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as_it_is(archive: &mut Archive) -> Result<Self, RecordError> {
+        let mut index = Self::opened(archive, Gaps::Excluded)?;
+        if (1..=CAUGHT_UP_AT_ONCE).contains(&index.behind) {
+            match index.update_at_once(archive) {
+                Ok(()) => index.behind = 0,
+                Err(error) if error.is_busy() => index.behind = index.missing(archive)?,
+                Err(error) => return Err(error),
+            }
+        }
+        index.load_tail(archive)?;
+        Ok(index)
+    }
+
+    /// Entries under the checkpoint that it does not hold yet: what it answers says nothing about them.
+    #[must_use]
+    pub const fn behind(&self) -> u64 {
+        self.behind
+    }
+
     /// Throws the index away and makes it again.
     ///
     /// # Errors
@@ -68,10 +98,18 @@ impl Index {
     }
 
     fn open_committed(archive: &mut Archive, gaps: Gaps, progress: &dyn Fn(u64, u64)) -> Result<Self, RecordError> {
+        let mut index = Self::opened(archive, gaps)?;
+        index.update(archive, progress)?;
+        index.behind = 0;
+        Ok(index)
+    }
+
+    /// The file as it is.
+    fn opened(archive: &mut Archive, gaps: Gaps) -> Result<Self, RecordError> {
         let path = archive.index_path();
         let (connection, rebuilt) = schema::open(archive, &path, gaps)?;
-        let mut index = Self { connection, path, rebuilt };
-        index.update(archive, progress)?;
+        let mut index = Self { connection, path, rebuilt, behind: 0 };
+        index.behind = index.missing(archive)?;
         Ok(index)
     }
 

@@ -16,10 +16,12 @@ const VERSION: i64 = 2;
 
 /// Entries in one transaction: what is lost when the process is killed meanwhile, memory, and how long whoever asks waits
 /// for whoever writes.
-const STEP_ENTRIES: u64 = 256;
+const STEP_ENTRIES: u64 = 512;
 
 /// How long another process may hold the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
+/// The same for who can do without, milliseconds.
+const BUSY_SHORT_MS: u64 = 50;
 
 const COLUMNS: &str = "idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, receipt_id TEXT NOT NULL, kind TEXT NOT NULL, \
     action_id TEXT, session TEXT, seq INTEGER, time_us INTEGER NOT NULL, human TEXT, agent TEXT, tool TEXT, \
@@ -181,6 +183,21 @@ impl Index {
         }
         transaction.execute("UPDATE log SET kept_from = ?1", [signed(kept_from)]).map_err(wrong)?;
         transaction.commit().map_err(wrong)
+    }
+
+    /// The same, unless somebody else does it at this moment.
+    pub(super) fn update_at_once(&mut self, archive: &mut Archive) -> Result<(), RecordError> {
+        let patience = |ms| self.connection.busy_timeout(Duration::from_millis(ms)).map_err(|error| self.failed(error));
+        patience(BUSY_SHORT_MS)?;
+        let updated = self.update(archive, &|_, _| {});
+        self.connection.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(|error| self.failed(error))?;
+        updated
+    }
+
+    /// Entries under the checkpoint that are not here.
+    pub(super) fn missing(&self, archive: &Archive) -> Result<u64, RecordError> {
+        let size = size_of(&self.connection).map_err(|error| self.failed(error))?;
+        Ok(archive.size().saturating_sub(size))
     }
 
     /// Adds what lies behind the checkpoint to this connection alone: it may still come to nothing.

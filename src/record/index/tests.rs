@@ -68,6 +68,28 @@ async fn finds_by_every_part_of_a_filter() {
     assert_eq!(by(Filter { since: Some(Timestamp::from_secs(4_000_000_000)), ..Filter::default() }), 0);
 }
 
+#[tokio::test]
+async fn who_looks_while_others_write_is_told_how_far_behind_the_index_is() {
+    let mut made = written().await;
+    drop(open(&made));
+    let indexed = Archive::open_committed(&made.dir()).unwrap().size();
+    made.act_many(12).await;
+    made.checkpoint().await;
+    // Somebody writes the index and does not end.
+    let writer = file(&made);
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut archive = Archive::open_committed(&made.dir()).unwrap();
+    let mut index = Index::open_as_it_is(&mut archive).unwrap();
+    assert_eq!(index.behind(), archive.size() - indexed);
+    let all = index.list(&mut archive, &Filter::default(), 1_000).unwrap();
+    assert_eq!(all.1, indexed, "what it holds is there");
+    assert!(all.0.iter().all(|hit| hit.found.proof.is_some()), "proven against the checkpoint of now");
+    drop(index);
+    writer.execute_batch("ROLLBACK").unwrap();
+    let mut index = Index::open_as_it_is(&mut archive).unwrap();
+    assert_eq!((index.behind(), index.list(&mut archive, &Filter::default(), 1_000).unwrap().1), (0, archive.size()));
+}
+
 fn index_list(made: &Made, filter: &Filter) -> u64 {
     let (mut archive, mut index) = open(made);
     index.list(&mut archive, filter, 1_000).unwrap().1

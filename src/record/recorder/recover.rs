@@ -55,12 +55,13 @@ struct Entries<'a> {
 impl Entries<'_> {
     fn genesis(&mut self) -> Result<(), RecordError> {
         let keys = self.inner.log.signing_key();
+        let predecessor = self.inner.log.predecessor()?;
         let predicate = Predicate {
             genesis: Some(Box::new(GenesisBlock {
                 binary_hash: None,
                 config_hash: None,
                 instance_id: self.inner.log.instance().instance_id.as_str().into(),
-                predecessor: None,
+                predecessor,
                 root_key: key_text(&keys.root.public()).into(),
                 root_keyid: keys.root.id_text().into(),
                 version: env!("CARGO_PKG_VERSION").into(),

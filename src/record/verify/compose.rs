@@ -55,6 +55,7 @@ pub(super) fn report(
         problems_total,
         incomplete,
         incomplete_total,
+        predecessor: ledger.predecessor,
         kinds: ledger.kinds,
         unknown_kinds: ledger.unknown_kinds,
         unknown_members: ledger.unknown_members,

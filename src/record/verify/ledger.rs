@@ -11,7 +11,7 @@ use super::files::Files;
 use super::findings::Findings;
 use super::keys::Keys;
 use super::trust::Claimed;
-use super::{CLOCK_TOLERANCE_US, VerifyOptions};
+use super::{CLOCK_TOLERANCE_US, Continued, VerifyOptions};
 use crate::model::Digest;
 use crate::record::entry::Kind;
 
@@ -31,6 +31,7 @@ pub(super) struct Ledger {
     pub(super) anchors: Vec<(u64, u64, Digest)>,
     /// The last entry that says that all entries below some place were removed: its index, and that place.
     pub(super) removed: Option<(u64, u64)>,
+    pub(super) predecessor: Option<Continued>,
     pub(super) kinds: BTreeMap<String, u64>,
     pub(super) unknown_kinds: BTreeMap<String, u64>,
     pub(super) unknown_members: BTreeMap<String, u64>,
@@ -49,6 +50,7 @@ impl Ledger {
             closed_at: None,
             anchors: Vec::new(),
             removed: None,
+            predecessor: None,
             kinds: BTreeMap::new(),
             unknown_kinds: BTreeMap::new(),
             unknown_members: BTreeMap::new(),
@@ -86,6 +88,11 @@ impl Ledger {
         let kind = entry.predicate().kind.to_string();
         match entry.kind() {
             None => *self.unknown_kinds.entry(kind.clone()).or_default() += 1,
+            Some(Kind::Genesis) if entry.index == 0 => {
+                let stated = entry.predicate().genesis.as_ref().and_then(|genesis| genesis.predecessor.as_ref());
+                self.predecessor =
+                    stated.map(|of| Continued { origin: of.origin.to_string(), size: of.size, root: of.root });
+            }
             Some(Kind::Close) => self.closed_at = Some(entry.index),
             Some(Kind::Anchor) => {
                 let anchor = entry.predicate().anchor.as_ref();

@@ -30,7 +30,7 @@ mod walk;
 use std::path::Path;
 
 pub use assertion::{Aspect, Assertion, Standing};
-pub use report::{Incomplete, Problem, Report, Verdict};
+pub use report::{Continued, Incomplete, Problem, Report, Verdict};
 
 use Aspect::{Integrity, Log};
 use files::Files;

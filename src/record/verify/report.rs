@@ -43,6 +43,17 @@ pub struct Incomplete {
     pub action_id: String,
 }
 
+/// The log that another one continues, as the first entry of that one says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Continued {
+    /// Which log.
+    pub origin: String,
+    /// How many of its entries are known to be there.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Digest,
+}
+
 /// What verifying came to, in the order of weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,6 +99,8 @@ pub struct Report {
     pub incomplete: Vec<Incomplete>,
     /// How many there are.
     pub incomplete_total: u64,
+    /// The log that this one says it continues, and up to which size and root.
+    pub predecessor: Option<Continued>,
     /// How many entries of each kind.
     pub kinds: BTreeMap<String, u64>,
     /// Kinds that this version does not know, and how many entries have them. Reported, not rejected.

@@ -153,6 +153,42 @@ rules:
 }
 
 #[tokio::test]
+async fn break_glass_that_waits_for_its_second_person_survives_a_restart() {
+    let policy = "
+policy: { id: shut, version: '1' }
+rules: [{ id: pay, match: { operation: pay }, action: DENY }]
+";
+    let people = People::start(policy, QUICK).await;
+    let body = json!({ "scope": { "kind": "all" }, "reason": "outage", "ticket": "INC-1", "minutes": 10 });
+    let (_, made) = people.ask("alice@example.com", "/v1/controls/break-glass", Some(body)).await;
+    let people = people.again(policy, QUICK).await;
+    let (_, listed) = people.ask("vera", "/v1/controls", None).await;
+    assert_eq!(
+        (&listed["items"][0]["id"], &listed["items"][0]["state"]),
+        (&made["id"], &json!("awaits_second_person"))
+    );
+    people.stand.call("pay", json!({})).await;
+    assert_eq!(people.paid(), 0, "it opens nothing yet");
+    let confirm = format!("/v1/controls/{}/confirm", made["id"].as_str().unwrap());
+    assert_eq!(people.ask("alice@example.com", &confirm, Some(json!({}))).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(people.ask("root", &confirm, Some(json!({}))).await.0, StatusCode::OK);
+    let people = people.again(policy, QUICK).await;
+    let (_, listed) = people.ask("vera", "/v1/controls", None).await;
+    assert_eq!((&listed["total"], &listed["items"][0]["state"]), (&json!(1), &json!("active")), "{listed}");
+    people.stand.call("pay", json!({})).await;
+    assert_eq!(people.paid(), 1);
+    let (entries, _folder) = people.stand.stop().await;
+    let controls: Vec<_> = entries.iter().map(|entry| &entry["predicate"]["control"]).collect();
+    let of = |event: &str| *controls.iter().find(|control| control["event"] == event).unwrap();
+    let (asked, opened) = (of("break_glass_asked"), of("break_glass"));
+    assert_eq!(
+        (&asked["actor"], &asked["ticket"], &asked["approvers"]),
+        (&json!("alice@example.com"), &json!("INC-1"), &json!([]))
+    );
+    assert_eq!((&opened["approvers"], &opened["control_id"]), (&json!(["root"]), &asked["control_id"]));
+}
+
+#[tokio::test]
 async fn under_load_nothing_follows_a_suspension_but_what_was_on_its_way() {
     const CALLERS: usize = 8;
     let people = People::start(ALLOW_ALL, QUICK).await;
@@ -180,7 +216,7 @@ async fn under_load_nothing_follows_a_suspension_but_what_was_on_its_way() {
 }
 
 /// Runs `number` of them side by side, on this task.
-async fn futures_of<F: Future<Output = ()>>(number: usize, each: impl Fn(usize) -> F) {
+pub(super) async fn futures_of<F: Future<Output = ()>>(number: usize, each: impl Fn(usize) -> F) {
     let mut all: Vec<_> = (0..number).map(|at| Box::pin(each(at))).collect();
     std::future::poll_fn(|context| {
         all.retain_mut(|one| one.as_mut().poll(context).is_pending());

@@ -95,6 +95,8 @@ async fn a_5_7_a_receipt_says_why_it_was_deferred_and_how_and_when_that_ended() 
     assert_eq!(suspended["decision"]["result"], "DEFER");
     assert_eq!((&followed["method"], &followed["trigger"]), (&json!("calendar"), &json!("unpopulated_context")));
     assert_eq!(followed["reason"], suspended["decision"]["reason"]);
+    let waited_for = of_kind(&entries, "deferral")[0];
+    assert!(waited_for["deferral"]["expires"].as_str() > waited_for["deferral"]["deferred"].as_str(), "{waited_for}");
     let times = [&followed["deferred"], &followed["resolved"], &made[1]["time"]["wall"]];
     let times = times.map(|time| time.as_str().unwrap());
     assert!(times.is_sorted(), "{times:?}");
@@ -135,7 +137,7 @@ async fn a_4_4_the_user_confirms_where_that_is_enough() {
 }
 
 #[tokio::test]
-async fn a_4_5_a_4_8_what_depends_on_a_deferred_action_waits_in_its_place() {
+async fn a_4_8_what_depends_on_a_deferred_action_waits_in_its_place() {
     let people = People::start(DEFER, "approve: { legacy_hold_ms: 400 }").await;
     assert!(is_pending(&people.stand.call("delete", json!({ "file": "a" })).await));
     let early = people.stand.call("send", json!({ "file": "a", "body": "x" })).await;
@@ -150,6 +152,74 @@ async fn a_4_5_a_4_8_what_depends_on_a_deferred_action_waits_in_its_place() {
     assert_eq!(first["decision"]["reason_code"], "depends_on_deferred");
     let waits = of_kind(&entries, "deferral").into_iter().find(|entry| entry["action"]["operation"] == "send").unwrap();
     assert_eq!(waits["deferral"]["waits_for"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_4_8_an_action_that_names_a_deferred_one_waits_for_it() {
+    let people = People::start(DEFER, "approve: { legacy_hold_ms: 50 }").await;
+    let suspended = people.stand.call("delete", json!({ "file": "a" })).await;
+    let told = &suspended["result"]["_meta"]["countersign/decision"]["action_id"];
+    let note = format!("the result of {}", told.as_str().unwrap());
+    let early = people.stand.call("send", json!({ "body": note })).await;
+    assert!(early["result"]["isError"] == true && !is_pending(&early), "{early}");
+    assert_eq!(people.paid(), 0);
+    let id = people.first_waiting().await;
+    people.deny("ann", &id, "keep it").await;
+    people.stand.call("send", json!({ "body": note })).await;
+    assert_eq!(people.paid(), 1);
+    people.stand.stop().await;
+}
+
+/// Whether an action of this operation was suspended because it depends on another.
+async fn until_it_depends(people: &People, operation: &str) {
+    let depends = |item: &Value| item["kind"] == "deferral" && item["operation"] == operation;
+    let look = async {
+        while !people.ask("vera", "/v1/actions?from=0", None).await.1["items"].as_array().unwrap().iter().any(depends) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, look).await.expect("it depends");
+}
+
+#[tokio::test]
+async fn a_4_5_operations_on_one_resource_keep_their_order() {
+    let people = People::start(DEFER, "approve: { legacy_hold_ms: 20000 }").await;
+    people.stand.call("send", json!({ "file": "a", "n": 1 })).await;
+    let ((), deleted, third) = tokio::join!(
+        async {
+            let id = people.first_waiting().await;
+            until_it_depends(&people, "send").await;
+            assert_eq!(people.paid(), 1, "the write before, and nothing after it");
+            people.approve("ann", &id).await;
+        },
+        people.stand.call("delete", json!({ "file": "a" })),
+        async {
+            people.first_waiting().await;
+            people.stand.call("send", json!({ "file": "a", "n": 2 })).await
+        }
+    );
+    assert_eq!((&deleted["result"]["isError"], &third["result"]["isError"]), (&json!(false), &json!(false)));
+    let arrived = people.stand.server.calls();
+    let order: Vec<_> = arrived.iter().map(|call| call.json()["params"]["name"].clone()).collect();
+    assert_eq!(order, ["send", "delete", "send"]);
+    assert_eq!(arrived[2].json()["params"]["arguments"]["n"], 2);
+    people.stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_4_5_what_was_approved_keeps_its_place_until_it_has_run() {
+    let people = People::start(DEFER, "approve: { legacy_hold_ms: 50 }").await;
+    people.stand.call("delete", json!({ "file": "a" })).await;
+    let id = people.first_waiting().await;
+    people.approve("ann", &id).await;
+    // The agent has not come back for it yet.
+    assert!(people.stand.call("send", json!({ "file": "a" })).await["result"]["isError"] == true);
+    assert_eq!(people.paid(), 0);
+    people.stand.call("delete", json!({ "file": "a" })).await;
+    people.stand.call("send", json!({ "file": "a" })).await;
+    let order: Vec<_> = people.stand.server.calls().iter().map(|call| call.json()["params"]["name"].clone()).collect();
+    assert_eq!(order, ["delete", "send"]);
+    people.stand.stop().await;
 }
 
 #[tokio::test]

@@ -1,9 +1,16 @@
 //! AARM R4: five decisions. The server counts: nothing arrives before a person said yes, and once after.
 
 mod controls;
+mod decisions;
 mod deferral;
+mod kill_switch;
+mod mail;
 mod once;
 mod people;
+mod plain_http;
+mod progress;
+mod restarts;
+mod slack;
 mod states;
 mod step_up;
 

@@ -66,6 +66,21 @@ async fn a_4_3_a_held_call_runs_when_the_approval_comes() {
 }
 
 #[tokio::test]
+async fn a_4_3_of_two_identical_calls_that_are_held_one_runs() {
+    let people = People::start(STEP_UP, "approve: { legacy_hold_ms: 20000 }").await;
+    let call = || people.stand.call("pay", json!({ "amount": 5 }));
+    let (one, other, ()) = tokio::join!(call(), call(), async {
+        let id = people.first_waiting().await;
+        assert_eq!(people.approve("bob", &id).await.0, StatusCode::OK);
+    });
+    let ran = [&one, &other].into_iter().filter(|answer| answer["result"]["isError"] == false);
+    assert_eq!((ran.count(), people.paid()), (1, 1), "{one} {other}");
+    let left = if one["result"]["isError"] == true { &one } else { &other };
+    assert_eq!(left["result"]["_meta"]["countersign/decision"]["reason_code"], "approval_stale");
+    people.stand.stop().await;
+}
+
+#[tokio::test]
 async fn a_4_25_a_denial_has_a_reason_and_mints_nothing() {
     let people = People::start(STEP_UP, QUICK).await;
     people.stand.call("pay", json!({ "amount": 5 })).await;
@@ -105,63 +120,4 @@ fn a_4_3_a_configuration_that_allows_on_timeout_does_not_load() {
             .and_then(|config| countersign::config::Plan::check(config, std::path::Path::new("/tmp")));
         assert!(plan.is_err(), "{key}");
     }
-}
-
-#[tokio::test]
-async fn what_waits_survives_a_restart_and_runs_once() {
-    let people = People::start(STEP_UP, QUICK).await;
-    for amount in [5, 6, 7] {
-        people.stand.call("pay", json!({ "amount": amount })).await;
-    }
-    let ids = people.waiting().await;
-    assert_eq!(people.approve("ann", &ids[1]).await.0, StatusCode::OK);
-    assert_eq!(people.deny("ann", &ids[2], "no").await.0, StatusCode::OK);
-    let people = people.again(STEP_UP, QUICK).await;
-    assert_eq!(people.waiting().await, [ids[0].clone()], "what waited waits on");
-    assert_eq!(people.approve("bob", &ids[0]).await.0, StatusCode::OK);
-    for amount in [5, 6, 5, 6] {
-        people.stand.call("pay", json!({ "amount": amount })).await;
-    }
-    assert_eq!(people.paid(), 2, "each approval ran once");
-    people.stand.stop().await;
-}
-
-/// What a killed process leaves: its directory at that moment, without a last entry.
-fn killed(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    let mut entries: Vec<_> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // The checkpoint before what it covers.
-    entries.sort_by_key(|path| !path.ends_with("checkpoint"));
-    for path in entries {
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            killed(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_waits_survives_a_kill_and_the_answer_runs_once() {
-    let people = People::start(STEP_UP, QUICK).await;
-    for amount in [5, 6] {
-        people.stand.call("pay", json!({ "amount": amount })).await;
-    }
-    let ids = people.waiting().await;
-    assert_eq!(people.approve("ann", &ids[0]).await.0, StatusCode::OK);
-    let left = crate::harness::Folder::new();
-    killed(&people.stand.folder.0.join("data"), &left.0.join("data"));
-    let people = people.again_after(STEP_UP, QUICK, |folder| {
-        std::fs::remove_dir_all(folder.join("data")).unwrap();
-        std::fs::rename(left.0.join("data"), folder.join("data")).unwrap();
-    });
-    let people = people.await;
-    assert_eq!(people.waiting().await, [ids[1].clone()], "still pending");
-    assert_eq!(people.approve("bob", &ids[1]).await.0, StatusCode::OK);
-    for amount in [5, 6, 5, 6] {
-        people.stand.call("pay", json!({ "amount": amount })).await;
-    }
-    assert_eq!(people.paid(), 2, "each answer ran once");
-    people.stand.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The exporter: what becomes of events when receivers fail, stall, lie and come back.
 
+mod archive;
 mod backlog;
 mod bench;
 mod compliance;

@@ -168,7 +168,7 @@ async fn s0_18_metrics_have_the_names_of_the_page_and_those_of_the_convention() 
     for name in ["events_emitted", "export_failures", "dropped_events", "export_latency_ms", "buffer_size"] {
         assert!(text.contains(&format!("\naarm_telemetry_{name}{{destination=\"siem\"}} ")), "{name}: {text}");
     }
-    for name in ["events_emitted_total", "export_latency_seconds_count", "oldest_unacked_age_seconds"] {
+    for name in ["events_emitted_total", "bytes_total", "export_latency_seconds_count", "oldest_unacked_age_seconds"] {
         assert!(text.contains(&format!("\naarm_telemetry_{name}{{destination=\"siem\"}} ")), "{name}: {text}");
     }
     let line = text.lines().find(|line| line.starts_with("aarm_telemetry_events_emitted_total")).unwrap();

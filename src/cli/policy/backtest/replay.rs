@@ -241,6 +241,7 @@ fn client(run: &str, meta: Option<Bytes>) -> Client {
         url_elicitation: false,
         accepts_stream: false,
         progress_token: None,
+        held: crate::model::Held::default(),
     }
 }
 

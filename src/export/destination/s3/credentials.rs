@@ -35,13 +35,13 @@ pub struct S3Credentials {
 
 /// Keys of this moment.
 #[derive(Clone, Debug)]
-pub(super) struct Keys {
-    pub(super) access_key_id: String,
-    pub(super) secret_access_key: Secret,
-    pub(super) session_token: Option<Secret>,
+pub(in super::super) struct Keys {
+    pub(in super::super) access_key_id: String,
+    pub(in super::super) secret_access_key: Secret,
+    pub(in super::super) session_token: Option<Secret>,
 }
 
-pub(super) struct Credentials {
+pub(in super::super) struct Credentials {
     source: S3Credentials,
     client: reqwest::Client,
     role: Mutex<Option<(Keys, Instant)>>,
@@ -58,7 +58,11 @@ struct RoleKeys {
 impl Credentials {
     /// # Errors
     /// [`ExportError`]: a secret cannot be read, or half of a pair is missing.
-    pub(super) fn open(name: &str, config: &S3Credentials, client: reqwest::Client) -> Result<Self, ExportError> {
+    pub(in super::super) fn open(
+        name: &str,
+        config: &S3Credentials,
+        client: reqwest::Client,
+    ) -> Result<Self, ExportError> {
         let mut source = config.clone();
         if !source.instance_role {
             if source.access_key_id.is_some() != source.secret_access_key.is_some() {
@@ -83,7 +87,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`SendError`]: there are none now.
-    pub(super) async fn load(&self) -> Result<Keys, SendError> {
+    pub(in super::super) async fn load(&self) -> Result<Keys, SendError> {
         if self.source.instance_role {
             return self.role().await;
         }
@@ -104,7 +108,7 @@ impl Credentials {
     }
 
     /// Something was refused: ask the machine again.
-    pub(super) async fn forget(&self) {
+    pub(in super::super) async fn forget(&self) {
         *self.role.lock().await = None;
     }
 

@@ -3,8 +3,8 @@
 //! An object's name says which entries it holds, and a name is used once (`If-None-Match: *`): a repeated upload finds
 //! the first one there. After a crash a few events can be in two objects, with the same ids.
 
-mod credentials;
-mod sigv4;
+pub(super) mod credentials;
+pub(super) mod sigv4;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

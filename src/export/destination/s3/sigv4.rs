@@ -11,11 +11,11 @@ use crate::model::Timestamp;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Signs requests to one service.
-pub(super) struct Signer<'a> {
-    pub(super) keys: &'a Keys,
-    pub(super) region: &'a str,
-    pub(super) service: &'a str,
-    pub(super) now: Timestamp,
+pub(in super::super) struct Signer<'a> {
+    pub(in super::super) keys: &'a Keys,
+    pub(in super::super) region: &'a str,
+    pub(in super::super) service: &'a str,
+    pub(in super::super) now: Timestamp,
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -46,7 +46,7 @@ impl Signer<'_> {
     ///
     /// # Errors
     /// A sentence: a header cannot be written.
-    pub(super) fn sign(&self, request: &mut Request, body_hash: &[u8; 32]) -> Result<(), String> {
+    pub(in super::super) fn sign(&self, request: &mut Request, body_hash: &[u8; 32]) -> Result<(), String> {
         // 2026-11-20T10:00:00.000Z without its punctuation and fraction.
         let time = self.now.to_rfc3339_millis();
         let time: String = time.split('.').next().unwrap_or_default().replace(['-', ':'], "") + "Z";

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{ALL, ORIGIN, formatter, settings};
-use crate::export::{Formatter, samples};
-use crate::model::EventType;
+use crate::export::{Added, Answer, Event, Finding, Formatter, Outcome, samples};
+use crate::model::{EventType, Timestamp};
 
 #[test]
 fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
@@ -22,7 +23,8 @@ fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
     for (name, yaml) in ALL {
         let formatter = formatter(yaml);
         let mut files: BTreeMap<String, Value> = BTreeMap::new();
-        for (sample, event) in &events {
+        let completed = completed(name);
+        for (sample, event) in events.iter().chain(&completed) {
             let line = formatter.render(event, ORIGIN).unwrap();
             assert!(!line.contains('\n'), "{name}: an event has one line");
             let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
@@ -45,6 +47,36 @@ fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
         }
     }
     assert!(wrong.is_empty(), "differ from what is written now: {wrong:#?}");
+}
+
+/// Events that lookups have completed, in the schemas that have a place for that.
+fn completed(name: &str) -> Vec<(String, Event)> {
+    if !matches!(name, "aarm" | "cim" | "ecs" | "ocsf-1.1" | "ocsf-1.4" | "ocsf-1.8" | "otel") {
+        return Vec::new();
+    }
+    let answer = |fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Arc::new(Answer::new(fields, "sha256:00".into(), Timestamp::from_secs(1_795_209_298)))
+    };
+    let finding = |field: &str, lookup, value: &str, outcome, answer| Finding {
+        field: field.into(),
+        lookup,
+        value: value.into(),
+        outcome,
+        answer,
+    };
+    let person = answer(&[("department", "Treasury"), ("manager", "uid=ben,ou=people,dc=acme,dc=example")]);
+    let added = Added::of(vec![
+        finding("identity.human", "ldap", "alice@company.example", Outcome::Found, Some(person)),
+        finding("action.tool", "asset_inventory", "database", Outcome::Unavailable, None),
+    ]);
+    let mut events = samples::events();
+    events.retain(|(sample, event)| sample == "action-denied" && event.event_type != EventType::Approval);
+    for (sample, event) in &mut events {
+        sample.push_str("-completed");
+        event.added = added.clone().map(Arc::new);
+    }
+    events
 }
 
 #[test]

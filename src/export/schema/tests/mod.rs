@@ -36,8 +36,9 @@ fn json(formatter: &Formatter, event: &Event) -> serde_json::Value {
 }
 
 /// Every schema, dialect and version, with the name of its golden files.
-const ALL: [(&str, &str); 15] = [
+const ALL: [(&str, &str); 16] = [
     ("aarm", "aarm"),
+    ("aarm-slim", "{name: aarm, dialect: slim}"),
     ("cef", "cef"),
     ("cef-aitf", "{name: cef, dialect: aitf}"),
     ("cim", "cim"),

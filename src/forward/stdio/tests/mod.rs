@@ -115,6 +115,7 @@ impl Message {
                 url_elicitation: false,
                 accepts_stream: self.accepts_stream,
                 progress_token: text(&message["params"]["_meta"]["progressToken"]),
+                held: crate::model::Held::default(),
             },
             action: None,
             jsonrpc_id: text(&message["id"]),
