@@ -108,8 +108,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         clean: closed_with == Some(recovered.size) && recovered.size == checkpointed,
         recovered_from_wal: recovered.size - checkpointed,
     };
-    let kept_from = read_kept(&layout, &*disk)?;
-    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH, kept_from);
+    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH, read_kept(&layout, &*disk)?);
     let limit = SlotCount {
         ordinary: config.queue_entries_max,
         reserved: usize::try_from(config.reserved_bytes / FRAME_BYTES_MAX as u64).unwrap_or(usize::MAX),

@@ -29,8 +29,7 @@ fn named(text: &str, first: &str, between: char, to: &str) -> Vec<Row> {
     let mut rest = text;
     let mut is_range = false;
     let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
-    while let Some(at) = rest.find(first) {
-        let behind = &rest[at + first.len()..];
+    while let Some((_, behind)) = rest.split_once(first) {
         let (list, after) = behind.split_at(digits(behind));
         let (number, end) = after.strip_prefix(between).map_or(("", after), |after| after.split_at(digits(after)));
         let (Ok(list), Ok(number)) = (list.parse(), number.parse()) else {

@@ -32,11 +32,11 @@ const SOON: &str = "delivery: { linger_ms: 20, retry_base_ms: 5, retry_cap_ms: 5
 
 /// All of them that this program was built with.
 pub(crate) async fn all() -> Vec<Sink> {
-    let mut all = vec![stream().await, datagrams().await];
+    let all = vec![stream().await, datagrams().await];
     #[cfg(feature = "otlp-grpc")]
-    all.push(grpc().await);
+    let all: Vec<Sink> = all.into_iter().chain([grpc().await]).collect();
     #[cfg(feature = "kafka")]
-    all.push(kafka());
+    let all: Vec<Sink> = all.into_iter().chain([kafka()]).collect();
     all
 }
 

@@ -1,5 +1,7 @@
 //! The destination that the manual adds as an example: compiled, so that the page stays true.
 
+#![allow(dead_code, unreachable_pub, reason = "an example: that it compiles is all it has to do")]
+
 use reqwest::Url;
 use serde::Deserialize;
 
