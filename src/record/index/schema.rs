@@ -20,8 +20,9 @@ const STEP_ENTRIES: u64 = 512;
 
 /// How long another process may hold the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
-/// The same for who can do without, milliseconds.
-const BUSY_SHORT_MS: u64 = 50;
+/// The same for who would rather have an older answer than wait long, milliseconds. Whoever follows the log holds the file
+/// for a step at a time.
+const BUSY_SHORT_MS: u64 = 2_000;
 
 const COLUMNS: &str = "idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, receipt_id TEXT NOT NULL, kind TEXT NOT NULL, \
     action_id TEXT, session TEXT, seq INTEGER, time_us INTEGER NOT NULL, human TEXT, agent TEXT, tool TEXT, \
