@@ -75,6 +75,7 @@ fn every_row_of_the_checklists_has_a_test_or_a_reason() {
             assert!(answers.insert(row, answer).is_none(), "{row:?} stands twice");
         }
     }
+    answers.retain(|(list, _), _| CHECKLISTS.iter().any(|(known, _)| known == list));
     let mut wrong = Vec::new();
     for row in CHECKLISTS.iter().flat_map(|(list, rows)| (1..=*rows).map(|number| (*list, number))) {
         let Some(answer) = answers.remove(&row) else {
