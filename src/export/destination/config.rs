@@ -6,14 +6,20 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Destination;
+use super::chronicle::ChronicleConfig;
+use super::datadog::DatadogConfig;
 use super::elasticsearch::{ElasticsearchConfig, LogstashConfig};
 use super::file::{FileConfig, StdoutConfig};
+use super::firehose::FirehoseConfig;
 use super::kafka::KafkaConfig;
+use super::kinesis::KinesisConfig;
 use super::otlp::OtlpConfig;
 use super::s3::S3Config;
 use super::sentinel::SentinelConfig;
 use super::splunk_hec::SplunkHecConfig;
+use super::sumologic::SumologicConfig;
 use super::syslog::SyslogConfig;
+use super::trend_vision_one::TrendVisionOneConfig;
 use super::webhook::WebhookConfig;
 use crate::export::archive::ArchiveConfig;
 use crate::export::{ExportError, SchemaSettings};
@@ -91,6 +97,14 @@ macro_rules! destinations {
 destinations! {
     /// The off-host copy of the log.
     Archive(ArchiveConfig) = "archive";
+    /// Amazon Data Firehose.
+    AwsFirehose(FirehoseConfig) = "aws_firehose";
+    /// Amazon Kinesis Data Streams.
+    AwsKinesis(KinesisConfig) = "aws_kinesis";
+    /// Google SecOps.
+    Chronicle(ChronicleConfig) = "chronicle";
+    /// Datadog.
+    Datadog(DatadogConfig) = "datadog";
     /// Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchConfig) = "elasticsearch" | "elastic";
     /// A file of JSON lines.
@@ -109,25 +123,17 @@ destinations! {
     SplunkHec(SplunkHecConfig) = "splunk_hec";
     /// Standard output, one event a line.
     Stdout(StdoutConfig) = "stdout";
+    /// Sumo Logic.
+    Sumologic(SumologicConfig) = "sumologic" | "sumo";
     /// A syslog receiver.
     Syslog(SyslogConfig) = "syslog";
+    /// Trend Vision One.
+    TrendVisionOne(TrendVisionOneConfig) = "trend_vision_one";
     /// Any HTTP endpoint.
     Webhook(WebhookConfig) = "webhook";
     // Those of later versions: read, and refused by name.
-    /// Amazon Data Firehose.
-    AwsFirehose(NotBuilt) = "aws_firehose";
-    /// Amazon Kinesis Data Streams.
-    AwsKinesis(NotBuilt) = "aws_kinesis";
-    /// Google SecOps.
-    Chronicle(NotBuilt) = "chronicle";
-    /// Datadog Logs.
-    Datadog(NotBuilt) = "datadog";
     /// Amazon Security Lake.
     SecurityLake(NotBuilt) = "security_lake";
-    /// Sumo Logic.
-    Sumologic(NotBuilt) = "sumologic" | "sumo";
-    /// Trend Vision One.
-    TrendVisionOne(NotBuilt) = "trend_vision_one";
 }
 
 impl DestinationConfig {

@@ -10,9 +10,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{
-    Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
-};
+use super::environment::{secret, switch, text, variable};
+use super::http::{Answer, BodyCompression, RotatingSecret, address, authorization, below, client, exchange, offload};
 use super::{
     Batch, Checking, Confirmation, Confirming, Delivery, Destination, Limits, Opening, SendError, Sending, Settings,
 };
@@ -24,13 +23,14 @@ use crate::net::{HttpClient, SecretSource, random_bytes};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplunkHecConfig {
-    /// The collector, `https://HOST:8088`.
-    pub url: String,
-    /// The variable that holds the token.
+    /// The collector, `https://HOST:8088`; `SPLUNK_HEC_URL` by default.
+    pub url: Option<String>,
+    /// The variable that holds the token; `SPLUNK_HEC_TOKEN` by default.
     pub token_env: Option<String>,
     /// Where the token is; a file is read again for every batch.
     pub token: Option<SecretSource>,
-    /// The index; that of the token by default. `{event_type}` in it stands for `action`, `decision` and so on.
+    /// The index; `SPLUNK_INDEX` or `SPLUNK_HEC_INDEX`, else that of the token. `{event_type}` in it stands for `action`,
+    /// `decision` and so on.
     pub index: Option<String>,
     /// `source` of the events.
     #[serde(default = "source")]
@@ -62,18 +62,37 @@ const fn yes() -> bool {
 impl Settings for SplunkHecConfig {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;
-        let token = either(name, "token", self.token.as_ref(), self.token_env.as_ref())?;
+        // AITF's word for no check of certificates, which is not to be had here.
+        if switch(name, "SPLUNK_VERIFY_SSL")? == Some(false) {
+            let problem = "`SPLUNK_VERIFY_SSL=false`: certificates are always checked; name an authority of your own \
+                           under `http.tls.ca`, and take the variable away";
+            return Err(ExportError::setting(name, problem));
+        }
+        let token = secret(name, "token", self.token.as_ref(), self.token_env.as_ref(), "SPLUNK_HEC_TOKEN")?;
+        let index = self.index.clone().or_else(|| variable("SPLUNK_INDEX")).or_else(|| variable("SPLUNK_HEC_INDEX"));
+        let config = Self { index, ..self.clone() };
         let channel = channel().map_err(|problem| ExportError::setting(name, problem))?;
         Ok(Box::new(SplunkHec {
             name: name.into(),
-            url: address(name, &self.url)?,
+            url: base(name, &text(name, "url", self.url.as_ref(), "SPLUNK_HEC_URL")?)?,
             token: Arc::new(RotatingSecret::open(name, &token)?),
-            envelope: Arc::new(Envelope { config: self.clone(), schema: opening.schema.clone() }),
+            envelope: Arc::new(Envelope { config, schema: opening.schema.clone() }),
             client: client(name, &self.http)?,
             channel,
             acks: Mutex::default(),
         }))
     }
+}
+
+/// The collector's address, without the path that some write behind it.
+fn base(name: &str, text: &str) -> Result<Url, ExportError> {
+    let mut url = address(name, text)?;
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/event").unwrap_or(path);
+    if let Some(path) = path.strip_suffix("/services/collector").map(str::to_owned) {
+        url.set_path(&path);
+    }
+    Ok(url)
 }
 
 /// A version 4 UUID: who sends, as far as acknowledgements are concerned.
