@@ -5,9 +5,9 @@
 #
 # SCRATCH  the folder that install.sh filled; TARGET the build folder; WORK a folder for what the run leaves behind.
 # Receivers: rsyslog over UDP, TCP and TLS (its own parser says what the fields are) and as the Service Gateway of Trend
-# Vision One, moto as S3, Kinesis and Firehose, Apache Kafka plainly and
-# with TLS and SCRAM, whose broker is killed and comes back in the middle, and the OpenTelemetry collector over HTTP, gRPC
-# and syslog. Beside them promtool reads the metrics. Everything from Kafka on only where COUNTERSIGN_TEST_FULL is set.
+# Vision One, moto as S3, Kinesis and Firehose, Apache Kafka plainly and with TLS and SCRAM, whose broker is killed and comes
+# back in the middle, refuses a password, and finds events too large, and the OpenTelemetry collector over HTTP, gRPC and
+# syslog. Beside them promtool reads the metrics. Everything from Kafka on only where COUNTERSIGN_TEST_FULL is set.
 set -euo pipefail
 PATH="$PATH:/usr/sbin"
 
@@ -54,13 +54,13 @@ cd "$WORK"
 # Kafka and the collector take a program with every feature, and minutes to install: `tests/run --full` brings them.
 NAMES=(udp tcp tls s3 kinesis firehose gateway)
 if [ -n "${COUNTERSIGN_TEST_FULL:-}" ]; then
-    NAMES+=(kafka kafka-tls otlp-http otlp-grpc)
+    NAMES+=(kafka kafka-tls kafka-refused kafka-small otlp-http otlp-grpc)
     # shellcheck source=tests/stand/kafka.sh
     source "$HERE/kafka.sh"
     # shellcheck source=tests/stand/collector.sh
     source "$HERE/collector.sh"
 else
-    for absent in kafka_{prepare,start,create,kill,exporters,check} collector_{start,exporters,check}; do
+    for absent in kafka_{prepare,start,create,kill,exporters,refused,check} collector_{start,exporters,check}; do
         eval "$absent() { :; }"
     done
     echo "Kafka, the OpenTelemetry collector and promtool: left out, tests/run --full has them"
@@ -188,6 +188,7 @@ kafka_kill
 wait "$CALLING"
 calls $((CALLS / 2))
 kafka_start
+kafka_refused
 behind() { "$BINARY" export status -c countersign.yaml --json | jq -e '[.destinations[].behind] | add == 0' >/dev/null; }
 until_true 120 behind || { echo "not delivered:"; "$BINARY" export status -c countersign.yaml; tail -n 5 proxy.log; exit 1; }
 for name in "${NAMES[@]}"; do

@@ -12,6 +12,8 @@ mod config;
 pub mod datadog;
 pub mod elasticsearch;
 mod environment;
+#[cfg(test)]
+mod example;
 pub mod file;
 pub mod firehose;
 mod http;

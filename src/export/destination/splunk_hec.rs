@@ -16,6 +16,7 @@ use super::{
     Batch, Checking, Confirmation, Confirming, Delivery, Destination, Limits, Opening, SendError, Sending, Settings,
 };
 use crate::export::{ExportError, Item, SchemaSettings, sourcetype};
+use crate::model::json::write_string;
 use crate::net::{HttpClient, SecretSource, random_bytes};
 
 /// Splunk HTTP Event Collector.
@@ -164,30 +165,31 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn write(&self, item: &Item, out: &mut Vec<u8>) {
-        let us = item.time.as_micros();
-        let config = &self.config;
-        let mut head = json!({
-            // Text, so that no digit is lost; the collector reads both.
-            "time": format!("{}.{:06}", us / 1_000_000, us % 1_000_000),
-            "host": config.host.as_deref().unwrap_or(&item.origin),
-            "source": config.source,
-            "sourcetype": config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type)),
-            "fields": { "event_id": item.id, "log_index": item.index.to_string() },
-        });
-        if let (Some(index), Some(head)) = (&config.index, head.as_object_mut()) {
-            head.insert("index".into(), item.place_in(index).into());
+    fn write(&self, item: &Item, out: &mut String) {
+        let (us, config) = (item.time.as_micros(), &self.config);
+        let sourcetype = config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type));
+        // Text, so that no digit is lost; the collector reads both.
+        out.push_str(&format!("{{\"time\":\"{}.{:06}\"", us / 1_000_000, us % 1_000_000));
+        let index = config.index.as_ref().map(|index| item.place_in(index));
+        let members = [
+            ("host", config.host.as_deref().or(Some(&item.origin))),
+            ("source", Some(&*config.source)),
+            ("sourcetype", Some(&*sourcetype)),
+            ("index", index.as_deref()),
+        ];
+        for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            out.push_str(&format!(",\"{name}\":"));
+            write_string(out, value);
         }
-        let mut head = head.to_string();
-        head.pop();
-        out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(b",\"event\":");
+        out.push_str(",\"fields\":{\"event_id\":");
+        write_string(out, &item.id);
+        out.push_str(&format!(",\"log_index\":\"{}\"}},\"event\":", item.index));
         if item.rendered.starts_with('{') {
-            out.extend_from_slice(item.rendered.as_bytes());
+            out.push_str(&item.rendered)
         } else {
-            out.extend_from_slice(serde_json::Value::from(item.rendered.as_str()).to_string().as_bytes());
+            write_string(out, &item.rendered)
         }
-        out.extend_from_slice(b"}\n");
+        out.push_str("}\n");
     }
 }
 
@@ -226,9 +228,9 @@ impl SplunkHec {
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
         let envelope = Arc::clone(&self.envelope);
         let encode = move || {
-            let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 400);
+            let mut body = String::with_capacity(batch.bytes() + batch.items.len() * 400);
             batch.items.iter().for_each(|item| envelope.write(item, &mut body));
-            envelope.config.compression.apply(body)
+            envelope.config.compression.apply(body.into_bytes())
         };
         let (body, encoding) = offload(encode).await?;
         let reply = sort(&self.post("services/collector/event", body, encoding).await?)?;

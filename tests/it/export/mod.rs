@@ -15,6 +15,7 @@ mod datadog;
 mod elasticsearch;
 mod kills;
 mod otlp;
+mod retention;
 mod rows;
 mod s3;
 mod seed_page;
