@@ -19,6 +19,7 @@ mod error;
 mod estimate;
 mod event;
 mod feed;
+pub mod files;
 mod filter;
 mod gap;
 mod health;
@@ -116,7 +117,7 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// What happens when a delivery fails, where a destination does not say otherwise.
     pub retry: RetryConfig,
-    /// Files for later analysis. Not built yet.
+    /// Files for later analysis.
     pub batch_export: Option<BatchExportConfig>,
     /// Seconds between signed statements of how far destinations have come; 0: none.
     pub checkpoint_interval_s: u64,
@@ -185,14 +186,10 @@ impl Config {
     /// What can be checked before there is a log.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`]: what a later version will do; [`ExportError::Feature`]: what this program was built
-    /// without; [`ExportError::Duplicate`]: two destinations would share
-    /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
+    /// [`ExportError::Feature`]: what this program was built without; [`ExportError::Duplicate`]: two destinations would
+    /// share a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
         self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
-        if let Some(files) = self.batch_export.as_ref().filter(|files| files.enabled) {
-            return Err(ExportError::NotBuilt(format!("batch_export: format: {}", files.format)));
-        }
         enrich::check(self)?;
         self.tagging()?;
         let mut names = HashSet::new();
@@ -203,7 +200,7 @@ impl Config {
             let failed = |source| ExportError::Schema { name: exporter.name().to_owned(), source };
             self.schema_for(exporter.schema.as_ref()).check().map_err(failed)?;
         }
-        Ok(())
+        files::check(self)
     }
 }
 
@@ -228,7 +225,7 @@ impl Exporter {
         config.check()?;
         let mut opened = Vec::new();
         for exporter in config.exporters.iter().filter(|_| config.enabled) {
-            if exporter.destination.archive().is_some() {
+            if !exporter.destination.takes_events() {
                 continue;
             }
             opened.push((exporter, exporter.open(config, data_dir)?));
@@ -285,10 +282,12 @@ impl Exporter {
             }));
         }
         let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
+        let jobs = files::open_all(config, recorder, data_dir, &clock, &mut meters)?;
         let monitor = Monitor { meters, enricher, log: log.clone(), clock, seed_names: config.seed_metric_names };
         tasks.extend(checkpoint::start(config.checkpoint_interval_s, &monitor, recorder, &stopped));
         tasks.extend(retention::start(&monitor, recorder, &stopped));
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
+        tasks.extend(jobs.into_iter().map(|job| tokio::spawn(job.run(stopped.clone()))));
         tasks.extend(archives.into_iter().map(|copier| tokio::spawn(copier.run(stopped.clone()))));
         Ok(Self { stop, tasks, monitor })
     }

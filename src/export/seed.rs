@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::destination::S3Options;
 use super::{Config, DeliveryConfig, Destination, DestinationConfig, ExportError, Filters, Opening, SchemaSettings};
 
 /// One entry under `exporters`: a destination, and what it wants.
@@ -114,20 +115,22 @@ impl LookupKind {
     }
 }
 
-/// Files for later analysis. Not built yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Files for later analysis.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchExportConfig {
     /// Whether files are written.
     pub enabled: bool,
-    /// Where: `s3://bucket/prefix/`.
+    /// Where: `s3://bucket/prefix/`, or a directory; a relative one is below the data directory.
     pub destination: String,
-    /// `parquet` or `json`.
+    /// `parquet`.
     pub format: String,
     /// How much time one file holds.
     pub interval: Option<Span>,
     /// What folders are made by: `date`, `event_type`.
     pub partitioning: Vec<String>,
+    /// How the bucket is reached, and how long objects are locked.
+    pub s3: S3Options,
 }
 
 /// A time that lasts: `500ms`, `5s`, `10m`, `1h`, `7d`, or a number of seconds.

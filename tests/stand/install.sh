@@ -4,8 +4,8 @@
 #   tests/stand/install.sh SCRATCH [PART...]
 #
 # SCRATCH  a folder outside the repository; created if it is not there
-# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client
-#          collector promtool ldap chromium browser (default: all, in this order)
+# PART     tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto parquet kafka
+#          kafka_client collector promtool ldap chromium browser (default: all, in this order)
 #
 # A part that is there in the pinned version is skipped, so that a second run takes no time. A part that cannot be
 # installed ends the run with one line and exit 1: nothing is left out silently. As root, missing tools come from Debian.
@@ -26,6 +26,7 @@ declare -A CONTENTS=(
     [node]="node-linux-ARCH@22.23.3"
     [rsyslog]="rsyslog rsyslog-openssl"
     [moto]="moto[server]==5.2.5"
+    [parquet]="duckdb==2.0.0 pyarrow==26.0.1"
     [kafka]="org.apache.kafka:kafka_2.13:4.3.1"
     [kafka_client]="kafka-python==3.0.12 lz4==4.4.5"
     [collector]="go.opentelemetry.io/collector/cmd/builder@v0.165.0 receiver/otlpreceiver@v0.165.0 contrib/receiver/syslogreceiver@v0.165.1 exporter/otlphttpexporter@v0.165.0"
@@ -41,7 +42,7 @@ declare -A CONTENTS=(
     [python_v2]="mcp==2.3.0"
     [python_v1]="mcp==1.30.0 langchain-mcp-adapters==0.3.2 langchain==1.4.7 langgraph==1.2.22 openai-agents==0.24.0"
 )
-ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto kafka kafka_client collector promtool ldap chromium browser)
+ORDER=(tools node conformance typescript inspector servers python_v2 python_v1 ocsf rsyslog moto parquet kafka kafka_client collector promtool ldap chromium browser)
 
 # The oldest Python that the clients run on is 3.10.
 find_python() {
@@ -158,7 +159,7 @@ install_part() {
         tools) install_tools ;;
         node) install_node ;;
         conformance | typescript | inspector | servers | browser) install_npm "$1" ;;
-        python_v2 | python_v1 | ocsf | moto | kafka_client) install_python "$1" ;;
+        python_v2 | python_v1 | ocsf | moto | parquet | kafka_client) install_python "$1" ;;
         rsyslog) install_debian rsyslogd ;;
         chromium) install_debian chromium ;;
         promtool) install_debian promtool ;;

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 a destination did not take what it got, 2 usage or configuration.
 
+mod backfill;
 mod deadletter;
 mod estimate;
 mod replay;
@@ -30,6 +31,8 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// Send entries again, with the ids that they had.
     Replay(replay::Arguments),
+    /// Write the files of a past time again: the same names, the same bytes.
+    Backfill(backfill::Arguments),
     /// Show the events that a destination rejected, or send them again.
     Deadletter(deadletter::Arguments),
 }
@@ -54,6 +57,7 @@ pub(super) fn run(command: Command) -> ExitCode {
         Command::Status(place) => status::run(&place),
         Command::Test(arguments) => test::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Backfill(arguments) => backfill::run(&arguments),
         Command::Deadletter(arguments) => deadletter::run(&arguments),
     };
     done.unwrap_or_else(|Refused { code, what }| fail(code, what))

@@ -15,12 +15,16 @@ pub(super) fn run(place: &Place) -> Result<ExitCode, Refused> {
     let mut destinations = Vec::new();
     for exporter in &plan.config.telemetry.exporters {
         let cursor = Cursor::read(&folder, exporter.name()).map_err(|error| Refused::failed(&error))?;
-        destinations.push((exporter, cursor.place));
+        destinations.push((exporter.name(), exporter.destination.kind(), cursor.place));
+    }
+    if plan.config.telemetry.batch_export.as_ref().is_some_and(|batch| batch.enabled) {
+        let cursor = Cursor::read(&folder, "batch_export").map_err(|error| Refused::failed(&error))?;
+        destinations.push(("batch_export", "batch_export", cursor.place));
     }
     if place.json {
-        let destinations = destinations.iter().map(|(exporter, place)| {
+        let destinations = destinations.iter().map(|(name, kind, place)| {
             json!({
-                "name": exporter.name(), "type": exporter.destination.kind(), "next": place.next,
+                "name": name, "type": kind, "next": place.next,
                 "behind": entries.saturating_sub(place.next), "counts": place.counts,
                 "sent_ahead": place.ahead.iter().map(|(first, last)| last - first + 1).sum::<u64>(),
                 "problem": place.problem,
@@ -30,10 +34,10 @@ pub(super) fn run(place: &Place) -> Result<ExitCode, Refused> {
         return Ok(ExitCode::SUCCESS);
     }
     println!("{entries} entries in the log");
-    for (exporter, place) in destinations {
-        let (name, behind, counts) = (exporter.name(), entries.saturating_sub(place.next), place.counts);
-        println!("{} ({})", printable(name), exporter.destination.kind());
-        if exporter.destination.archive().is_some() {
+    for (name, kind, place) in destinations {
+        let (behind, counts) = (entries.saturating_sub(place.next), place.counts);
+        println!("{} ({kind})", printable(name));
+        if kind == "archive" {
             println!("  archived up to entry {}, {behind} behind", place.next);
             continue;
         }

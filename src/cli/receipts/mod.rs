@@ -20,7 +20,7 @@ use clap::{Args, Subcommand};
 
 use super::{EXIT_FAILED, EXIT_INCOMPLETE, EXIT_USAGE, fail};
 use crate::config::default_data_dir;
-use crate::model::with_causes;
+use crate::model::{Timestamp, with_causes};
 use crate::record::index::{Hit, Index, Wanted};
 use crate::record::{Archive, RecordError};
 
@@ -150,24 +150,32 @@ fn entries_of(archive: &mut Archive, index: &mut Index, id: &str) -> Result<Vec<
     }
 }
 
+/// A time on the command line: a day, a time in UTC, or how long ago.
+///
+/// # Errors
+/// A sentence that says what to write.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
+    time::parse(text)
+}
+
 /// Progress of long work, on a terminal and nowhere else.
-struct Progress {
+pub(super) struct Progress {
     verb: &'static str,
     shown: bool,
 }
 
 impl Progress {
-    fn new(verb: &'static str) -> Self {
+    pub(super) fn new(verb: &'static str) -> Self {
         Self { verb, shown: std::io::stderr().is_terminal() }
     }
 
-    fn tell(&self, done: u64, total: u64) {
+    pub(super) fn tell(&self, done: u64, total: u64) {
         if self.shown {
             eprint!("\r{} {done} of {total} entries", self.verb);
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.shown {
             eprint!("\r\x1b[K");
         }

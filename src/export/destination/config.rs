@@ -22,6 +22,7 @@ use super::syslog::SyslogConfig;
 use super::trend_vision_one::TrendVisionOneConfig;
 use super::webhook::WebhookConfig;
 use crate::export::archive::ArchiveConfig;
+use crate::export::files::SecurityLakeConfig;
 use crate::export::{ExportError, SchemaSettings};
 
 /// What a destination is opened with.
@@ -40,7 +41,7 @@ pub(crate) trait Settings {
     /// What keeps this program from having such a destination, whatever its settings.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`], [`ExportError::Feature`].
+    /// [`ExportError::Feature`].
     fn available(&self, _kind: &'static str) -> Result<(), ExportError> {
         Ok(())
     }
@@ -50,20 +51,6 @@ pub(crate) trait Settings {
     /// # Errors
     /// [`ExportError`]: a file, a secret or an address cannot be used.
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError>;
-}
-
-/// A destination of a later version. Its own keys are read over.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct NotBuilt {}
-
-impl Settings for NotBuilt {
-    fn available(&self, kind: &'static str) -> Result<(), ExportError> {
-        Err(ExportError::NotBuilt(format!("type: {kind}")))
-    }
-
-    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
-        Err(ExportError::NotBuilt(opening.name.to_owned()))
-    }
 }
 
 /// One line a destination: the variant, its settings, and the words under `type`.
@@ -117,6 +104,8 @@ destinations! {
     Otlp(OtlpConfig) = "otlp";
     /// An S3 bucket.
     S3(S3Config) = "s3";
+    /// Amazon Security Lake.
+    SecurityLake(SecurityLakeConfig) = "security_lake";
     /// Microsoft Sentinel.
     Sentinel(SentinelConfig) = "sentinel";
     /// Splunk HTTP Event Collector.
@@ -131,9 +120,6 @@ destinations! {
     TrendVisionOne(TrendVisionOneConfig) = "trend_vision_one";
     /// Any HTTP endpoint.
     Webhook(WebhookConfig) = "webhook";
-    // Those of later versions: read, and refused by name.
-    /// Amazon Security Lake.
-    SecurityLake(NotBuilt) = "security_lake";
 }
 
 impl DestinationConfig {
@@ -146,10 +132,25 @@ impl DestinationConfig {
         }
     }
 
+    /// The settings of a lake, which gets files of whole ranges of the log; `None` for all others.
+    #[must_use]
+    pub const fn security_lake(&self) -> Option<&SecurityLakeConfig> {
+        match self {
+            Self::SecurityLake(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// Whether it is sent single events, and not the log or files of it.
+    #[must_use]
+    pub const fn takes_events(&self) -> bool {
+        self.archive().is_none() && self.security_lake().is_none()
+    }
+
     /// Whether this program has such a destination at all.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`]: a later version has; [`ExportError::Feature`]: it was built without.
+    /// [`ExportError::Feature`]: it was built without.
     pub fn available(&self) -> Result<(), ExportError> {
         self.settings().available(self.kind())
     }

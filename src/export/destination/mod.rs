@@ -39,7 +39,7 @@ use super::Item;
 pub use auth::{AuthConfig, AuthKind};
 pub use bucket::S3Options;
 pub(crate) use config::Settings;
-pub use config::{DestinationConfig, NotBuilt, Opening};
+pub use config::{DestinationConfig, Opening};
 pub use http::BodyCompression;
 
 /// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.

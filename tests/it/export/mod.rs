@@ -13,6 +13,7 @@ mod connection;
 mod conservation;
 mod datadog;
 mod elasticsearch;
+mod files;
 mod kills;
 mod otlp;
 mod retention;
