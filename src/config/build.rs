@@ -16,6 +16,7 @@ use super::{ConfigError, PinsConfig, Plan, ServerConfig};
 use crate::approve::{Approvals, OpenError};
 use crate::console::{OidcError, TokenError};
 use crate::context::classification::ClassificationError;
+use crate::context::drift::TableError;
 use crate::context::{Classifier, Meters, Secrets, SecretsError, Sessions, StoreError, ToolTable};
 use crate::export::{ExportError, Exporter, Monitor};
 use crate::forward::{Catalogue, ForwardError, HttpSettings, HttpUpstream, Pins, Server, Upstream, Upstreams};
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// What data is.
     #[error("prepare `classification`")]
     Classification(#[from] ClassificationError),
+    /// A table of word vectors that cannot be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The secret of the context store.
     #[error("open the context store")]
     Secrets(#[from] SecretsError),
@@ -163,6 +167,8 @@ impl Core {
         let authenticator = identify::build(&plan.config.identity, agents, Arc::clone(&clock))?;
         let classifier = build_classifier(plan)?;
         // What a configuration can get wrong comes before the first file is made.
+        let mut settings = plan.config.sessions.clone();
+        settings.drift.load()?;
         let stated = plan.config.tool_pins.as_ref().map(PinsConfig::read).transpose()?;
         let pins = Arc::new(Pins::new(&plan.data_dir, stated.unwrap_or_default()));
         let upstreams = join_upstreams(plan, build_upstreams(plan, &clock)?, &clock, &pins);
@@ -170,8 +176,7 @@ impl Core {
         let (log, recorder) = open_log(plan, disk, &clock, &mut notices)?;
         pins.begin(recorder.clone());
         let secrets = Secrets::open(&plan.data_dir)?;
-        let (settings, data_dir) = (plan.config.sessions.clone(), &plan.data_dir);
-        let sessions = Sessions::open(settings, classifier, &secrets, data_dir, &recorder)?;
+        let sessions = Sessions::open(settings, classifier, &secrets, &plan.data_dir, &recorder)?;
         let exporter = Exporter::start(&plan.config.telemetry, &recorder, &plan.data_dir, Arc::clone(&clock))?;
         if !plan.config.identity.authenticates() {
             notices.push("nobody is verified: configure `identity` before this leaves your machine".into());
@@ -269,6 +274,7 @@ pub fn check_plan(plan: &Plan) -> Result<(), BuildError> {
     identify::build(&config.identity, config.agents.as_deref(), Arc::clone(&clock))?;
     build_upstreams(plan, &clock)?;
     build_classifier(plan)?;
+    config.sessions.drift.clone().load()?;
     super::app::oidc(plan)?;
     config.telemetry.check()?;
     if let Some(tls) = &config.tls {

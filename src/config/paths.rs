@@ -31,7 +31,8 @@ impl Config {
             .tool_pins
             .iter_mut()
             .flat_map(|pins| pins.signers.iter_mut().map(|signer| &mut signer.key).chain([&mut pins.file]));
-        let signed = bundles.chain(pins);
+        let tables = self.sessions.drift.static_table.iter_mut().map(|table| &mut table.file);
+        let signed = bundles.chain(pins).chain(tables);
         let telemetry = self.telemetry.lookups.paths().chain(&mut self.telemetry.compliance.mapping);
         let all: Vec<&mut PathBuf> =
             tls.chain(keys).chain(issuers).chain(servers).chain(signed).chain(telemetry).collect();

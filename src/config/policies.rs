@@ -32,6 +32,8 @@ impl PolicyFiles {
             None => UnverifiedIdentity::Deny,
         };
         settings.approvers = plan.serves_people();
+        let table = plan.config.sessions.drift.static_table.as_ref();
+        settings.distance_table = table.and_then(|table| table.digest().ok());
         settings.listed_agents_only |= plan.config.agents.is_some();
         let bundle = plan.config.policy_bundle.clone();
         let paths = bundle.as_ref().map_or_else(|| plan.policies.clone(), |bundle| vec![bundle.file.clone()]);

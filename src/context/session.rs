@@ -292,6 +292,7 @@ impl Observed<'_> {
             operation: Arc::clone(&action.operation),
             verdict,
             forwarded,
+            confirmed: false,
             at: action.received,
             success: None,
             level: None,

@@ -49,7 +49,7 @@ impl State {
     /// Hands the newest words of the user to the memory of values.
     pub(super) fn remember_intent(&mut self, shared: &Shared) {
         for (words, source) in self.intent.take_fresh() {
-            self.memory.intent(&words, source, &shared.values);
+            self.memory.intent(&words, source, &shared.config.drift, &shared.values);
         }
     }
 
@@ -173,6 +173,8 @@ impl State {
 /// An action that waited, with what came of it. That a person was asked and it ran is how later decisions know that one
 /// agreed (`actions_since_confirmation`).
 fn decided_again(waited: &PriorAction, now: &PriorAction) -> PriorAction {
-    let agreed = waited.verdict == Verdict::StepUp && now.forwarded;
-    PriorAction { verdict: if agreed { waited.verdict } else { now.verdict }, at: waited.at, ..now.clone() }
+    // Asked again under shadow it runs as well, and nobody has agreed.
+    let agreed = waited.verdict == Verdict::StepUp && now.forwarded && now.verdict != Verdict::StepUp;
+    let verdict = if agreed { waited.verdict } else { now.verdict };
+    PriorAction { verdict, confirmed: agreed, at: waited.at, ..now.clone() }
 }

@@ -8,6 +8,7 @@ use super::field::{Field, Party};
 use super::names::{Glob, Scope};
 use super::number::{Comparison, Number};
 use super::sequence::Sequence;
+use super::when::When;
 use crate::model::DataLevel;
 
 /// A condition. Evaluated in three values: see [`super::truth::Truth`].
@@ -27,6 +28,8 @@ pub(super) enum Condition {
     Not(Box<Self>),
     /// These actions came before, in this order.
     Sequence(Box<Sequence>),
+    /// An expression in CEL holds. Only beside a rule's other conditions, never under `not`.
+    When(When),
 }
 
 impl Condition {
@@ -63,8 +66,19 @@ impl Condition {
         match self {
             Self::All(inner) | Self::Any(inner) => inner.iter().flat_map(Self::leaves).collect(),
             Self::Is(leaf) => vec![leaf],
-            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) => Vec::new(),
+            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) | Self::When(_) => Vec::new(),
             Self::Not(inner) => inner.leaves(),
+        }
+    }
+
+    /// Every field that it looks at, with what the author calls it. Not the parameters of an expression in CEL.
+    pub(super) fn fields(&self) -> Vec<(&str, &Field)> {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().flat_map(Self::fields).collect(),
+            Self::Is(leaf) => vec![(&leaf.label, &leaf.field)],
+            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) => Vec::new(),
+            Self::Not(inner) => inner.fields(),
+            Self::When(when) => when.fields().iter().map(|(label, field)| (&**label, field)).collect(),
         }
     }
 
@@ -76,17 +90,13 @@ impl Condition {
             Self::Is(leaf) => leaf.field.is_context(),
             Self::Named(_) => false,
             Self::Not(inner) => inner.is_by_context(),
+            Self::When(when) => when.fields().iter().any(|(_, field)| field.is_context()),
         }
     }
 
     /// Whether it looks at this field.
     pub(super) fn looks_at(&self, field: &Field) -> bool {
-        match self {
-            Self::All(inner) | Self::Any(inner) => inner.iter().any(|part| part.looks_at(field)),
-            Self::Is(leaf) => leaf.field == *field,
-            Self::Not(inner) => inner.looks_at(field),
-            Self::Hours(_) | Self::Named(_) | Self::Sequence(_) => false,
-        }
+        self.fields().iter().any(|(_, seen)| *seen == field)
     }
 
     /// Whether it looks at a sequence of actions.
@@ -95,7 +105,7 @@ impl Condition {
             Self::All(inner) | Self::Any(inner) => inner.iter().any(Self::is_by_sequence),
             Self::Not(inner) => inner.is_by_sequence(),
             Self::Sequence(_) => true,
-            Self::Hours(_) | Self::Is(_) | Self::Named(_) => false,
+            Self::Hours(_) | Self::Is(_) | Self::Named(_) | Self::When(_) => false,
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn of(condition: &Condition, context: &SessionContext) -> PartsPerMil
         Condition::Is(leaf) => field(&leaf.field, context),
         Condition::Not(inner) => of(inner, context),
         Condition::Sequence(_) => session(context),
+        Condition::When(when) => when.fields().iter().map(|(_, seen)| field(seen, context)).min().unwrap_or(FULL),
     }
 }
 

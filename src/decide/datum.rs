@@ -12,7 +12,7 @@ use super::results::ResultFacts;
 use super::settings::Settings;
 use crate::model::{
     Claim, Correlation, DataLevel, Destination, DistanceSource, Effect, Identity, Intent, IntentSource, LevelSource,
-    Origin, PartsPerMillion, PriorAction, SessionContext, Signals, Verdict,
+    Origin, PartsPerMillion, PriorAction, SessionContext, Signals,
 };
 
 /// One value of a field.
@@ -78,8 +78,7 @@ pub(super) fn context<'a>(field: ContextField, test: &Test, input: &Input<'a>, v
 
 /// Actions since a person last agreed to one; since the beginning, when none did (AARM ).
 fn since_confirmation(context: &SessionContext) -> u64 {
-    let confirmed = |prior: &PriorAction| prior.verdict == Verdict::StepUp && prior.forwarded;
-    let since = context.history.iter().rev().position(|prior| confirmed(prior));
+    let since = context.history.iter().rev().position(|prior| prior.confirmed);
     since.map_or(context.action_count, |since| u64::try_from(since).unwrap_or(u64::MAX))
 }
 

@@ -29,6 +29,7 @@ use super::path::{self, Budget, Overrun, Path, Place};
 use super::results::ResultFacts;
 use super::settings::Settings;
 use super::truth::Truth;
+use super::when::{Said, When};
 
 /// Values one decision may look at: a hundred rules over a document of a thousand values, many times over.
 pub(super) const VALUES_MAX: u32 = 1_000_000;
@@ -75,6 +76,19 @@ impl<'a, 's> Evaluator<'a, 's> {
                     self.unknown = Some("sequence");
                 }
                 Ok(truth)
+            }
+            Condition::When(when) => self.when(when),
+        }
+    }
+
+    /// What cannot be answered never widens access: it lets a rule that restricts match, and no other one.
+    fn when(&mut self, when: &'s When) -> Result<Truth, Overrun> {
+        let seen = self.seen.as_mut();
+        match when.say(self.input, self.result, self.settings, &mut self.budget, seen)? {
+            Said::Holds(holds) => Ok(holds.into()),
+            Said::Unknown(what) => {
+                self.unknown = Some(what);
+                Ok(if when.restricts() { Truth::True } else { Truth::Unknown })
             }
         }
     }

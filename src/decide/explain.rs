@@ -143,6 +143,7 @@ impl PolicySet {
                     prior.rev().take(SEEN_MAX).map(|prior| format!("{}.{}", prior.tool, prior.operation)).collect();
                 ("sequence".into(), steps.join(", then "), seen, &[])
             }
+            Condition::When(when) => ("when".into(), when.text().to_owned(), seen, &[]),
         };
         // A rule's own list of conditions needs no line of its own.
         let own = depth == 0 && matches!(condition, Condition::All(_));

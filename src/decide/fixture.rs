@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{CompiledTool, Input, PolicySet, PolicySource, Settings};
+use super::{CompiledTool, Input, PolicySet, PolicySource, Scenario, Settings};
 use crate::model::{
-    Action, ActionId, AgentIdentity, Arguments, Call, Claim, Client, Correlation, Credentials, DataLevel, Decision,
-    Digest, Enforcement, Era, Facts, FrameKind, Identity, NativeName, Outbound, Peer, PriorAction, SessionContext,
-    SessionId, Signals, Timestamp, ToolDefinition, ToolHints, Transport, Usage, Verdict, Verification, Wrapper,
+    ActionId, AgentIdentity, Arguments, Call, Claim, Correlation, DataLevel, Decision, Enforcement, Facts, Identity,
+    Peer, PriorAction, SessionContext, SessionId, Timestamp, Usage, Verdict, Verification, Wrapper,
 };
 
 /// A tools/call with this text as its arguments, inside a body with odd spacing.
@@ -20,45 +19,13 @@ pub(super) fn call(server: &str, operation: &str, arguments: &str) -> Call {
     let body = Bytes::from(format!("{head}{arguments} }} }}"));
     let text = body.slice(head.len()..head.len() + arguments.len());
     let value: Value = serde_json::from_str(arguments).unwrap();
-    let native = NativeName { server: server.into(), operation: operation.into(), wrapper: None };
-    Call {
-        action: Action {
-            id: ActionId::parse("act_test").unwrap(),
-            tool: server.into(),
-            operation: operation.into(),
-            native,
-            method: "tools/call".into(),
-            arguments: Arguments { text, offset: Some(head.len()), value: Arc::new(value) },
-            destination: None,
-            received: Timestamp::from_secs(1_000),
-            jsonrpc_id: Some("1".into()),
-            trace: None,
-        },
-        kind: FrameKind::Action,
-        client: Client {
-            peer: Peer::Address(SocketAddr::from(([127, 0, 0, 1], 5_000))),
-            transport: Transport::McpHttp,
-            era: Era::Modern,
-            protocol_version: None,
-            name: None,
-            version: None,
-            protocol_session: None,
-            meta: None,
-            url_elicitation: false,
-            accepts_stream: true,
-            progress_token: None,
-            held: crate::model::Held::default(),
-        },
-        credentials: Credentials::default(),
-        outbound: Outbound {
-            server: server.into(),
-            method: http::Method::POST,
-            path: "".into(),
-            headers: http::HeaderMap::new(),
-            body,
-        },
-        inputs: Vec::new(),
-    }
+    let Scenario { mut call, .. } = Scenario::new(server, operation, &value);
+    call.action.id = ActionId::parse("act_test").unwrap();
+    call.action.received = Timestamp::from_secs(1_000);
+    call.action.arguments = Arguments { text, offset: Some(head.len()), value: Arc::new(value) };
+    call.client.peer = Peer::Address(SocketAddr::from(([127, 0, 0, 1], 5_000)));
+    call.outbound.body = body;
+    call
 }
 
 /// A wrapper that gives the inner tool all of its arguments.
@@ -84,30 +51,17 @@ pub(super) fn context() -> SessionContext {
     SessionContext {
         session: SessionId::parse("sess_test").unwrap(),
         correlation: Correlation::ProtocolSession,
-        key: None,
-        intact: true,
-        drift: None,
         started: Timestamp::from_secs(900),
         now: Timestamp::from_secs(1_000),
-        intent: None,
-        history: Arc::from([]),
-        action_count: 0,
-        level: None,
-        labels: Arc::from([]),
-        signals: Signals::default(),
-        context_hash: Digest([0; 32]),
+        ..Scenario::new("", "", &Value::Null).context
     }
 }
 
 /// A tool that takes any object and declares nothing, or what `schema` says.
 pub(super) fn tool(schema: &str) -> CompiledTool {
-    CompiledTool::new(ToolDefinition {
-        name: "x".into(),
-        digest: Digest([0; 32]),
-        input_schema: serde_json::from_str(schema).unwrap(),
-        hints: ToolHints::default(),
-        mirrored: Vec::new(),
-    })
+    let mut scenario = Scenario::new("", "", &Value::Null);
+    scenario.with_schema(serde_json::from_str(schema).unwrap());
+    scenario.tool.unwrap()
 }
 
 /// An earlier action that was forwarded and brought confidential data.
@@ -118,6 +72,7 @@ pub(super) fn prior(tool: &str, operation: &str, seconds_ago: u64) -> Arc<PriorA
         operation: operation.into(),
         verdict: Verdict::Allow,
         forwarded: true,
+        confirmed: false,
         at: Timestamp::from_secs(1_000 - seconds_ago),
         level: Some(DataLevel::Confidential),
         success: Some(true),

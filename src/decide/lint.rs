@@ -88,8 +88,8 @@ impl PolicySet {
         if everything && rule.rule.decides && rule.rule.action == Verdict::Allow {
             findings.push(self.finding(rule, "open", "it allows every action of every server".into()));
         }
-        for leaf in rule.rule.condition.leaves() {
-            if let Field::Fact(name) = &leaf.field {
+        for (_, field) in rule.rule.condition.fields() {
+            if let Field::Fact(name) = field {
                 let what = format!("it suspends actions until a resolver fills in the fact `{name}`");
                 findings.push(self.finding(rule, "facts", what));
             }

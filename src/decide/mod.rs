@@ -50,6 +50,7 @@ mod tool;
 mod truth;
 mod verify;
 mod weigh;
+mod when;
 
 #[cfg(test)]
 mod fixture;

@@ -66,7 +66,7 @@ impl<'s> Ruling<'s> {
 
     /// A rule that could not be evaluated: refused (design §10).
     pub(super) fn failed(rule: &SetRule, answers: &[Answer<'s>]) -> Self {
-        let what = format!("rule `{}` could not be evaluated within its bounds", rule.rule.id);
+        let what = format!("rule `{}` could not be evaluated", rule.rule.id);
         let mut ruling = Self::of_rule(rule, Verdict::Deny, ReasonCode::EvaluationError, what);
         ruling.classification = Classification::StandardDeny;
         ruling.matched = matched(None, answers);

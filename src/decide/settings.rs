@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::PartsPerMillion;
+use crate::model::{Digest, PartsPerMillion};
 
 /// The `policy:` section of the configuration: this stage's `Config`.
 ///
@@ -35,6 +35,10 @@ pub struct Settings {
     /// the configuration; what is decided is the same either way.
     #[serde(skip)]
     pub approvers: bool,
+    /// The digest of the table that distances are measured with, so that the digest of the set stands for it. Set by the
+    /// configuration.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub distance_table: Option<Digest>,
     /// Domains of the organisation. Each stands for itself and everything below it. `external` means: none of them.
     pub internal_domains: Vec<String>,
     /// Words for what tools do: names with `*` and `?` over the operation and `tool.operation`. One of these takes the
@@ -83,6 +87,7 @@ impl Default for Settings {
             unknown_schema: UnknownSchema::Deny,
             strict_defer: false,
             approvers: false,
+            distance_table: None,
             internal_domains: Vec::new(),
             categories: BTreeMap::new(),
             privileges: ["viewer", "contributor", "maintainer", "admin", "owner"].map(str::to_owned).to_vec(),

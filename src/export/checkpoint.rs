@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::monitor::{Meter, Monitor};
 use crate::model::with_causes;
@@ -14,8 +15,20 @@ use crate::record::{ControlFact, Recorder};
 /// Destinations that one entry lists: what fits beside everything else that an entry says.
 const DESTINATIONS_MAX: usize = 64;
 
+/// Starts writing checkpoints, unless there is nothing to say or nobody wants to hear it.
+pub(super) fn start(
+    interval_s: u64,
+    monitor: &Monitor,
+    recorder: &Recorder,
+    stop: &watch::Receiver<bool>,
+) -> Option<JoinHandle<()>> {
+    let interval = Duration::from_secs(interval_s);
+    let wanted = interval_s > 0 && monitor.meters.iter().any(|meter| meter.counts);
+    wanted.then(|| tokio::spawn(run(monitor.clone(), recorder.clone(), interval, stop.clone())))
+}
+
 /// Writes a checkpoint every `interval`, while counts change.
-pub(super) async fn run(monitor: Monitor, recorder: Recorder, interval: Duration, mut stop: watch::Receiver<bool>) {
+async fn run(monitor: Monitor, recorder: Recorder, interval: Duration, mut stop: watch::Receiver<bool>) {
     let mut written = None;
     loop {
         tokio::select! {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ExportError;
 use super::schema::MAPPING_VERSION;
 use crate::model::{Digest, with_causes};
-use crate::record::{Log, leaf_hash};
+use crate::record::Log;
 
 /// What became of events. Counts speak about entries before `next` only, so that they can be compared with what a
 /// receiver holds from there.
@@ -164,8 +164,8 @@ impl Cursor {
 /// Whether the entry before the cursor is the one that it was. An entry that cannot be read is not.
 fn stands_on(log: &Log, place: &Place) -> bool {
     let (Some(before), Some(last)) = (place.next.checked_sub(1), place.last) else { return true };
-    match log.read(before, 1, 1) {
-        Ok(entries) => entries.first().is_some_and(|entry| leaf_hash(&entry.bytes) == last),
+    match log.leaf_hash(before) {
+        Ok(leaf) => leaf == last,
         Err(error) => {
             tracing::error!(entry = before, error = with_causes(&error), "read the entry before the cursor");
             false

@@ -1,7 +1,10 @@
 //! An entry of the log, opened once for all destinations.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use regex::bytes::Regex;
 
 use super::boundary;
 use super::event::is_silent;
@@ -48,17 +51,13 @@ impl DecodedEntry {
     /// severity as a word; what is not about an action is rare enough to be opened.
     #[must_use]
     pub fn may_be_urgent(entry: &StoredEntry) -> bool {
-        const ORDINARY: [&str; 3] = [r#""kind":"outcome""#, r#""kind":"decision""#, r#""kind":"context""#];
         if let Some(Gist { severity: Some(severity), .. }) = entry.gist {
             return severity >= Severity::High;
         }
         if entry.gist.is_some_and(is_silent) {
             return false;
         }
-        payload(entry).is_ok_and(|payload| {
-            [r#""HIGH""#, r#""CRITICAL""#].iter().any(|word| payload.contains(word))
-                || !ORDINARY.iter().any(|kind| payload.contains(kind))
-        })
+        decoded(entry).is_ok_and(|payload| matches(&URGENT, &payload) || !matches(&ORDINARY, &payload))
     }
 
     pub(super) fn of(payload: String, index: u64, leaf_hash: Digest) -> Result<Self, String> {
@@ -111,9 +110,43 @@ impl DecodedEntry {
     }
 }
 
+/// Words without which nothing about an action is urgent, in one pass.
+static URGENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#""(?:HIGH|CRITICAL)""#).ok());
+
+/// What is about an action.
+static ORDINARY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#""kind":"(?:outcome|decision|context)""#).ok());
+
+/// Whether there is a match; true also for a pattern that does not compile, which a test excludes.
+fn matches(pattern: &LazyLock<Option<Regex>>, payload: &[u8]) -> bool {
+    pattern.as_ref().is_none_or(|pattern| pattern.is_match(payload))
+}
+
 fn payload(entry: &StoredEntry) -> Result<String, String> {
+    String::from_utf8(decoded(entry)?).map_err(|error| error.to_string())
+}
+
+fn decoded(entry: &StoredEntry) -> Result<Vec<u8>, String> {
     let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
-    let end = encoded.iter().position(|byte| *byte == b'"').ok_or("not an envelope")?;
-    let payload = BASE64_STANDARD.decode(encoded.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
-    String::from_utf8(payload).map_err(|error| error.to_string())
+    let text = std::str::from_utf8(encoded).map_err(|_| "not an envelope")?;
+    let (encoded, _) = text.split_once('"').ok_or("not an envelope")?;
+    BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::seal;
+
+    #[test]
+    fn only_what_is_about_an_action_and_calm_is_not_opened() {
+        let urgent = |kind: &str, severity: &str| {
+            let payload = format!(r#"{{"predicate":{{"decision":{{"severity":"{severity}"}},"kind":"{kind}"}}}}"#);
+            DecodedEntry::may_be_urgent(&StoredEntry::new(7, seal(payload.as_bytes(), &[])))
+        };
+        for kind in ["outcome", "decision", "context"] {
+            assert!(urgent(kind, "HIGH") && urgent(kind, "CRITICAL") && !urgent(kind, "MEDIUM"), "{kind}");
+        }
+        assert!(urgent("control", "INFO") && urgent("approval", "INFO"));
+    }
 }

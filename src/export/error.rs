@@ -70,9 +70,6 @@ pub enum ExportError {
         /// The cargo feature.
         feature: &'static str,
     },
-    /// Something that a later version does.
-    #[error("`telemetry`: `{0}` is not built yet; take it out")]
-    NotBuilt(String),
     /// A schema that cannot be used as it is configured.
     #[error("prepare the schema of the exporter `{name}`")]
     Schema {
@@ -125,7 +122,6 @@ impl ExportError {
                 | Self::Duplicate(_)
                 | Self::Enrichment { .. }
                 | Self::Feature { .. }
-                | Self::NotBuilt(_)
                 | Self::Schema { .. }
                 | Self::Secret { .. }
                 | Self::Setting { .. }

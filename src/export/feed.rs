@@ -1,7 +1,9 @@
 //! Reads the log for all destinations: what several of them need is opened once.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
 use super::DecodedEntry;
 use crate::model::with_causes;
@@ -16,6 +18,32 @@ pub(super) const READ_ENTRIES_MAX: usize = 512;
 
 /// Bytes of entries read at once.
 pub(super) const READ_BYTES_MAX: usize = 4 << 20;
+
+/// Threads that open and render a backlog together.
+const THREADS_MAX: usize = 4;
+
+/// Entries for which a thread is worth its start.
+const PART_MIN: usize = 64;
+
+/// What `work` makes of each, in order. Much of it, as when a destination returns, is shared among a few threads.
+pub(super) fn each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+    let part = all.len().div_ceil(threads).max(PART_MIN);
+    let (here, others) = all.split_at(part.min(all.len()));
+    let do_part = |part: &[T]| part.iter().map(&work).collect::<Vec<R>>();
+    std::thread::scope(|scope| {
+        let start = |part| Builder::new().spawn_scoped(scope, move || do_part(part)).map_err(|_| part);
+        let started: Vec<_> = others.chunks(part).map(start).collect();
+        let mut made = do_part(here);
+        for part in started {
+            made.extend(match part {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(part) => do_part(part),
+            });
+        }
+        made
+    })
+}
 
 /// The log, as destinations read it.
 pub(super) struct Feed {
@@ -49,11 +77,12 @@ impl Feed {
         if from < first {
             // A destination that catches up must not hold up the others while it reads the disk.
             drop(kept);
-            return self.stored(from, entries_max, bytes_max)?.iter().map(open).collect();
+            return each(&self.stored(from, entries_max, bytes_max)?, open).into_iter().collect();
         }
         // At the head of the log the others wait, and find it opened.
-        let opened: Vec<_> = self.stored(from, entries_max, bytes_max)?.iter().map(open).collect::<Result<_, _>>()?;
-        if from > end {
+        let opened = each(&self.stored(from, entries_max, bytes_max)?, open);
+        let opened: Vec<_> = opened.into_iter().collect::<Result<_, _>>()?;
+        if opened.first().is_some_and(|first| first.index > end) {
             kept.clear();
         }
         kept.extend(opened.iter().cloned());

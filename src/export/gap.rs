@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use super::cursor::Counts;
 use super::health::Change;
 use super::pipeline::Pipeline;
 use super::prepare::tally;
-use crate::model::with_causes;
+use crate::model::{Digest, with_causes};
 use crate::record::ControlFact;
 use crate::record::entry::ExportGapBlock;
+
+/// The cause of a gap over entries that retention removed.
+const REMOVED: &str = "retention";
 
 impl Pipeline {
     /// Moves the cursor on when the destination lags too far behind. The gap is in the log before anything is left out.
@@ -19,6 +23,9 @@ impl Pipeline {
             return;
         };
         let (from, name) = (self.window.next(), self.destination.name().to_owned());
+        if cause == REMOVED {
+            return self.move_past_removed(to).await;
+        }
         if self.settings.required {
             if !std::mem::replace(&mut self.lag_told, true) {
                 self.announce(Some(Change::Degraded), &format!("it lags behind the log by more than `{cause}`"));
@@ -34,10 +41,30 @@ impl Pipeline {
             Ok(Err(problem)) => return tracing::error!(destination = name, problem, "count what is left out"),
             Err(error) => return tracing::error!(destination = name, %error, "count what is left out"),
         };
+        self.leave_out(to, last, cause, Some(&counts)).await;
+    }
+
+    /// A cursor behind what retention has left: a new destination, or one that is not required. What was in between is
+    /// gone, so nobody can count its events.
+    async fn move_past_removed(&mut self, to: u64) {
+        let log = self.feed.log.clone();
+        match tokio::task::spawn_blocking(move || log.leaf_hash(to - 1)).await {
+            Ok(Ok(last)) => self.leave_out(to, last, REMOVED, None).await,
+            Ok(Err(error)) => {
+                tracing::error!(error = with_causes(&error), "read the hash of an entry that was removed")
+            }
+            Err(error) => tracing::error!(%error, "read the hash of an entry that was removed"),
+        }
+    }
+
+    /// Goes on at `to`. `counts`: what becomes of the events before it, where that is known.
+    async fn leave_out(&mut self, to: u64, last: Digest, cause: &'static str, counts: Option<&Counts>) {
+        let (from, name) = (self.window.next(), self.destination.name().to_owned());
+        let events = counts.map(|counts| counts.skipped);
         let fact = ControlFact::export_gap(ExportGapBlock {
             actor: None,
             cause: cause.into(),
-            count: Some(counts.skipped),
+            count: events,
             destination: name.clone().into(),
             from,
             to: to - 1,
@@ -46,10 +73,10 @@ impl Pipeline {
         if let Err(error) = self.recorder.control(fact).await {
             return tracing::error!(destination = name, error = with_causes(&error), "record a gap");
         }
-        tracing::error!(destination = name, from, to, events = counts.skipped, cause, "events are left out for good");
+        tracing::error!(destination = name, from, to, events, cause, "events are left out for good");
         self.unconfirmed.clear();
-        self.window.skip(to, last, &counts);
-        self.meter.change(|numbers| numbers.skipped += counts.skipped);
+        self.window.skip(to, last, counts.unwrap_or(&Counts::default()));
+        self.meter.change(|numbers| numbers.skipped += events.unwrap_or_default());
         self.tell();
     }
 
@@ -58,6 +85,10 @@ impl Pipeline {
         let (next, size) = (self.window.next(), self.feed.log.durable_size());
         if self.is_sending() || next >= size {
             return None;
+        }
+        let kept_from = self.feed.log.kept_from();
+        if next < kept_from {
+            return Some((kept_from, REMOVED));
         }
         if let Some(max) = self.settings.lag_entries_max.filter(|max| size - next > *max) {
             // Half of what it may lag: not a gap for every entry from now on.

@@ -29,6 +29,7 @@ mod monitor;
 mod pipeline;
 mod prepare;
 mod push;
+mod retention;
 #[cfg(test)]
 mod samples;
 mod schema;
@@ -40,7 +41,6 @@ mod window;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -186,9 +186,8 @@ impl Config {
     /// What can be checked before there is a log.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`]: what a later version will do; [`ExportError::Feature`]: what this program was built
-    /// without; [`ExportError::Duplicate`]: two destinations would share
-    /// a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
+    /// [`ExportError::Feature`]: what this program was built without; [`ExportError::Duplicate`]: two destinations would
+    /// share a cursor; [`ExportError::Schema`]: a schema without that version or dialect.
     pub fn check(&self) -> Result<(), ExportError> {
         self.exporters.iter().try_for_each(|exporter| exporter.destination.available())?;
         enrich::check(self)?;
@@ -260,10 +259,12 @@ impl Exporter {
                 .map_err(|source| ExportError::Schema { name: name.clone(), source })?
                 .tagging(Arc::clone(&tagging));
             let limits = destination.limits();
-            let meter = Arc::new(monitor::Meter::new(&name));
+            let cursor = Cursor::open(&folder, &name, log, configuration)?;
+            let settings = exporter.delivery.or(&defaults).settle(limits);
+            let meter = Arc::new(monitor::Meter::new(&name, settings.required, cursor.place.next));
             meters.push(Arc::clone(&meter));
             pipelines.push(pipeline::Pipeline::new(pipeline::Parts {
-                settings: exporter.delivery.or(&defaults).settle(limits),
+                settings,
                 route: prepare::Route {
                     filter: Filter::new(exporter.filters.as_ref().unwrap_or(&config.filters)),
                     formatter,
@@ -276,17 +277,15 @@ impl Exporter {
                 recorder: recorder.clone(),
                 clock: Arc::clone(&clock),
                 meter,
-                cursor: Cursor::open(&folder, &name, log, configuration)?,
+                cursor,
                 destination: destination.into(),
             }));
         }
         let archives = archive::open_all(config, recorder, data_dir, &mut meters)?;
         let jobs = files::open_all(config, recorder, data_dir, &clock, &mut meters)?;
         let monitor = Monitor { meters, enricher, log: log.clone(), clock, seed_names: config.seed_metric_names };
-        if config.checkpoint_interval_s > 0 && !(pipelines.is_empty() && jobs.is_empty()) {
-            let interval = Duration::from_secs(config.checkpoint_interval_s);
-            tasks.push(tokio::spawn(checkpoint::run(monitor.clone(), recorder.clone(), interval, stopped.clone())));
-        }
+        tasks.extend(checkpoint::start(config.checkpoint_interval_s, &monitor, recorder, &stopped));
+        tasks.extend(retention::start(&monitor, recorder, &stopped));
         tasks.extend(pipelines.into_iter().map(|pipeline| tokio::spawn(pipeline.run(stopped.clone()))));
         tasks.extend(jobs.into_iter().map(|job| tokio::spawn(job.run(stopped.clone()))));
         tasks.extend(archives.into_iter().map(|copier| tokio::spawn(copier.run(stopped.clone()))));

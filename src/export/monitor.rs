@@ -71,19 +71,23 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) name: String,
+    /// Whether the destination must get everything.
+    required: bool,
     /// It gets events, which can be counted; an archive gets the log.
     pub(super) counts: bool,
     numbers: Mutex<Numbers>,
 }
 
 impl Meter {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), counts: true, numbers: Mutex::default() }
+    /// `next`: where its cursor stands.
+    pub(super) fn new(name: &str, required: bool, next: u64) -> Self {
+        let numbers = Mutex::new(Numbers { next, ..Numbers::default() });
+        Self { name: name.into(), required, counts: true, numbers }
     }
 
-    /// Of an archive.
+    /// Of an archive: it has to get everything.
     pub(super) fn of_archive(name: &str) -> Self {
-        Self { counts: false, ..Self::new(name) }
+        Self { counts: false, ..Self::new(name, true, 0) }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Numbers)) {
@@ -154,10 +158,17 @@ impl Monitor {
         states.filter(|(_, state)| *state != State::Healthy).collect()
     }
 
-    /// The first entry that a destination has yet to settle: retention must keep it and all after it.
+    /// The first entry that a destination has yet to settle.
     #[must_use]
     pub fn needed_from(&self) -> u64 {
         let places = self.meters.iter().map(|meter| meter.numbers().next);
+        places.min().unwrap_or_else(|| self.log.durable_size())
+    }
+
+    /// The first entry that a required destination has yet to settle: retention must keep it and all after it.
+    #[must_use]
+    pub fn required_from(&self) -> u64 {
+        let places = self.meters.iter().filter(|meter| meter.required).map(|meter| meter.numbers().next);
         places.min().unwrap_or_else(|| self.log.durable_size())
     }
 

@@ -17,7 +17,7 @@ use super::dead_letter::DeadLetters;
 use super::destination::{Batch, Confirmation, Delivery, Destination, SendError};
 use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
 use super::health::Health;
-use super::item::Item;
+use super::item::{Item, Prepared};
 use super::monitor::{Meter, State};
 use super::prepare::{Route, prepare, scout};
 use super::settings::{CONFIRM_FIRST, DeliverySettings};
@@ -55,6 +55,7 @@ pub(super) struct Pipeline {
     /// Whether an alarm was raised since the destination last kept up.
     pub(super) lag_told: bool,
     work: JoinSet<Done>,
+    reading: bool,
     sending: usize,
     confirming: bool,
     confirm_at: Instant,
@@ -87,6 +88,10 @@ pub(super) struct Attempt {
 enum Done {
     Attempt(Attempt),
     Answers(Vec<u64>, Result<Vec<Confirmation>, SendError>),
+    /// Entries from there on, or why they cannot be read.
+    Read(u64, Result<Vec<Prepared>, String>),
+    /// How far the log was searched from there on for what is urgent, and what was found.
+    Scouted(u64, Result<(u64, Vec<Prepared>), String>),
 }
 
 /// What a pipeline is made of.
@@ -123,6 +128,7 @@ impl Pipeline {
             unconfirmed: Vec::new(),
             lag_told: false,
             work: JoinSet::new(),
+            reading: false,
             sending: 0,
             confirming: false,
             confirm_at: now,
@@ -140,11 +146,7 @@ impl Pipeline {
             if *stop.borrow_and_update() && self.deadline.is_none() {
                 self.deadline = Some(Instant::now() + LAST_WORDS);
             }
-            if let Err(problem) = self.fill().await {
-                self.stopped(&problem);
-                let _stop_or_gone = stop.wait_for(|stop| *stop).await;
-                break;
-            }
+            self.start_reading();
             self.bury_unfit().await;
             self.move_on().await;
             self.start_sending();
@@ -155,8 +157,12 @@ impl Pipeline {
             }
             let wake_at = self.wake_at();
             tokio::select! {
-                Some(done) = self.work.join_next(), if !self.work.is_empty() => self.ended(done).await,
-                changed = size.changed(), if self.look_at.is_none() && self.deadline.is_none() => match changed {
+                Some(done) = self.work.join_next(), if !self.work.is_empty() => if let Err(problem) = self.ended(done).await {
+                    self.stopped(&problem);
+                    let _stop_or_gone = stop.wait_for(|stop| *stop).await;
+                    break;
+                },
+                changed = size.changed(), if !self.reading && self.look_at.is_none() && self.deadline.is_none() => match changed {
                     Ok(()) => self.look_at = Some(Instant::now() + GATHER.min(self.settings.limits.linger)),
                     Err(_) => break,
                 },
@@ -188,45 +194,45 @@ impl Pipeline {
         self.window.read_next() < self.feed.log.durable_size()
     }
 
-    /// Reads the log as far as there is room, and beyond that looks for what is urgent.
-    async fn fill(&mut self) -> Result<(), String> {
-        let due = self.deadline.is_some() || self.look_at.is_some_and(|at| at <= Instant::now());
-        if due {
-            self.look_at = None;
-        } else if self.look_at.is_some() {
-            return Ok(());
+    /// Has the log read as far as there is room, and beyond that searched for what is urgent. Deliveries go on meanwhile.
+    fn start_reading(&mut self) {
+        let due = self.deadline.is_some() || self.look_at.is_none_or(|at| at <= Instant::now());
+        if self.reading || !due {
+            return;
         }
-        while self.window.has_room() && self.is_behind() {
-            let (feed, route, from) = (Arc::clone(&self.feed), Arc::clone(&self.route), self.window.read_next());
-            let work = move || prepare(&feed, &route, from, READ_ENTRIES_MAX, READ_BYTES_MAX);
-            let prepared = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())??;
-            if prepared.is_empty() {
-                break;
-            }
-            prepared.into_iter().for_each(|prepared| self.window.fill(prepared));
-            self.tell();
-            // Delivery goes on while a backlog is read.
-            if self.window.is_full_batch(self.settings.limits.events_max, self.settings.limits.bytes_max) {
-                self.start_sending();
-            }
-        }
-        while !self.window.has_room()
+        self.look_at = None;
+        let (feed, route) = (Arc::clone(&self.feed), Arc::clone(&self.route));
+        if self.window.has_room() && self.is_behind() {
+            let from = self.window.read_next();
+            let work = move || Done::Read(from, prepare(&feed, &route, from, READ_ENTRIES_MAX, READ_BYTES_MAX));
+            self.work.spawn_blocking(work);
+        } else if !self.window.has_room()
             && self.window.has_express_room()
             && self.window.scout_next() < self.feed.log.durable_size()
         {
-            let (feed, route, from) = (Arc::clone(&self.feed), Arc::clone(&self.route), self.window.scout_next());
-            let work = move || scout(&feed, &route, from);
-            let scouted = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
-            let (searched, found) = scouted?;
-            if searched == from {
-                break;
-            }
-            self.window.overtake(searched, found);
+            let from = self.window.scout_next();
+            self.work.spawn_blocking(move || Done::Scouted(from, scout(&feed, &route, from)));
+        } else {
+            return;
         }
-        if self.window.waiting() > 0 {
-            self.waiting_since.get_or_insert_with(Instant::now);
+        self.reading = true;
+    }
+
+    fn read(&mut self, from: u64, prepared: Vec<Prepared>) {
+        // Where the window was moved on meanwhile, or retention has removed what was to be read, it is read anew.
+        let fits = from == self.window.read_next() && prepared.first().is_some_and(|first| first.index == from);
+        if fits {
+            prepared.into_iter().for_each(|prepared| self.window.fill(prepared));
+        } else {
+            self.look_at = Some(Instant::now() + GATHER);
         }
-        Ok(())
+    }
+
+    fn scouted(&mut self, from: u64, (searched, found): (u64, Vec<Prepared>)) {
+        if searched == from {
+            self.look_at = Some(Instant::now() + GATHER);
+        }
+        self.window.overtake(searched, found);
     }
 
     fn is_ready(&self) -> bool {
@@ -275,8 +281,18 @@ impl Pipeline {
         });
     }
 
-    async fn ended(&mut self, done: Result<Done, JoinError>) {
+    /// # Errors
+    /// A sentence: the log cannot be read.
+    async fn ended(&mut self, done: Result<Done, JoinError>) -> Result<(), String> {
         match done {
+            Ok(Done::Read(from, prepared)) => {
+                self.reading = false;
+                self.read(from, prepared?);
+            }
+            Ok(Done::Scouted(from, found)) => {
+                self.reading = false;
+                self.scouted(from, found?);
+            }
             Ok(Done::Attempt(attempt)) => {
                 self.sending -= 1;
                 self.concluded(attempt).await;
@@ -297,6 +313,7 @@ impl Pipeline {
             self.waiting_since.get_or_insert_with(Instant::now);
         }
         self.tell();
+        Ok(())
     }
 
     /// A destination's own code failed. Everything unsettled is read again.
@@ -304,7 +321,7 @@ impl Pipeline {
         tracing::error!(destination = self.destination.name(), %error, "an attempt to deliver ended badly");
         self.work.abort_all();
         self.work = JoinSet::new();
-        (self.sending, self.confirming) = (0, false);
+        (self.reading, self.sending, self.confirming) = (false, 0, false);
         self.unconfirmed.clear();
         self.window = Window::new(self.window.place(), self.settings.window_events, self.settings.window_bytes);
         let change = self.health.failed(Instant::now(), None);

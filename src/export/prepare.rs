@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::cursor::Counts;
 use super::enrich::Enricher;
-use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX};
+use super::feed::{Feed, READ_BYTES_MAX, READ_ENTRIES_MAX, each};
 use super::item::{Item, Prepared};
 use super::{DecodedEntry, Event, Filter, Formatter, events_of};
 use crate::model::{Digest, EventType, Severity};
@@ -68,15 +68,15 @@ pub(super) fn prepare(
 ) -> Result<Vec<Prepared>, String> {
     let entries = feed.read(from, entries_max, bytes_max)?;
     route.gather(entries.iter().map(|entry| &**entry));
-    let (mut prepared, mut bytes) = (Vec::with_capacity(entries.len()), 0);
-    for entry in &entries {
-        let next = route.prepare(entry);
+    let mut prepared = each(&entries, |entry| route.prepare(entry));
+    let mut bytes = 0;
+    let enough = prepared.iter().take_while(|next| {
+        let before = bytes;
         bytes += next.items.iter().map(|item| item.rendered.len()).sum::<usize>();
-        prepared.push(next);
-        if bytes >= bytes_max {
-            break;
-        }
-    }
+        before < bytes_max
+    });
+    let enough = enough.count();
+    prepared.truncate(enough);
     Ok(prepared)
 }
 

@@ -122,6 +122,8 @@ pub struct PriorAction {
     pub verdict: Verdict,
     /// Whether it was forwarded.
     pub forwarded: bool,
+    /// Whether a person was asked and agreed. What shadow mode forwards nobody agreed to.
+    pub confirmed: bool,
     /// When it was received.
     pub at: Timestamp,
     /// The level of the data it brought into the session; `None` when it brought none, or it is not known yet.

@@ -14,6 +14,7 @@ use super::entry::{Kind, ReadEntry, read_payload};
 use super::instance::root_name;
 use super::keys::parse_key;
 use super::merkle::{self, verify_inclusion};
+use super::retention::read_kept;
 use super::tiles::TILE_WIDTH;
 use super::verify::files::Files;
 use super::verify::findings::Findings;
@@ -28,6 +29,8 @@ pub struct Archive {
     tiles: TileReader,
     claimed: Claimed,
     checkpoint: Option<Checkpoint>,
+    /// Below this, bundles that are not there were removed by retention.
+    kept_from: u64,
     /// Entries behind the checkpoint.
     tail: Vec<Bytes>,
     /// The bundle that was read last: lists ask for neighbours.
@@ -82,7 +85,8 @@ impl Archive {
             Err(fault) => return Err(corrupt(fault.path, "the checkpoint cannot be read")),
         };
         let tiles = TileReader::new(Arc::new(RealDisk), &files.layout.log());
-        Ok(Self { files, tiles, claimed, checkpoint, tail: Vec::new(), held: None })
+        let kept_from = read_kept(&files.layout, &RealDisk)?;
+        Ok(Self { files, tiles, claimed, checkpoint, kept_from, tail: Vec::new(), held: None })
     }
 
     /// The name of the log.
@@ -121,6 +125,12 @@ impl Archive {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size)
     }
 
+    /// The first entry that retention has kept. Below it most are gone.
+    #[must_use]
+    pub const fn kept_from(&self) -> u64 {
+        self.kept_from
+    }
+
     /// Entries in all.
     #[must_use]
     pub fn end(&self) -> u64 {
@@ -133,7 +143,7 @@ impl Archive {
         self.files.layout.root().join("index.sqlite")
     }
 
-    /// The bytes of an entry, not proven to belong to the log; `None` behind its end.
+    /// The bytes of an entry, not proven to belong to the log; `None` behind its end, and where retention removed it.
     ///
     /// # Errors
     /// [`RecordError::Corrupt`] when its bundle is damaged.
@@ -143,6 +153,9 @@ impl Archive {
         }
         let number = index / TILE_WIDTH;
         if self.held.as_ref().is_none_or(|(held, _)| *held != number) {
+            if index < self.kept_from && !self.tiles.has_bundle(number) {
+                return Ok(None);
+            }
             let width = (self.size() - number * TILE_WIDTH).min(TILE_WIDTH);
             self.held = Some((number, self.tiles.bundle(number, width)?));
         }

@@ -35,6 +35,11 @@ impl Layout {
         self.root.join("CLEAN")
     }
 
+    /// There once retention has removed entries: says which is the first that was kept.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.root.join("KEPT")
+    }
+
     pub(crate) fn wal(&self) -> PathBuf {
         self.root.join("wal")
     }

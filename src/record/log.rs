@@ -37,6 +37,10 @@ struct Handle {
 type Held = (Vec<JoinHandle<()>>, Box<dyn DiskFile>);
 
 impl Log {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     /// Opens the log of a data directory, or makes a new one. Blocks on the disk; no runtime is needed.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ mod queue;
 mod read;
 mod recorder;
 mod recover;
+mod retention;
 mod shared;
 mod signed;
 mod vault;
@@ -104,6 +105,9 @@ pub struct Config {
     pub parameters: ParametersMode,
     /// Checkpoints kept in `cp.prev`, for consistency checks.
     pub checkpoints_kept: usize,
+    /// Seconds that entries are kept; 0: for ever. Older ones are removed by whole bundles once every required destination
+    /// has them and a signed entry says so. Their hashes stay.
+    pub retention_s: u64,
 }
 
 impl Default for Config {
@@ -122,6 +126,7 @@ impl Default for Config {
             checkpoint_interval_ms: 1_000,
             parameters: ParametersMode::Redacted,
             checkpoints_kept: 1_000,
+            retention_s: 0,
         }
     }
 }

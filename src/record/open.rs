@@ -17,6 +17,7 @@ use super::publish::{Publisher, list_dir, read_file};
 use super::queue::Queue;
 use super::read::Bundles;
 use super::recover::{Recovered, Recovery};
+use super::retention::{RETENTION_MIN_S, read_kept};
 use super::shared::{Health, Shared};
 use super::tiles::{Edge, TILE_WIDTH, TileReader};
 use super::wal::frame::FRAME_BYTES_MAX;
@@ -107,7 +108,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         clean: closed_with == Some(recovered.size) && recovered.size == checkpointed,
         recovered_from_wal: recovered.size - checkpointed,
     };
-    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH);
+    let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH, read_kept(&layout, &*disk)?);
     let limit = SlotCount {
         ordinary: config.queue_entries_max,
         reserved: usize::try_from(config.reserved_bytes / FRAME_BYTES_MAX as u64).unwrap_or(usize::MAX),
@@ -130,6 +131,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         bundles,
         checkpoint: watch::Sender::new(head.checkpoint),
         finished: watch::Sender::new(None),
+        retention_s: Some(config.retention_s).filter(|seconds| *seconds > 0),
     });
     let ending = Arc::new(Mutex::new(Ending::Abandoned));
     let writer = Writer::new(Arc::clone(&shared), active, offset, size);
@@ -161,6 +163,9 @@ impl Config {
         }
         if self.queue_entries_max == 0 || self.checkpoint_interval_ms == 0 || self.checkpoints_kept == 0 {
             return wrong("`queue_entries_max`, `checkpoint_interval_ms` and `checkpoints_kept` must not be 0");
+        }
+        if (1..RETENTION_MIN_S).contains(&self.retention_s) {
+            return wrong("`retention_s` must be 0, to keep entries for ever, or at least 86400, a day");
         }
         Ok(())
     }

@@ -80,12 +80,26 @@ pub(crate) struct Bundles {
     tiles: TileReader,
     /// Entries below this are in full bundles that survive a power cut.
     settled: AtomicU64,
+    /// Below this bundles may have been removed.
+    kept_from: AtomicU64,
     cached: Mutex<VecDeque<(u64, Arc<Vec<Bytes>>)>>,
 }
 
 impl Bundles {
-    pub(crate) const fn new(tiles: TileReader, settled: u64) -> Self {
-        Self { tiles, settled: AtomicU64::new(settled), cached: Mutex::new(VecDeque::new()) }
+    pub(crate) const fn new(tiles: TileReader, settled: u64, kept_from: u64) -> Self {
+        let (settled, kept_from) = (AtomicU64::new(settled), AtomicU64::new(kept_from));
+        Self { tiles, settled, kept_from, cached: Mutex::new(VecDeque::new()) }
+    }
+
+    pub(crate) fn kept_from(&self) -> u64 {
+        self.kept_from.load(Ordering::Acquire)
+    }
+
+    /// Bundles below `size` may be gone.
+    pub(crate) fn keep_from(&self, size: u64) {
+        self.kept_from.store(size, Ordering::Release);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.retain(|(held, _)| held * TILE_WIDTH >= size);
     }
 
     pub(crate) const fn tiles(&self) -> &TileReader {
@@ -121,8 +135,14 @@ impl Bundles {
         Ok(bundle)
     }
 
-    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
-        let bundle = self.bundle(from / TILE_WIDTH)?;
+    /// The entries from `from` on, or from the first behind it that was not removed, and which that is.
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<(u64, Vec<Bytes>), RecordError> {
+        let (kept_from, mut number) = (self.kept_from(), from / TILE_WIDTH);
+        while number * TILE_WIDTH < kept_from && !self.tiles.has_bundle(number) {
+            number += 1;
+        }
+        let from = from.max(number * TILE_WIDTH);
+        let bundle = self.bundle(number)?;
         let skip = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
         let mut entries = Vec::new();
         for entry in bundle.iter().skip(skip) {
@@ -131,13 +151,13 @@ impl Bundles {
                 break;
             }
         }
-        Ok(entries)
+        Ok((from, entries))
     }
 }
 
 impl Shared {
     /// Durable entries from `from` on: at least one when there is one, else up to the limits or fewer, where a bundle or
-    /// segment ends.
+    /// segment ends. What retention removed is left out.
     pub(crate) fn read(
         &self,
         from: u64,
@@ -154,18 +174,29 @@ impl Shared {
             bytes = bytes.saturating_add(entry.len());
             count >= entries_max || bytes >= bytes_max
         };
-        let entries = self.find(from, end, enough)?;
+        let (from, entries) = self.find(from, end, enough)?;
         Ok((from..end).zip(entries).map(|(index, entry)| StoredEntry::new(index, entry)).collect())
     }
 
-    fn find(&self, from: u64, end: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Sealed>, RecordError> {
+    fn find(
+        &self,
+        from: u64,
+        end: u64,
+        mut enough: impl FnMut(&Bytes) -> bool,
+    ) -> Result<(u64, Vec<Sealed>), RecordError> {
         if let Some(entries) = self.tail().read(from, &mut enough) {
-            return Ok(entries);
+            return Ok((from, entries));
         }
-        Ok(self.find_on_disk(from, end, enough)?.into_iter().map(Sealed::from).collect())
+        let (from, entries) = self.find_on_disk(from, end, enough)?;
+        Ok((from, entries.into_iter().map(Sealed::from).collect()))
     }
 
-    fn find_on_disk(&self, from: u64, end: u64, enough: impl FnMut(&Bytes) -> bool) -> Result<Vec<Bytes>, RecordError> {
+    fn find_on_disk(
+        &self,
+        from: u64,
+        end: u64,
+        enough: impl FnMut(&Bytes) -> bool,
+    ) -> Result<(u64, Vec<Bytes>), RecordError> {
         if from < self.bundles.settled() {
             return self.bundles.read(from, enough);
         }
@@ -177,7 +208,7 @@ impl Shared {
             behind.checked_sub(1).and_then(|at| segments.get(at).cloned()).map(|segment| (segment, next.min(end)))
         };
         match found {
-            Some((segment, end)) => segment.read(from, end, enough),
+            Some((segment, end)) => segment.read(from, end, enough).map(|entries| (from, entries)),
             // Between the look at the bundles and this one the integrator has settled the entry.
             None => self.bundles.read(from, enough),
         }

@@ -110,6 +110,7 @@ pub(crate) fn context(session: &str) -> SessionContext {
         operation: "query".into(),
         verdict: Verdict::Allow,
         forwarded: true,
+        confirmed: false,
         at: Timestamp::from_secs(1_795_209_200),
         level: Some(DataLevel::Confidential),
         success: Some(true),

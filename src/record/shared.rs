@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) bundles: Bundles,
     pub(crate) checkpoint: watch::Sender<Option<Arc<Checkpoint>>>,
     pub(crate) finished: watch::Sender<Option<Result<(), RecordError>>>,
+    /// How long entries have to be kept; `None`: for ever.
+    pub(crate) retention_s: Option<u64>,
 }
 
 /// An answer to a wish for a checkpoint.

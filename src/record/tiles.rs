@@ -222,6 +222,11 @@ impl TileReader {
         Ok(entries)
     }
 
+    /// Whether a full bundle is there.
+    pub(crate) fn has_bundle(&self, number: u64) -> bool {
+        self.disk.stat(&self.log.join(tile_path(Row::Entries, number, 0))).is_ok()
+    }
+
     /// The tree of the first `size` entries, for roots and proofs.
     #[must_use]
     pub const fn tree(&self, size: u64) -> Tree<'_> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::aarm_r2::{asking, of_kind, reading, with_facts};
-use crate::harness::{ALLOW_ALL, Server, Stand, decisions, is_refused};
+use crate::harness::{ALLOW_ALL, Folder, Server, Stand, decisions, is_refused};
 
 /// Calls `tools` one after the other in one session of somebody who wants something, and returns the log.
 async fn played(policy: &str, more: &str, tools: &[&str]) -> Vec<Value> {
@@ -43,7 +43,7 @@ async fn a_2_10_the_risk_signals_rise_when_there_is_reason() {
     let labelled = "tools: { read: { level: INTERNAL }, echo: { level: CONFIDENTIAL } }";
     let server = Server::start(reading("nothing new")).await;
     let servers = format!(", office: {{ url: 'http://{}/mcp', {labelled} }}", server.address);
-    let stand = Stand::with_servers(ALLOW_ALL, &servers, "", server, crate::harness::Folder::new()).await;
+    let stand = Stand::with_servers(ALLOW_ALL, &servers, "", server, Folder::new()).await;
     for tool in ["read", "read", "echo", "read"] {
         stand.post_to("/mcp/office", asking(tool, &json!({}))).await;
     }
@@ -51,6 +51,42 @@ async fn a_2_10_the_risk_signals_rise_when_there_is_reason() {
     let told: Vec<&Value> =
         decisions(&entries).iter().map(|entry| &entry["decision"]["signals"]["classification_escalation"]).collect();
     assert_eq!(told, [false, false, false, true]);
+}
+
+#[tokio::test]
+async fn a_7_1_a_pinned_table_of_word_vectors_measures_and_is_named() {
+    let words = "read 1 0 0\nnotes 0.8 0.2 0\ngarden 0.7 0.3 0\nfetch 0.9 0.1 0\ndelete 0 0 1\n";
+    let (folder, digest) = (Folder::new(), countersign::model::Digest::of(words.as_bytes()).to_hex());
+    std::fs::write(folder.0.join("words.vec"), words).unwrap();
+    // Relative to the configuration, as every path.
+    let table = format!("static_table: {{ file: words.vec, sha256: '{digest}', model: tiny }}");
+    let more = format!("sessions: {{ drift: {{ distance_threshold: 0.5, {table} }} }}");
+    let stand = Stand::resume(ALLOW_ALL, &more, Server::start(reading("nothing new")).await, folder).await;
+    for tool in ["fetch", "delete", "frobnicate"] {
+        stand.post(asking(tool, &json!({ "countersign/intent": "Please read my notes about the garden" }))).await;
+    }
+    let (entries, _folder) = stand.stop().await;
+    let signals = signals(&entries);
+    let ppm = |at: usize| signals[at]["semantic_distance_ppm"].as_u64();
+    assert!(ppm(0).unwrap() < 100_000 && ppm(1).unwrap() == 1_000_000, "{signals:?}");
+    assert_eq!((ppm(2), &signals[2]["distance_source"]), (None, &Value::Null), "no word of the table, no distance");
+    let drift = of_kind(&entries, "drift");
+    assert_eq!(drift.len(), 1);
+    assert_eq!(drift[0]["drift"]["model"], format!("tiny@sha256:{}", digest.get(..16).unwrap()));
+    assert_eq!(signals[1]["distance_source"], "static_table");
+}
+
+/// AARM A-7.8: `re_validation` asks again, whatever shadow mode let through.
+#[tokio::test]
+async fn a_7_8_what_shadow_forwards_nobody_has_confirmed() {
+    let policy = "
+policy: { id: p, version: '1' }
+rules: [{ id: all, match: {}, action: ALLOW }, { id: asked, match: { operation: echo }, action: STEP_UP, priority: 1 }]
+re_validation: { interval: 2, method: user_confirmation }
+";
+    let entries = played(policy, "mode: shadow", &["read", "echo", "read", "read"]).await;
+    let decided: Vec<&Value> = decisions(&entries).iter().map(|entry| &entry["decision"]["result"]).collect();
+    assert_eq!(decided, ["ALLOW", "STEP_UP", "STEP_UP", "STEP_UP"], "two actions, and nobody agreed to any");
 }
 
 #[tokio::test]

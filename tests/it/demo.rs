@@ -29,7 +29,8 @@ fn the_demo_keeps_what_it_promises_and_openssl_agrees() {
 
     // The log that was kept verifies again, and the command that is printed for pasting holds.
     let entries = crate::audit::audit(&kept.join("data"));
-    assert_eq!(crate::harness::decisions(&entries).len(), 7);
+    assert_eq!(crate::harness::decisions(&entries).len(), 9);
+    assert_eq!((&document["waited"]["answer"], &document["waited"]["payments"]), (&"approved".into(), &1.into()));
     let command = document["openssl"]["command"].as_str().unwrap();
     let checked = paste(command);
     assert!(checked.status.success(), "{command}: {}", String::from_utf8_lossy(&checked.stderr));

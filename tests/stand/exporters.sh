@@ -4,9 +4,10 @@
 #   tests/stand/exporters.sh SCRATCH TARGET WORK
 #
 # SCRATCH  the folder that install.sh filled; TARGET the build folder; WORK a folder for what the run leaves behind.
-# Receivers: rsyslog over UDP, TCP and TLS (its own parser says what the fields are), moto as S3, Apache Kafka plainly and
-# with TLS and SCRAM, whose broker is killed and comes back in the middle, and the OpenTelemetry collector over HTTP, gRPC
-# and syslog. Beside them promtool reads the metrics. Everything from Kafka on only where COUNTERSIGN_TEST_FULL is set.
+# Receivers: rsyslog over UDP, TCP and TLS (its own parser says what the fields are) and as the Service Gateway of Trend
+# Vision One, moto as S3, Kinesis and Firehose, Apache Kafka plainly and with TLS and SCRAM, whose broker is killed and comes
+# back in the middle, refuses a password, and finds events too large, and the OpenTelemetry collector over HTTP, gRPC and
+# syslog. Beside them promtool reads the metrics. Everything from Kafka on only where COUNTERSIGN_TEST_FULL is set.
 set -euo pipefail
 PATH="$PATH:/usr/sbin"
 
@@ -45,20 +46,21 @@ until_true() {
 UDP=$(free_port)
 TCP=$(free_port)
 TLS=$(free_port)
+GATEWAY=$(free_port)
 S3=$(free_port)
 PROXY_PORT=$(free_port)
 ADMIN_PORT=$(free_port)
 cd "$WORK"
 # Kafka and the collector take a program with every feature, and minutes to install: `tests/run --full` brings them.
-NAMES=(udp tcp tls s3)
+NAMES=(udp tcp tls s3 kinesis firehose gateway)
 if [ -n "${COUNTERSIGN_TEST_FULL:-}" ]; then
-    NAMES+=(kafka kafka-tls otlp-http otlp-grpc)
+    NAMES+=(kafka kafka-tls kafka-refused kafka-small otlp-http otlp-grpc)
     # shellcheck source=tests/stand/kafka.sh
     source "$HERE/kafka.sh"
     # shellcheck source=tests/stand/collector.sh
     source "$HERE/collector.sh"
 else
-    for absent in kafka_{prepare,start,create,kill,exporters,check} collector_{start,exporters,check}; do
+    for absent in kafka_{prepare,start,create,kill,exporters,refused,check} collector_{start,exporters,check}; do
         eval "$absent() { :; }"
     done
     echo "Kafka, the OpenTelemetry collector and promtool: left out, tests/run --full has them"
@@ -93,6 +95,8 @@ ruleset(name="tls") { action(type="omfile" file="$WORK/tls.jsonl" template="pars
 input(type="imudp" address="127.0.0.1" port="$UDP" ruleset="udp")
 input(type="imptcp" address="127.0.0.1" port="$TCP" ruleset="tcp")
 input(type="imtcp" address="127.0.0.1" port="$TLS" ruleset="tls")
+ruleset(name="gateway") { action(type="omfile" file="$WORK/gateway.jsonl" template="parsed") }
+input(type="imtcp" address="127.0.0.1" port="$GATEWAY" ruleset="gateway")
 CONF
 rsyslogd -n -f rsyslog.conf -i "$WORK/rsyslog.pid" >rsyslog.log 2>&1 </dev/null &
 PIDS+=($!)
@@ -100,6 +104,16 @@ PIDS+=($!)
 PIDS+=($!)
 until_true 30 bash -c ": >/dev/tcp/127.0.0.1/$TLS" || { echo "rsyslog does not listen"; tail -n 5 rsyslog.log; exit 1; }
 until_true 60 curl -sf -X PUT "http://127.0.0.1:$S3/security-logs" -o /dev/null || { echo "moto does not listen"; exit 1; }
+"$SCRATCH/moto/bin/python" - "$S3" <<'PY'
+import sys, boto3
+account = dict(endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+               aws_access_key_id="a", aws_secret_access_key="b")
+boto3.client("kinesis", **account).create_stream(StreamName="aarm-events", ShardCount=2)
+boto3.client("firehose", **account).create_delivery_stream(
+    DeliveryStreamName="aarm-delivery",
+    S3DestinationConfiguration=dict(RoleARN="arn:aws:iam::123456789012:role/firehose",
+                                    BucketARN="arn:aws:s3:::security-logs", Prefix="firehose/"))
+PY
 
 curl -sf -X PUT -H "x-amz-bucket-object-lock-enabled: true" "http://127.0.0.1:$S3/log-archive" -o /dev/null
 
@@ -111,6 +125,7 @@ collector_start
 printf 'policy: { id: all, version: "1" }\nrules:\n  - { id: never, match: { operation: [delete] }, action: DENY }\n  - { id: else, match: {}, action: ALLOW }\n' >policy.yaml
 printf 'AKIDEXAMPLE' >key-id
 printf 'not-a-real-key' >key
+printf '[stand]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = not-a-real-key\n' >profiles
 cat >countersign.yaml <<YAML
 listen: 127.0.0.1:$PROXY_PORT
 admin: { listen: "127.0.0.1:$ADMIN_PORT" }
@@ -135,6 +150,21 @@ telemetry:
       partitioning: [date, event_type]
       credentials: { access_key_id: { file: "$WORK/key-id" }, secret_access_key: { file: "$WORK/key" } }
       delivery: { linger_ms: 100 }
+    - type: aws_kinesis
+      name: kinesis
+      stream: aarm-events
+      endpoint: "http://127.0.0.1:$S3"
+      credentials: { profile: stand, profile_file: "$WORK/profiles" }
+    - type: aws_firehose
+      name: firehose
+      stream: aarm-delivery
+      endpoint: "http://127.0.0.1:$S3"
+      credentials: { profile: stand, profile_file: "$WORK/profiles" }
+    - type: trend_vision_one
+      name: gateway
+      schema: cef
+      address: "localhost:$GATEWAY"
+      tls: { ca: "$WORK/ca.pem" }
     - type: archive
       destination: s3://log-archive/hosts/
       interval: 200ms
@@ -158,6 +188,7 @@ kafka_kill
 wait "$CALLING"
 calls $((CALLS / 2))
 kafka_start
+kafka_refused
 behind() { "$BINARY" export status -c countersign.yaml --json | jq -e '[.destinations[].behind] | add == 0' >/dev/null; }
 until_true 120 behind || { echo "not delivered:"; "$BINARY" export status -c countersign.yaml; tail -n 5 proxy.log; exit 1; }
 for name in "${NAMES[@]}"; do
@@ -204,6 +235,36 @@ PY
 ids s3.events >s3.ids
 [ -z "$(comm -13 s3.ids wanted)" ] || { echo "s3: missing:"; comm -13 s3.ids wanted | head -n 3; exit 1; }
 echo "moto s3: $(wc -l <s3.ids) events"
+"$SCRATCH/moto/bin/python" - "$S3" <<'PY'
+import sys, boto3
+account = dict(endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+               aws_access_key_id="a", aws_secret_access_key="b")
+kinesis, s3 = boto3.client("kinesis", **account), boto3.client("s3", **account)
+with open("kinesis.events", "w") as out:
+    for shard in kinesis.list_shards(StreamName="aarm-events")["Shards"]:
+        place = kinesis.get_shard_iterator(StreamName="aarm-events", ShardId=shard["ShardId"],
+                                           ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        while place:
+            page = kinesis.get_records(ShardIterator=place, Limit=1000)
+            out.writelines(record["Data"].decode() + "\n" for record in page["Records"])
+            place = page.get("NextShardIterator") if page["Records"] else None
+with open("firehose.events", "w") as out:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket="security-logs", Prefix="firehose/"):
+        for found in page.get("Contents", []):
+            out.write(s3.get_object(Bucket="security-logs", Key=found["Key"])["Body"].read().decode())
+PY
+for name in kinesis firehose; do
+    ids "$name.events" >"$name.ids"
+    [ -z "$(comm -13 "$name.ids" wanted)" ] || { echo "$name: missing:"; comm -13 "$name.ids" wanted | head -n 3; exit 1; }
+    grep -q '"export_test"' "$name.events" || { echo "$name: no test event"; exit 1; }
+    echo "moto $name: $(wc -l <"$name.ids") events"
+done
+# The gateway: CEF behind the older header, as rsyslog's parser takes it apart.
+jq -e -s 'all(.[]; .app == "countersign" and (.text | ltrimstr(" ") | startswith("CEF:0|Countersign|")))' \
+    gateway.jsonl >/dev/null || { echo "gateway: rsyslog understood something else:"; head -n 2 gateway.jsonl; exit 1; }
+jq -r '.text | capture("externalId=(?<id>[^ ]+)").id' gateway.jsonl | sort -u >gateway.ids
+[ -z "$(comm -13 gateway.ids wanted)" ] || { echo "gateway: missing:"; comm -13 gateway.ids wanted | head -n 3; exit 1; }
+echo "rsyslog gateway: $(wc -l <gateway.ids) events"
 kafka_check
 collector_check
 # The archive alone: the data directory plays no part in it.

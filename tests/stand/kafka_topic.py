@@ -1,7 +1,7 @@
 """Topics of a Kafka broker, by a client that shares nothing with ours.
 
 kafka_topic.py reach BROKER                  exits 0 when the broker answers
-kafka_topic.py create BROKER TOPIC...        makes topics of four partitions
+kafka_topic.py create BROKER TOPIC[=BYTES]... makes topics of four partitions; BYTES is the largest message
 kafka_topic.py read BROKER TOPIC WANTED      reads everything back and compares with the ids in the file WANTED
 """
 
@@ -50,12 +50,16 @@ def read(broker, topic, wanted):
     assert test, "no test event"
 
 
+def topic(name, bytes_max=None):
+    return NewTopic(name, 4, 1, topic_configs={"max.message.bytes": bytes_max} if bytes_max else {})
+
+
 def main(verb, broker, *rest):
     if verb == "read":
         return read(broker, *rest)
     admin = KafkaAdminClient(bootstrap_servers=broker)
     if verb == "create":
-        admin.create_topics([NewTopic(name, 4, 1) for name in rest])
+        admin.create_topics([topic(*word.split("=")) for word in rest])
 
 
 main(*sys.argv[1:])

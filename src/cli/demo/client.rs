@@ -129,6 +129,32 @@ impl McpClient {
     }
 }
 
+/// Asks the admin API with a person's token: a POST when there is a body.
+///
+/// # Errors
+/// [`Failure::Client`]: it does not answer with success and JSON.
+pub(super) async fn admin(url: &str, token: &str, body: Option<Value>) -> Result<Value, Failure> {
+    let failed = |problem: String| Failure::Client { url: url.to_owned(), problem };
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let request = request.body(Full::from(body)).map_err(|error| failed(error.to_string()))?;
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = tokio::time::timeout(ANSWER_WAIT, client.request(request)).await;
+    let answer = answer.map_err(|_| failed("no answer".into()))?.map_err(|error| failed(error.to_string()))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
+    if !status.is_success() {
+        return Err(failed(format!("answered {status}: {}", String::from_utf8_lossy(&body))));
+    }
+    serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+}
+
 /// Whether a GET of `url` is answered with success.
 pub(super) async fn is_ok(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };

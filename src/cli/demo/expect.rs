@@ -9,7 +9,7 @@ use super::facts::{Decided, Facts, Played, Verified};
 const ROWS_MAX: usize = 100;
 
 /// The decisions of the shipped policies about the agent's calls, in their order.
-const VERDICTS: [(&str, &str); 7] = [
+const VERDICTS: [(&str, &str); 9] = [
     ("mail.read_inbox", "ALLOW"),
     ("database.query", "MODIFY"),
     ("files.read_file", "ALLOW"),
@@ -17,6 +17,9 @@ const VERDICTS: [(&str, &str); 7] = [
     ("mail.send_email", "DENY"),
     ("database.delete_rows", "DEFER"),
     ("payments.transfer", "STEP_UP"),
+    // The invoice: asked about, and decided again with a person's yes.
+    ("payments.transfer", "STEP_UP"),
+    ("payments.transfer", "ALLOW"),
 ];
 
 /// One expectation and whether it held.
@@ -36,6 +39,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let calls = |played: &Played| played.steps.iter().map(|step| step.order.clone()).collect::<Vec<_>>();
     let harms = |played: &Played| played.effects.harms.len();
     let verdicts: Vec<(&str, &str)> = facts.decisions.iter().map(|d| (d.name.as_str(), d.verdict.as_str())).collect();
+    let wanted = wanted(facts);
     let refused = refused(facts);
     let told = refused.iter().filter(|(step, decided)| was_told(step, decided)).count();
     let arrived = &facts.with.effects.arrived;
@@ -58,9 +62,9 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
             same_calls(&facts.without, &facts.with),
             format!("{} and {} calls", calls(&facts.without).len(), calls(&facts.with).len()),
         ),
-        expect("every call is decided as the policies say", verdicts == VERDICTS, format!("{verdicts:?}")),
+        expect("every call is decided as the policies say", verdicts == wanted, format!("{verdicts:?}")),
         expect(
-            "every refusal tells the agent the policy and the receipt",
+            "every refusal tells the agent the policy and the receipt, or what it waits for",
             refused.len() == 3 && told == refused.len(),
             format!("{told} of {} refusals", refused.len()),
         ),
@@ -69,10 +73,11 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
             recorded == arrived.len() && arrived.len() == forwarded,
             format!("{} calls arrived, {recorded} in the log, {forwarded} forwarded", arrived.len()),
         ),
+        waited(facts),
         expect("the query is cut to what the policy permits", rows == ROWS_MAX, format!("{rows} rows")),
         expect(
             "after SIGKILL every entry that was exported is still there",
-            restart.recovered == restart.known.len() && restart.known.len() >= VERDICTS.len(),
+            restart.recovered == restart.known.len() && restart.known.len() >= facts.with.steps.len(),
             format!("{} of {}", restart.recovered, restart.known.len()),
         ),
         expect("the log verifies", facts.verified.holds, standings(&facts.verified)),
@@ -114,13 +119,36 @@ fn refused(facts: &Facts) -> Vec<(&Step, &Decided)> {
 fn was_told(step: &Step, decided: &Decided) -> bool {
     let receipt = step.result.decision.as_ref().and_then(|decision| decision.get("receipt_id")).and_then(Value::as_str);
     let said = |part: &str| step.result.text.contains(part);
-    let read = said(&decided.policy) && said(&decided.receipt_id) && said("Do not retry unchanged");
+    let detail = |name: &str| step.result.decision.as_ref()?.get(name)?.as_str();
+    let read = match detail("approval_id") {
+        Some(approval) => said(approval) && detail("status") == Some("pending"),
+        None => said(&decided.policy) && said(&decided.receipt_id) && said("Do not retry unchanged"),
+    };
     step.result.is_error && read && receipt == Some(&decided.receipt_id)
 }
 
 fn is_recorded(name: &str, action_id: Option<&str>, decisions: &[Decided]) -> bool {
+    // What a person approved is decided twice, the second time with the approval.
     let mut matching = decisions.iter().filter(|decided| Some(decided.action_id.as_str()) == action_id);
-    matching.next().is_some_and(|decided| decided.name == name && is_forwarded(&decided.verdict))
+    matching.any(|decided| decided.name == name && is_forwarded(&decided.verdict))
+}
+
+/// The decisions that there must be: without a yes the invoice is not decided again.
+fn wanted(facts: &Facts) -> &'static [(&'static str, &'static str)] {
+    let decided = if facts.waited.answer == "approved" { VERDICTS.len() } else { VERDICTS.len() - 1 };
+    VERDICTS.get(..decided).unwrap_or_default()
+}
+
+/// Nothing before the answer, one payment after a yes and none after anything else.
+fn waited(facts: &Facts) -> Expectation {
+    let (waited, paid) = (&facts.waited, facts.with.effects.paid);
+    let asked = waited.first.is_error && waited.paid_before == 0;
+    let approved = waited.answer == "approved";
+    Expectation {
+        name: "a payment that waits runs once, after a person said yes and not before",
+        held: asked && waited.second.is_error != approved && paid == usize::from(approved),
+        found: format!("{}, {paid} payments", waited.answer),
+    }
 }
 
 /// The same tools in the same order, wanted by the same; arguments too, where they do not hold what was read.
@@ -159,8 +187,10 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::client::ToolResult;
     use super::super::facts::{Check, Restart, Tampered};
     use super::super::office::{Harm, Office};
+    use super::super::person::Waited;
     use super::super::{agent, server};
     use super::*;
 
@@ -184,9 +214,11 @@ mod tests {
         with.effects.harms.clear();
         with.effects.rows_read = ROWS_MAX;
         with.effects.arrived.truncate(4);
+        with.effects.paid = 1;
         for (at, (_, action)) in with.effects.arrived.iter_mut().enumerate() {
             *action = Some(format!("act_{at}"));
         }
+        with.effects.arrived.push(("payments.transfer".into(), Some("act_8".into())));
         for (at, step) in with.steps.iter_mut().enumerate().skip(4) {
             step.result.is_error = true;
             step.result.text = format!("no (policy demo, receipt rct_{at}). Do not retry unchanged.");
@@ -196,6 +228,7 @@ mod tests {
         Facts {
             without,
             with,
+            waited: approved(),
             decisions,
             restart: Restart { known: vec![(0, String::new()); 9], recovered: 9, ready_ms: 1 },
             verified: Verified { holds: true, statements: vec![statement], ..Verified::default() },
@@ -208,10 +241,16 @@ mod tests {
         }
     }
 
+    /// A payment that waited and was approved.
+    fn approved() -> Waited {
+        let told = |is_error| ToolResult { text: String::new(), is_error, decision: None };
+        Waited { first: told(true), paid_before: 0, answer: "approved".into(), second: told(false) }
+    }
+
     /// What must make which expectation fail.
     type Spoil = (&'static str, fn(&mut Facts));
 
-    const SPOILS: [Spoil; 17] = [
+    const SPOILS: [Spoil; 20] = [
         ("without the proxy", |facts| drop(facts.without.effects.harms.pop())),
         ("no harm", |facts| facts.with.effects.harms.push(Harm::AuditDeleted { rows: 1 })),
         ("task itself", |facts| facts.with.effects.answered = false),
@@ -222,6 +261,9 @@ mod tests {
         ("log does not know", |facts| {
             facts.with.effects.arrived.push(("mail.send_email".into(), Some("act_4".into())))
         }),
+        ("runs once", |facts| facts.with.effects.paid = 2),
+        ("runs once", |facts| facts.waited.paid_before = 1),
+        ("runs once", |facts| facts.waited.answer = "denied".into()),
         ("cut to", |facts| facts.with.effects.rows_read = 240),
         ("SIGKILL", |facts| facts.restart.recovered = 8),
         ("log verifies", |facts| facts.verified.holds = false),

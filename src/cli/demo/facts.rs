@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::agent::Step;
 use super::office::Effects;
+use super::person::Waited;
 
 /// One run of the agent's task.
 #[derive(Clone, Debug)]
@@ -86,6 +87,8 @@ pub(super) struct Facts {
     pub(super) without: Played,
     /// With it.
     pub(super) with: Played,
+    /// What waited for a person, with it.
+    pub(super) waited: Waited,
     /// Every decision about a tool call, in the order of the log.
     pub(super) decisions: Vec<Decided>,
     /// Killed and started again.

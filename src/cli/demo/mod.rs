@@ -1,7 +1,7 @@
 //! `countersign demo`: the product in one screen, offline, with nothing to configure.
 //!
 //! A small office of four MCP servers and an agent that obeys a poisoned mail are played twice: directly, and through a
-//! proxy that is this same executable in a process of its own. Then the proxy is killed and started again, its log
+//! proxy that is this same executable in a process of its own. A payment that the user wants waits for a person. Then the proxy is killed and started again, its log
 //! verified, a copy of the log tampered with, and everything that was expected is checked. It speaks to loopback only
 //! and writes into one directory. It must never claim what it did not check: the exit code is 0 only if every
 //! expectation held.
@@ -16,6 +16,7 @@ mod facts;
 mod failure;
 mod office;
 mod orders;
+mod person;
 mod play;
 mod protocol;
 mod proxy;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use failure::Failure;
+use person::Answers;
 use story::{Colour, Left};
 use workplace::Workplace;
 
@@ -50,7 +52,7 @@ const OWN_SERVER: [&str; 3] = [
 /// Arguments of `countersign demo`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Arguments {
-    /// Answer every question with yes: nothing waits for a person.
+    /// Answer every question with yes, by API: nothing waits for you. Without a terminal this is always so.
     #[arg(long)]
     yes: bool,
     /// Print one JSON document instead of text.
@@ -81,7 +83,7 @@ fn demo(arguments: &Arguments) -> Result<bool, Failure> {
     let runtime = runtime.map_err(|source| Failure::Spawn { operation: "make a runtime beside", source })?;
     let facts = runtime.block_on(async {
         tokio::select! {
-            facts = play::play(&place) => facts,
+            facts = play::play(&place, answers(arguments)) => facts,
             // Dropping the play kills the proxy.
             () = told_to_stop() => Err(Failure::Interrupted),
         }
@@ -98,6 +100,12 @@ fn demo(arguments: &Arguments) -> Result<bool, Failure> {
     let written = std::io::stdout().write_all(text.as_bytes());
     written.map_err(|source| Failure::Spawn { operation: "print the story of", source })?;
     Ok(expectations.iter().all(|expectation| expectation.held))
+}
+
+/// Who answers what waits for a person: somebody has to be there to be asked.
+fn answers(arguments: &Arguments) -> Answers {
+    let watched = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if arguments.yes || arguments.json || !watched { Answers::ByApi } else { Answers::InConsole }
 }
 
 /// Ctrl-C or SIGTERM.

@@ -1,4 +1,4 @@
-//! The order of the demo: play twice, kill, start again, verify, tamper, verify again.
+//! The order of the demo: play twice, wait for a person, kill, start again, verify, tamper, verify again.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use super::evidence::{self, Log, Outside};
 use super::facts::{Facts, Played, Restart};
 use super::failure::Failure;
 use super::office::Office;
+use super::person::{self, Answers};
 use super::proxy::{Proxy, Setup};
 use super::server::Servers;
 use super::workplace::Workplace;
@@ -18,7 +19,7 @@ use crate::net::SystemClock;
 ///
 /// # Errors
 /// [`Failure`]: it could not be played to its end.
-pub(super) async fn play(place: &Workplace) -> Result<Facts, Failure> {
+pub(super) async fn play(place: &Workplace, answers: Answers) -> Result<Facts, Failure> {
     let clock = SystemClock::new();
     let without = play_without().await?;
 
@@ -28,6 +29,7 @@ pub(super) async fn play(place: &Workplace) -> Result<Facts, Failure> {
     let proxy = Proxy::start(&setup).await?;
     let outside = Outside::pin(setup.data())?;
     let steps = agent::work(|domain| setup.url(domain), Some(setup.credential())).await?;
+    let waited = person::ask(&setup, answers, || office.effects().paid).await?;
     let with = Played { steps, effects: office.effects() };
     let events = events::arrive(setup.events(), with.steps.len()).await?;
 
@@ -45,6 +47,7 @@ pub(super) async fn play(place: &Workplace) -> Result<Facts, Failure> {
     Ok(Facts {
         without,
         with,
+        waited,
         decisions: log.decisions(),
         restart: Restart { known, recovered, ready_ms },
         verified: evidence::verify(setup.data(), &outside),

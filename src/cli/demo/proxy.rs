@@ -26,6 +26,9 @@ const EVENTS: &str = "events.jsonl";
 const OCSF: &str = "events.ocsf.jsonl";
 const CEF: &str = "events.cef";
 
+/// Who says yes: not the colleague on whose behalf the agent acts.
+const PERSON: &str = "fay@example.com";
+
 /// How long the proxy may take to become ready. It takes a fraction of a second; a loaded machine more.
 const READY_WAIT: Duration = Duration::from_secs(20);
 /// How often it is asked.
@@ -43,6 +46,7 @@ pub(super) struct Setup {
     data: PathBuf,
     events: PathBuf,
     credential: String,
+    person: String,
 }
 
 impl Setup {
@@ -53,6 +57,7 @@ impl Setup {
     pub(super) fn write(place: &Workplace, upstream: impl Fn(Domain) -> String) -> Result<Self, Failure> {
         let [listen, admin] = free_ports()?;
         let (key, hash) = mint()?;
+        let (person, person_hash) = crate::console::mint()?;
         let setup = Self {
             listen,
             admin,
@@ -61,11 +66,12 @@ impl Setup {
             data: place.path(DATA),
             events: place.path(DATA).join(EVENTS),
             credential: key.expose().to_owned(),
+            person: person.expose().to_owned(),
         };
         for (name, text) in super::POLICIES {
             place.write(&place.path("policies").join(name), text)?;
         }
-        place.write(&setup.config, setup.configuration(upstream, hash))?;
+        place.write(&setup.config, setup.configuration(upstream, hash, person_hash))?;
         Ok(setup)
     }
 
@@ -77,6 +83,16 @@ impl Setup {
     /// The agent's key.
     pub(super) fn credential(&self) -> &str {
         &self.credential
+    }
+
+    /// The token of the person who may say yes.
+    pub(super) fn person(&self) -> &str {
+        &self.person
+    }
+
+    /// A page or a request of the admin API.
+    pub(super) fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
     }
 
     /// Where the proxy keeps its log.
@@ -177,7 +193,8 @@ impl Setup {
     }
 
     /// Paths in it are relative to the file, so that the whole directory can be moved.
-    fn configuration(&self, upstream: impl Fn(Domain) -> String, hash: Digest) -> String {
+    /// Nobody is held: whoever has to wait is told so at once.
+    fn configuration(&self, upstream: impl Fn(Domain) -> String, hash: Digest, person: Digest) -> String {
         let servers: Vec<String> = Domain::ALL
             .iter()
             .map(|domain| format!("  {}: {{ url: {} }}\n", domain.as_str(), upstream(*domain)))
@@ -186,7 +203,8 @@ impl Setup {
         format!(
             "# Written by `countersign demo`.\n\
              listen: {}\n\
-             admin: {{ listen: {} }}\n\
+             admin: {{ listen: {}, tokens: [{{ name: {PERSON}, role: approver, groups: [finance], hash: \"{person}\" }}] }}\n\
+             approve: {{ mrtr_hold_ms: 1, mrtr_rounds_max: 0, legacy_hold_ms: 1 }}\n\
              data_dir: {DATA}\n\
              mode: enforce\n\
              servers:\n{}\

@@ -17,6 +17,11 @@ pub(super) fn report(facts: &Facts, expectations: &[Expectation], left: &Left<'_
         "expectations": expectations.iter().map(expectation).collect::<Vec<_>>(),
         "calls": calls,
         "effects": {"without": effects(&facts.without.effects), "with": effects(&facts.with.effects)},
+        "waited": {
+            "answer": facts.waited.answer,
+            "agent_read": [facts.waited.first.text, facts.waited.second.text],
+            "payments": facts.with.effects.paid,
+        },
         "recovery": {
             "entries_known": facts.restart.known.len(),
             "entries_recovered": facts.restart.recovered,

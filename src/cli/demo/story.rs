@@ -74,16 +74,27 @@ fn calls(page: &mut Page, facts: &Facts) {
             page.line(&format!("{:WHY_COLUMN$}{more}", ""));
         }
     }
+    page.line(&format!("   a payment the user wants: {}", waited(facts)));
     let plural = |count: usize| if count == 1 { "effect" } else { "effects" };
     let (before, after) = (facts.without.effects.harms.len(), facts.with.effects.harms.len());
     let finished = if facts.with.effects.answered { "the task itself finished" } else { "the task did not finish" };
     page.line(&format!("   {before} harmful {} → {after}; {finished}", plural(before)));
 }
 
-/// Why, and for what waits for people who are not there: that it is refused.
+/// What became of the payment that waited for a person.
+fn waited(facts: &Facts) -> String {
+    let ran = match facts.with.effects.paid {
+        0 => "did not run".to_owned(),
+        1 => "then ran once".to_owned(),
+        more => format!("then ran {more} times"),
+    };
+    format!("STEP_UP, waits; {} by a person; {ran}", facts.waited.answer)
+}
+
+/// Why, and for what waits for people: that it does.
 fn reason(decided: &Decided) -> String {
     match decided.verdict.as_str() {
-        "DEFER" | "STEP_UP" => format!("refused: {}", decided.reason),
+        "DEFER" | "STEP_UP" => format!("waits: {}", decided.reason),
         _ => decided.reason.clone(),
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     let mut items = Vec::new();
     for (index, id) in wanted {
         let bytes = archive.entry(index).map_err(|error| Refused::failed(&error))?;
-        let bytes = bytes.ok_or_else(|| Refused { code: EXIT_FAILED, what: format!("entry {index} is missing") })?;
+        let gone = || Refused { code: EXIT_FAILED, what: replay::gone(&archive, index) };
+        let bytes = bytes.ok_or_else(gone)?;
         let found = pusher.items(&StoredEntry::new(index, bytes));
         let found = found.map_err(|what| Refused { code: EXIT_FAILED, what })?;
         items.extend(found.into_iter().filter(|item| item.id == id));

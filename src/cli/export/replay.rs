@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{EXIT_FAILED, Place, Refused, archive, block_on, pusher};
 use crate::export::Pushed;
-use crate::record::StoredEntry;
+use crate::record::{Archive, StoredEntry};
 
 /// Entries that are opened at once.
 const ENTRIES_MAX: u64 = 500;
@@ -41,8 +41,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
         let stop = end.min(next.saturating_add(ENTRIES_MAX));
         for index in next..stop {
             let bytes = archive.entry(index).map_err(|error| Refused::failed(&error))?;
-            let bytes =
-                bytes.ok_or_else(|| Refused { code: EXIT_FAILED, what: format!("entry {index} is missing") })?;
+            let gone = || Refused { code: EXIT_FAILED, what: gone(&archive, index) };
+            let bytes = bytes.ok_or_else(gone)?;
             let found = pusher.items(&StoredEntry::new(index, bytes));
             items.extend(found.map_err(|what| Refused { code: EXIT_FAILED, what })?);
         }
@@ -56,6 +56,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     }
     report(&total, arguments.place.json);
     Ok(if total.rejected.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+/// Why an entry is not there.
+pub(super) fn gone(archive: &Archive, index: u64) -> String {
+    let kept_from = archive.kept_from();
+    if index < kept_from {
+        return format!("entry {index} was removed by retention: entries are kept from {kept_from} on");
+    }
+    format!("entry {index} is missing")
 }
 
 /// Says what became of pushed events.

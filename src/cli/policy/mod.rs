@@ -10,7 +10,6 @@ mod learn;
 mod logged;
 mod recorded;
 mod shadow;
-mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +26,7 @@ pub(super) enum Command {
     /// Load policies, and say what is wrong in them or probably not meant, with file and line.
     Check(check::Arguments),
     /// Run the tests inside policy files.
-    Test(test::Arguments),
+    Test(check::Arguments),
     /// Say of an action, or of a recorded one, what every rule answered and why.
     Explain(explain::Arguments),
     /// Put policies into one file with a serial and sign it as its author.
@@ -55,8 +54,8 @@ struct Which {
 
 pub(super) fn run(command: Command) -> ExitCode {
     let done = match command {
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Test(arguments) => check::test(&arguments),
         Command::Bundle(arguments) => bundle::bundle(&arguments),
         Command::Sign(arguments) => bundle::sign(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

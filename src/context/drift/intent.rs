@@ -8,6 +8,7 @@ use super::hash::{HashKey, low};
 use super::passage::{Passage, Phrase};
 use super::scan::{Begins, words};
 use super::shape::{Shape, host};
+use super::table::{Sum, Table};
 use crate::model::IntentSource;
 
 /// Most words of an intent that are remembered.
@@ -27,6 +28,9 @@ pub(super) struct Intent {
     /// Digests of the hosts of links in it.
     hosts: Vec<u32>,
     pub(super) vector: Vector,
+    /// The same by a table of word vectors.
+    #[serde(default)]
+    pub(super) sum: Sum,
 }
 
 impl Intent {
@@ -41,10 +45,11 @@ impl Intent {
             distinctive: Vec::new(),
             hosts: Vec::new(),
             vector: Vector::default(),
+            sum: Sum::default(),
         }
     }
 
-    pub(super) fn add(&mut self, text: &str, key: &HashKey) {
+    pub(super) fn add(&mut self, text: &str, table: Option<&Table>, key: &HashKey) {
         if self.passage.word_count() < INTENT_WORDS_MAX {
             let distinctive = &mut self.distinctive;
             self.passage.add(text, key, |hash, word, class| {
@@ -78,6 +83,9 @@ impl Intent {
             }
         }
         self.vector.add(text);
+        if let Some(table) = table {
+            table.add(text, &mut self.sum);
+        }
     }
 
     pub(super) fn names(&self, phrase: &Phrase) -> bool {

@@ -14,6 +14,7 @@
 //!
 //! The manual's page on drift defines every signal.
 
+mod config;
 mod distance;
 mod grammar;
 mod hash;
@@ -28,6 +29,7 @@ mod shape;
 mod signals;
 mod signature;
 mod structure;
+mod table;
 mod values;
 mod vocabulary;
 
@@ -40,114 +42,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use config::{Config, LinkFetch, Profile, Trust};
 pub use distance::NGRAM_MODEL;
 pub use hash::HashKey;
 pub use message::parts;
+pub use table::{Table, TableConfig, TableError};
 
-use crate::model::{IntentSource, PartsPerMillion, Signals, Timestamp, ToolHints};
+use crate::model::{IntentSource, Signals, Timestamp, ToolHints};
 use distance::Vector;
 use intent::Intent;
 use result::{Asked, Seen};
 use signature::{Signatures, WORTHWHILE};
-
-/// What the operator sets.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The domain of the agents, which sets the threshold of distances (AARM ).
-    pub profile: Profile,
-    /// A threshold of its own, 0 to 1; otherwise the profile's.
-    pub distance_threshold: Option<f64>,
-    /// Actions in one session after which `chain_length_exceeded` is true.
-    pub chain_length_max: u64,
-    /// Actions in 60 seconds after which `velocity_anomaly` is true.
-    pub velocity_max: u64,
-    /// Whether wording that is addressed to a machine is looked for. Without it the signals about such wording are
-    /// false, and questions are not turned into refusals.
-    pub attack_lexicon: bool,
-    /// Which links may be opened because of what the user said.
-    pub link_fetch: LinkFetch,
-}
-
-/// Which links may be opened because of what the user said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkFetch {
-    /// Those to a host that the user named or that was reached with consent, and those that are only mentioned where the
-    /// user asked for what is behind links.
-    #[default]
-    Hosts,
-    /// Opening a link counts as reading and nothing else: where what leaves in a link is nobody's concern.
-    Ignored,
-    /// Those that the user named, each by itself: where strangers write on hosts that the user names.
-    Named,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            profile: Profile::Default,
-            distance_threshold: None,
-            chain_length_max: 30,
-            velocity_max: 60,
-            attack_lexicon: true,
-            link_fetch: LinkFetch::default(),
-        }
-    }
-}
-
-/// Domains of agents, with the thresholds that AARM gives for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// 0.90
-    Coding,
-    /// 0.65
-    CustomerService,
-    /// 0.75
-    DataAnalyst,
-    /// 0.70
-    #[default]
-    Default,
-    /// 0.85
-    Research,
-}
-
-impl Profile {
-    /// The distance from which an action has drifted.
-    #[must_use]
-    pub const fn threshold(self) -> PartsPerMillion {
-        PartsPerMillion(match self {
-            Self::Coding => 900_000,
-            Self::CustomerService => 650_000,
-            Self::DataAnalyst => 750_000,
-            Self::Default => 700_000,
-            Self::Research => 850_000,
-        })
-    }
-}
-
-/// How far an output is trusted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trust {
-    /// Its fields are, its running text is not.
-    #[default]
-    Fields,
-    /// Everything in it.
-    Trusted,
-    /// Nothing in it: whoever writes to it may write any field.
-    Untrusted,
-}
-
-impl Config {
-    pub(super) fn threshold(&self) -> PartsPerMillion {
-        let Some(own) = self.distance_threshold else { return self.profile.threshold() };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to [0, 1,000,000]")]
-        let millionths = (own.clamp(0.0, 1.0) * 1e6).round() as u32;
-        PartsPerMillion(millionths)
-    }
-}
+use table::Sum;
 
 /// An action that is about to be decided.
 #[derive(Clone, Copy, Debug)]
@@ -234,11 +140,11 @@ impl Memory {
 
     /// Adds words of the user. The first channel that speaks sets the intent; more of the same channel is added to it,
     /// and what comes from any other channel is ignored, a more trusted one excepted, which replaces it (AARM G-11).
-    pub fn intent(&mut self, words: &str, source: IntentSource, key: &HashKey) {
+    pub fn intent(&mut self, words: &str, source: IntentSource, config: &Config, key: &HashKey) {
         let known = self.intent.take().filter(|known| !is_more_trusted(source, known.source));
         let mut intent = known.unwrap_or_else(|| Intent::new(source));
         if intent.source == source {
-            intent.add(words, key);
+            intent.add(words, config.table.as_deref(), key);
         }
         self.intent = Some(intent);
     }
@@ -370,17 +276,20 @@ impl Memory {
     /// Bytes in memory, nearly.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let intent = self.intent.as_ref().map_or(0, |intent| intent.passage.bytes() + intent.vector.bytes());
+        let intent = self
+            .intent
+            .as_ref()
+            .map_or(0, |intent| intent.passage.bytes() + intent.vector.bytes() + intent.sum.bytes());
         let results: usize = self.results.iter().map(Seen::bytes).sum();
         let pending: usize = self.pending.iter().map(|(id, asked)| id.len() + asked.arguments.len() * 4 + 64).sum();
         let kept = self.own.len() * 4 + self.times.len() * 8 + self.signatures.bytes();
         size_of::<Self>() + intent + results + pending + kept
     }
 
-    /// The distance vector of the intent, for those who measure beside the decision.
-    const fn vector(&self) -> Option<&Vector> {
+    /// What distances are measured from: by n-grams, and by a table.
+    const fn vectors(&self) -> Option<(&Vector, &Sum)> {
         match &self.intent {
-            Some(intent) => Some(&intent.vector),
+            Some(intent) => Some((&intent.vector, &intent.sum)),
             None => None,
         }
     }

@@ -157,12 +157,6 @@ impl Memory {
 
 fn look(seen: &Seen, phrase: &Phrase, digest: u32, shape: Shape) -> Found {
     let mut found = Found { field: seen.field(digest), ..Found::default() };
-    if let Some(entity) = seen.entity(digest) {
-        found.running = true;
-        found.ordered = entity.commands;
-        found.ordered_here = entity.commands != Effects::default();
-        found.instruction_like = entity.instruction_like;
-    }
     // A part of a longer address is still that address; a part of a longer number or name is something else.
     let parts_count = shape.is_address() || shape == Shape::Path;
     seen.passage.find(phrase, &mut |hit| {

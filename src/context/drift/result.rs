@@ -44,8 +44,6 @@ pub(super) struct Seen {
     /// Digests of fields, sorted; the lowest bit says that the record was named by the intent.
     fields: Vec<u32>,
     pub(super) passage: Passage,
-    /// What was in running text that was let go: digests of values that look like addresses, sorted.
-    entities: Vec<Entity>,
     /// Running text was let go.
     pub(super) faded: bool,
     pub(super) directive: bool,
@@ -53,14 +51,6 @@ pub(super) struct Seen {
     orders: Effects,
     pub(super) instruction_like: bool,
     pub(super) restates_goal: bool,
-}
-
-/// A value of running text that outlives the text.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Entity {
-    digest: u32,
-    pub(super) commands: Effects,
-    pub(super) instruction_like: bool,
 }
 
 /// What is known about the call a result answers.
@@ -152,7 +142,6 @@ impl Seen {
             acknowledges,
             fields,
             passage,
-            entities: Vec::new(),
             faded: false,
             directive,
             orders,
@@ -197,10 +186,6 @@ impl Seen {
         self.trust != Trust::Trusted && self.orders.meets(wanted)
     }
 
-    pub(super) fn entity(&self, digest: u32) -> Option<&Entity> {
-        self.entities.iter().find(|entity| entity.digest == digest)
-    }
-
     /// Whether wording that is addressed to a machine stands beside this sentence.
     pub(super) fn is_instruction_like(&self, sentence: usize) -> bool {
         let shown = self.lexicon(sentence.saturating_sub(LEXICON_BEFORE), sentence + LEXICON_BEHIND);
@@ -213,12 +198,7 @@ impl Seen {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.operation.len()
-            + self.action.len()
-            + self.fields.capacity() * 4
-            + self.entities.capacity() * size_of::<Entity>()
-            + self.passage.bytes()
+        size_of::<Self>() + self.operation.len() + self.action.len() + self.fields.capacity() * 4 + self.passage.bytes()
     }
 }
 

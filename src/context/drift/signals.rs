@@ -10,6 +10,7 @@ use super::passage::Phrase;
 use super::provenance::{self, Trace};
 use super::result::Asked;
 use super::shape::{Purpose, Shape};
+use super::table::Sum;
 use super::values::{self, Argument};
 use super::{ActionSeen, Config, LinkFetch, Memory};
 use crate::model::{DistanceSource, Effect, Origin, PartsPerMillion, Provenance, Signals, ToolHints, Witness};
@@ -147,15 +148,24 @@ fn content(memory: &Memory, traced: &[(&Argument<'_>, &Trace)], config: &Config,
 }
 
 fn distance(memory: &Memory, action: &ActionSeen<'_>, config: &Config, signals: &mut Signals) {
-    let Some(intent) = memory.vector() else { return };
-    let vector = Vector::of(&action_text(action.operation, action.arguments));
-    let Some(distance) = intent.distance(&vector) else { return };
+    let Some((intent, sum)) = memory.vectors() else { return };
+    let text = action_text(action.operation, action.arguments);
+    // What a table does not know, no other measure stands in for: distances of two are not comparable.
+    let (distance, source, model) = match &config.table {
+        Some(table) => {
+            let mut ours = Sum::default();
+            table.add(&text, &mut ours);
+            (table.distance(sum, &ours), DistanceSource::StaticTable, Arc::clone(&table.model))
+        }
+        None => (intent.distance(&Vector::of(&text)), DistanceSource::Ngram, Arc::from(NGRAM_MODEL)),
+    };
+    let Some(distance) = distance else { return };
     // One that waited was added then.
     let again = memory.knows(action.id);
     let cumulative = PartsPerMillion(if again { memory.drift } else { accumulate(memory.drift, distance, config) });
     signals.semantic_distance = Some(distance);
-    signals.distance_source = Some(DistanceSource::Ngram);
-    signals.distance_model = Some(Arc::from(NGRAM_MODEL));
+    signals.distance_source = Some(source);
+    signals.distance_model = Some(model);
     signals.cumulative_drift = Some(cumulative);
     signals.drift_detected = Some(distance > config.threshold() || cumulative > config.threshold());
 }

@@ -39,6 +39,7 @@ fn decision(session: &Session, id: &ActionId, predicate: &Predicate<'_>) -> Opti
         operation: Arc::from(&*action.operation),
         verdict: decided.result,
         forwarded: is_permitted(decided.result, decided.enforced),
+        confirmed: false,
         at: action.received,
         level: None,
         success: None,

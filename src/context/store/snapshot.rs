@@ -36,6 +36,9 @@ pub(in crate::context) struct Prior(
     Timestamp,
     Option<DataLevel>,
     Option<bool>,
+    /// Missing in files of earlier versions: nobody is then taken to have agreed.
+    #[serde(default)]
+    bool,
 );
 
 impl Snapshot {
@@ -54,12 +57,14 @@ impl From<&PriorAction> for Prior {
     fn from(prior: &PriorAction) -> Self {
         let (tool, operation) = (prior.tool.to_string(), prior.operation.to_string());
         let id = prior.id.clone();
-        Self(id, tool, operation, prior.verdict, prior.forwarded, prior.at, prior.level, prior.success)
+        let (at, level, success) = (prior.at, prior.level, prior.success);
+        Self(id, tool, operation, prior.verdict, prior.forwarded, at, level, success, prior.confirmed)
     }
 }
 
 impl From<Prior> for PriorAction {
-    fn from(Prior(id, tool, operation, verdict, forwarded, at, level, success): Prior) -> Self {
-        Self { id, tool: tool.into(), operation: operation.into(), verdict, forwarded, at, level, success }
+    fn from(Prior(id, tool, operation, verdict, forwarded, at, level, success, confirmed): Prior) -> Self {
+        let (tool, operation) = (tool.into(), operation.into());
+        Self { id, tool, operation, verdict, forwarded, confirmed, at, level, success }
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// Advice for an unknown word: the nearest known one, or all of them.
-pub(super) fn advise(word: &str, known: &[&str]) -> String {
+pub(in crate::decide) fn advise(word: &str, known: &[&str]) -> String {
     nearest(word, known.iter().copied())
         .map_or_else(|| format!("known here: {}", known.join(", ")), |meant| format!("did you mean `{meant}`?"))
 }

@@ -33,6 +33,8 @@ use super::results::Treatment;
 use super::settings::Settings;
 use crate::model::{Classification, ContextEffect, Digest, PartsPerMillion, PolicyReference, Severity, Verdict};
 pub(super) use error::Problems;
+#[cfg(feature = "cel")]
+pub(super) use error::advise;
 pub use error::{PolicyError, PolicyErrors};
 pub(super) use scenario::{Expectation, Test};
 use section::Section;

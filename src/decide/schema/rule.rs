@@ -10,6 +10,7 @@ use crate::decide::condition::{Condition, Reading};
 use crate::decide::field::Field;
 use crate::decide::limit::Limit;
 use crate::decide::names::Scope;
+use crate::decide::when::{Place, When};
 use crate::model::{Classification, ContextEffect, PartsPerMillion, Severity, Verdict};
 
 const KEYS: &[&str] = &[
@@ -40,6 +41,7 @@ const KEYS: &[&str] = &[
     "risk_level",
     "threshold",
     "trigger",
+    "when",
 ];
 
 const LATER: &[(&str, &str)] = &[
@@ -47,7 +49,6 @@ const LATER: &[(&str, &str)] = &[
     ("owner", "write it into `description`; an exception has an `owner`"),
     ("rate", "write `constraints: {rate: {max: 10, window: 1h}}`"),
     ("tests", "tests stand beside `rules`, for the whole file"),
-    ("when", "conditions in CEL are not part of this version; write it with `match`, `any`, `all` and `not`"),
 ];
 
 const ACTIONS: &[(&str, Verdict)] = &[
@@ -98,6 +99,8 @@ pub(super) fn read(node: &Node, problems: &mut Problems<'_>) -> Option<Rule> {
     let permits = decides && verdict == Verdict::Allow || written == Some(Classification::ContextDependentAllow);
     let reading = if permits { Reading::Narrow } else { Reading::Wide };
     let (scope, condition) = conditions(&mut section, node, verdict, reading, problems);
+    let place = Place { phase, restricts: reading == Reading::Wide && verdict != Verdict::Modify };
+    let condition = condition.and(when(&mut section, place, problems));
     let limit = limit(&condition, node, problems);
     let treatment = match phase {
         Phase::Action => None,
@@ -169,13 +172,13 @@ fn limit(condition: &Condition, rule: &Node, problems: &mut Problems<'_>) -> Opt
 
 /// What a tool returned is not known before it ran, and counting is over by then.
 fn in_phase(phase: Phase, condition: &Condition, rule: &Node, problems: &mut Problems<'_>) {
-    for leaf in condition.leaves() {
-        let advice = match (&leaf.field, phase) {
+    for (label, field) in condition.fields() {
+        let advice = match (field, phase) {
             (Field::Result(_), Phase::Action) => "write `phase: result`: before an action runs there is no result",
             (Field::Meter(_), Phase::Result) => "limits are for actions; leave out `phase: result`",
             _ => continue,
         };
-        problems.add(rule.line, format!("`{}` cannot be known here", leaf.label), advice);
+        problems.add(rule.line, format!("`{label}` cannot be known here"), advice);
     }
 }
 
@@ -253,10 +256,23 @@ fn conditions(
         };
         condition = condition.and(part);
     }
-    if !given {
+    if !given && !section.has("when") {
         problems.add(rule.line, "a rule has no `match`", "write `match: {}` if it is meant for every action");
     }
     (scope, condition)
+}
+
+/// The condition in CEL. Looked at last: it costs the most.
+fn when(section: &mut Section<'_>, place: Place, problems: &mut Problems<'_>) -> Condition {
+    let Some(node) = section.take("when") else { return Condition::always() };
+    let Some(text) = section::text(node, "when", problems) else { return Condition::always() };
+    match When::compile(text, place) {
+        Ok(when) => Condition::When(when),
+        Err(wrong) => {
+            wrong.into_iter().for_each(|wrong| problems.add(node.line, wrong.what, wrong.advice));
+            Condition::always()
+        }
+    }
 }
 
 fn changes(section: &mut Section<'_>, rule: &Node, action: Verdict, problems: &mut Problems<'_>) -> Vec<Change> {

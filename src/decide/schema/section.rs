@@ -27,6 +27,11 @@ impl<'n> Section<'n> {
         Some(entry.1)
     }
 
+    /// Whether there is such a key.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _, _)| key.name == name)
+    }
+
     /// The value of a key that has aliases. Two of them at once are a problem: which one was meant?
     pub(super) fn take_one(&mut self, names: &[&str], problems: &mut Problems<'_>) -> Option<&'n Node> {
         let mut found: Option<&'n Node> = None;

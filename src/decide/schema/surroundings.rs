@@ -142,6 +142,7 @@ fn prior(node: &Node, now: Timestamp, problems: &mut Problems<'_>) -> Option<Pri
         operation: "".into(),
         verdict: Verdict::Allow,
         forwarded: true,
+        confirmed: false,
         at: now,
         level: None,
         success: Some(true),
@@ -165,7 +166,11 @@ fn prior(node: &Node, now: Timestamp, problems: &mut Problems<'_>) -> Option<Pri
     if let Some(forwarded) = section.take("forwarded").and_then(|node| flag(node, "forwarded", problems)) {
         made.forwarded = forwarded;
     }
-    section.close(&["tool", "operation", "seconds_ago", "level", "decision", "forwarded"], &[], problems);
+    // What waited and then ran a person agreed to, unless it is said otherwise: shadow forwards without asking.
+    let confirmed = section.take("confirmed").and_then(|node| flag(node, "confirmed", problems));
+    made.confirmed = confirmed.unwrap_or(made.forwarded && made.verdict == Verdict::StepUp);
+    let known = ["tool", "operation", "seconds_ago", "level", "decision", "forwarded", "confirmed"];
+    section.close(&known, &[], problems);
     Some(made)
 }
 

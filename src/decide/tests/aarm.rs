@@ -344,8 +344,10 @@ fn a_7_8_a_person_confirms_again_after_so_many_actions() {
     assert_eq!(decide(&history), Verdict::Allow);
     history.push(prior("mail", "read", 7));
     assert_eq!(decide(&history), Verdict::StepUp, "three since the beginning");
-    let confirmed = PriorAction { verdict: Verdict::StepUp, ..PriorAction::clone(&history[0]) };
-    history.push(std::sync::Arc::new(confirmed));
+    let asked = PriorAction { verdict: Verdict::StepUp, ..PriorAction::clone(&history[0]) };
+    history.push(std::sync::Arc::new(asked.clone()));
+    assert_eq!(decide(&history), Verdict::StepUp, "what shadow forwards nobody has agreed to");
+    history.push(std::sync::Arc::new(PriorAction { confirmed: true, ..asked }));
     assert_eq!(decide(&history), Verdict::Allow, "a person has just agreed");
     let silence = "re_validation: {interval: 3, timeout_action: ALLOW}";
     assert!(PolicySet::compile(&[source(silence)], &Settings::default()).is_err(), "silence is never consent");

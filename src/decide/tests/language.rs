@@ -165,6 +165,7 @@ fn context_identity_and_signals_decide_too() {
         operation: operation.into(),
         verdict: Verdict::Allow,
         forwarded,
+        confirmed: false,
         at: case.context.now,
         success: Some(true),
     };
@@ -283,7 +284,6 @@ fn what_makes_no_sense_does_not_load() {
         rule("action: DENY, priority: high"),
         rule("action: DENY, severity: SEVERE"),
         rule("action: DENY, mode: off"),
-        rule("action: DENY, when: 'true'"),
         rule("action: DENY, modifications: {set: {a: 1}}"),
         rule("action: MODIFY, modifications: {}"),
         rule("action: MODIFY, modifications: {remove: ['a[0]']}"),

@@ -165,6 +165,7 @@ fn contexts(policy: &str) -> Vec<Change> {
                     operation: operation.into(),
                     verdict: Verdict::Allow,
                     forwarded: true,
+                    confirmed: false,
                     at: NOON,
                     level: None,
                     success: Some(true),

@@ -95,6 +95,7 @@ fn history(case: &mut Case, prior: &[(&str, u64, Option<DataLevel>)]) {
             operation: operation.into(),
             verdict: Verdict::Allow,
             forwarded: true,
+            confirmed: false,
             at: Timestamp::from_secs(1_000 - seconds_ago),
             level: *level,
             success: Some(true),

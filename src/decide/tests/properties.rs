@@ -10,9 +10,19 @@ use crate::decide::{Gate, PolicySet, Settings};
 use crate::model::json::{Limits, scan};
 use crate::model::{Origin, PartsPerMillion, Provenance, ReasonCode, Usage, Verdict};
 
+/// Conditions in CEL: some hold, some cannot be answered, and some break off.
+const WHEN: &[&str] = &[
+    "{}, when: 'arguments.a > 5'",
+    "{}, when: 'has(arguments.b) && arguments.b < 3'",
+    "{tool: mail}, when: 'signals.semantic_distance > 0.5'",
+    "{}, when: 'arguments.to.exists(t, t == arguments.x)'",
+    "{}, when: '10 / arguments.a > 2'",
+    "{}, when: 'arguments.a * 9223372036854775807 > 0'",
+];
+
 /// A rule, as text, over a small vocabulary so that rules meet.
 fn rule() -> impl Strategy<Value = String> {
-    let matching = prop::sample::select(vec![
+    let matching = vec![
         "{}",
         "{tool: mail}",
         "{tool: 'm*', operation: send}",
@@ -30,7 +40,9 @@ fn rule() -> impl Strategy<Value = String> {
         "{}, risk: 0.6",
         "{tool: mail}, constraints: {rate: {max: 2, window: 60}}",
         "{}, constraints: {budget: {sum: a, max: 8, window: 60}}",
-    ]);
+    ];
+    let conditions = if cfg!(feature = "cel") { WHEN } else { &[] };
+    let matching = prop::sample::select([matching, conditions.to_vec()].concat());
     let action = prop::sample::select(vec![
         "ALLOW",
         "DENY",

@@ -6,14 +6,20 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Destination;
+use super::chronicle::ChronicleConfig;
+use super::datadog::DatadogConfig;
 use super::elasticsearch::{ElasticsearchConfig, LogstashConfig};
 use super::file::{FileConfig, StdoutConfig};
+use super::firehose::FirehoseConfig;
 use super::kafka::KafkaConfig;
+use super::kinesis::KinesisConfig;
 use super::otlp::OtlpConfig;
 use super::s3::S3Config;
 use super::sentinel::SentinelConfig;
 use super::splunk_hec::SplunkHecConfig;
+use super::sumologic::SumologicConfig;
 use super::syslog::SyslogConfig;
+use super::trend_vision_one::TrendVisionOneConfig;
 use super::webhook::WebhookConfig;
 use crate::export::archive::ArchiveConfig;
 use crate::export::files::SecurityLakeConfig;
@@ -35,7 +41,7 @@ pub(crate) trait Settings {
     /// What keeps this program from having such a destination, whatever its settings.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`], [`ExportError::Feature`].
+    /// [`ExportError::Feature`].
     fn available(&self, _kind: &'static str) -> Result<(), ExportError> {
         Ok(())
     }
@@ -45,20 +51,6 @@ pub(crate) trait Settings {
     /// # Errors
     /// [`ExportError`]: a file, a secret or an address cannot be used.
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError>;
-}
-
-/// A destination of a later version. Its own keys are read over.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct NotBuilt {}
-
-impl Settings for NotBuilt {
-    fn available(&self, kind: &'static str) -> Result<(), ExportError> {
-        Err(ExportError::NotBuilt(format!("type: {kind}")))
-    }
-
-    fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
-        Err(ExportError::NotBuilt(opening.name.to_owned()))
-    }
 }
 
 /// One line a destination: the variant, its settings, and the words under `type`.
@@ -92,6 +84,14 @@ macro_rules! destinations {
 destinations! {
     /// The off-host copy of the log.
     Archive(ArchiveConfig) = "archive";
+    /// Amazon Data Firehose.
+    AwsFirehose(FirehoseConfig) = "aws_firehose";
+    /// Amazon Kinesis Data Streams.
+    AwsKinesis(KinesisConfig) = "aws_kinesis";
+    /// Google SecOps.
+    Chronicle(ChronicleConfig) = "chronicle";
+    /// Datadog.
+    Datadog(DatadogConfig) = "datadog";
     /// Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchConfig) = "elasticsearch" | "elastic";
     /// A file of JSON lines.
@@ -112,23 +112,14 @@ destinations! {
     SplunkHec(SplunkHecConfig) = "splunk_hec";
     /// Standard output, one event a line.
     Stdout(StdoutConfig) = "stdout";
+    /// Sumo Logic.
+    Sumologic(SumologicConfig) = "sumologic" | "sumo";
     /// A syslog receiver.
     Syslog(SyslogConfig) = "syslog";
+    /// Trend Vision One.
+    TrendVisionOne(TrendVisionOneConfig) = "trend_vision_one";
     /// Any HTTP endpoint.
     Webhook(WebhookConfig) = "webhook";
-    // Those of later versions: read, and refused by name.
-    /// Amazon Data Firehose.
-    AwsFirehose(NotBuilt) = "aws_firehose";
-    /// Amazon Kinesis Data Streams.
-    AwsKinesis(NotBuilt) = "aws_kinesis";
-    /// Google SecOps.
-    Chronicle(NotBuilt) = "chronicle";
-    /// Datadog Logs.
-    Datadog(NotBuilt) = "datadog";
-    /// Sumo Logic.
-    Sumologic(NotBuilt) = "sumologic" | "sumo";
-    /// Trend Vision One.
-    TrendVisionOne(NotBuilt) = "trend_vision_one";
 }
 
 impl DestinationConfig {
@@ -159,7 +150,7 @@ impl DestinationConfig {
     /// Whether this program has such a destination at all.
     ///
     /// # Errors
-    /// [`ExportError::NotBuilt`]: a later version has; [`ExportError::Feature`]: it was built without.
+    /// [`ExportError::Feature`]: it was built without.
     pub fn available(&self) -> Result<(), ExportError> {
         self.settings().available(self.kind())
     }

@@ -15,7 +15,7 @@ use crate::export::ExportError;
 use crate::net::{HttpClient, Secret, SecretSource, read_body};
 
 /// Longest answer that is read, bytes: one line for every event of the largest batch.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// What of an answer is repeated in an error, bytes.
 const PROBLEM_BYTES_MAX: usize = 400;

@@ -5,18 +5,29 @@
 //! keeps no queue: the pipeline does all of that, the same way for all of them.
 
 mod auth;
+pub mod aws;
 pub(in crate::export) mod bucket;
+pub mod chronicle;
 mod config;
+pub mod datadog;
 pub mod elasticsearch;
+mod environment;
+#[cfg(test)]
+mod example;
 pub mod file;
+pub mod firehose;
 mod http;
 pub mod kafka;
+pub mod kinesis;
+mod oauth;
 pub mod otlp;
 pub mod s3;
 pub mod sentinel;
 mod signature;
 pub mod splunk_hec;
+pub mod sumologic;
 pub mod syslog;
+pub mod trend_vision_one;
 pub mod webhook;
 
 use std::pin::Pin;
@@ -28,7 +39,7 @@ use super::Item;
 pub use auth::{AuthConfig, AuthKind};
 pub use bucket::S3Options;
 pub(crate) use config::Settings;
-pub use config::{DestinationConfig, NotBuilt, Opening};
+pub use config::{DestinationConfig, Opening};
 pub use http::BodyCompression;
 
 /// Events ready to leave, oldest first. Cheap to clone: encoding moves to another thread with a clone.

@@ -10,26 +10,27 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::http::{
-    Answer, BodyCompression, RotatingSecret, address, authorization, below, client, either, exchange, offload,
-};
+use super::environment::{secret, switch, text, variable};
+use super::http::{Answer, BodyCompression, RotatingSecret, address, authorization, below, client, exchange, offload};
 use super::{
     Batch, Checking, Confirmation, Confirming, Delivery, Destination, Limits, Opening, SendError, Sending, Settings,
 };
 use crate::export::{ExportError, Item, SchemaSettings, sourcetype};
+use crate::model::json::write_string;
 use crate::net::{HttpClient, SecretSource, random_bytes};
 
 /// Splunk HTTP Event Collector.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplunkHecConfig {
-    /// The collector, `https://HOST:8088`.
-    pub url: String,
-    /// The variable that holds the token.
+    /// The collector, `https://HOST:8088`; `SPLUNK_HEC_URL` by default.
+    pub url: Option<String>,
+    /// The variable that holds the token; `SPLUNK_HEC_TOKEN` by default.
     pub token_env: Option<String>,
     /// Where the token is; a file is read again for every batch.
     pub token: Option<SecretSource>,
-    /// The index; that of the token by default. `{event_type}` in it stands for `action`, `decision` and so on.
+    /// The index; `SPLUNK_INDEX` or `SPLUNK_HEC_INDEX`, else that of the token. `{event_type}` in it stands for `action`,
+    /// `decision` and so on.
     pub index: Option<String>,
     /// `source` of the events.
     #[serde(default = "source")]
@@ -61,18 +62,37 @@ const fn yes() -> bool {
 impl Settings for SplunkHecConfig {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;
-        let token = either(name, "token", self.token.as_ref(), self.token_env.as_ref())?;
+        // AITF's word for no check of certificates, which is not to be had here.
+        if switch(name, "SPLUNK_VERIFY_SSL")? == Some(false) {
+            let problem = "`SPLUNK_VERIFY_SSL=false`: certificates are always checked; name an authority of your own \
+                           under `http.tls.ca`, and take the variable away";
+            return Err(ExportError::setting(name, problem));
+        }
+        let token = secret(name, "token", self.token.as_ref(), self.token_env.as_ref(), "SPLUNK_HEC_TOKEN")?;
+        let index = self.index.clone().or_else(|| variable("SPLUNK_INDEX")).or_else(|| variable("SPLUNK_HEC_INDEX"));
+        let config = Self { index, ..self.clone() };
         let channel = channel().map_err(|problem| ExportError::setting(name, problem))?;
         Ok(Box::new(SplunkHec {
             name: name.into(),
-            url: address(name, &self.url)?,
+            url: base(name, &text(name, "url", self.url.as_ref(), "SPLUNK_HEC_URL")?)?,
             token: Arc::new(RotatingSecret::open(name, &token)?),
-            envelope: Arc::new(Envelope { config: self.clone(), schema: opening.schema.clone() }),
+            envelope: Arc::new(Envelope { config, schema: opening.schema.clone() }),
             client: client(name, &self.http)?,
             channel,
             acks: Mutex::default(),
         }))
     }
+}
+
+/// The collector's address, without the path that some write behind it.
+fn base(name: &str, text: &str) -> Result<Url, ExportError> {
+    let mut url = address(name, text)?;
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/event").unwrap_or(path);
+    if let Some(path) = path.strip_suffix("/services/collector").map(str::to_owned) {
+        url.set_path(&path);
+    }
+    Ok(url)
 }
 
 /// A version 4 UUID: who sends, as far as acknowledgements are concerned.
@@ -145,30 +165,31 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn write(&self, item: &Item, out: &mut Vec<u8>) {
-        let us = item.time.as_micros();
-        let config = &self.config;
-        let mut head = json!({
-            // Text, so that no digit is lost; the collector reads both.
-            "time": format!("{}.{:06}", us / 1_000_000, us % 1_000_000),
-            "host": config.host.as_deref().unwrap_or(&item.origin),
-            "source": config.source,
-            "sourcetype": config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type)),
-            "fields": { "event_id": item.id, "log_index": item.index.to_string() },
-        });
-        if let (Some(index), Some(head)) = (&config.index, head.as_object_mut()) {
-            head.insert("index".into(), item.place_in(index).into());
+    fn write(&self, item: &Item, out: &mut String) {
+        let (us, config) = (item.time.as_micros(), &self.config);
+        let sourcetype = config.sourcetype.clone().unwrap_or_else(|| sourcetype(&self.schema, item.event_type));
+        // Text, so that no digit is lost; the collector reads both.
+        out.push_str(&format!("{{\"time\":\"{}.{:06}\"", us / 1_000_000, us % 1_000_000));
+        let index = config.index.as_ref().map(|index| item.place_in(index));
+        let members = [
+            ("host", config.host.as_deref().or(Some(&item.origin))),
+            ("source", Some(&*config.source)),
+            ("sourcetype", Some(&*sourcetype)),
+            ("index", index.as_deref()),
+        ];
+        for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            out.push_str(&format!(",\"{name}\":"));
+            write_string(out, value);
         }
-        let mut head = head.to_string();
-        head.pop();
-        out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(b",\"event\":");
+        out.push_str(",\"fields\":{\"event_id\":");
+        write_string(out, &item.id);
+        out.push_str(&format!(",\"log_index\":\"{}\"}},\"event\":", item.index));
         if item.rendered.starts_with('{') {
-            out.extend_from_slice(item.rendered.as_bytes());
+            out.push_str(&item.rendered)
         } else {
-            out.extend_from_slice(serde_json::Value::from(item.rendered.as_str()).to_string().as_bytes());
+            write_string(out, &item.rendered)
         }
-        out.extend_from_slice(b"}\n");
+        out.push_str("}\n");
     }
 }
 
@@ -207,9 +228,9 @@ impl SplunkHec {
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
         let envelope = Arc::clone(&self.envelope);
         let encode = move || {
-            let mut body = Vec::with_capacity(batch.bytes() + batch.items.len() * 400);
+            let mut body = String::with_capacity(batch.bytes() + batch.items.len() * 400);
             batch.items.iter().for_each(|item| envelope.write(item, &mut body));
-            envelope.config.compression.apply(body)
+            envelope.config.compression.apply(body.into_bytes())
         };
         let (body, encoding) = offload(encode).await?;
         let reply = sort(&self.post("services/collector/event", body, encoding).await?)?;

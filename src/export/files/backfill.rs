@@ -99,13 +99,7 @@ impl Backfill {
     }
 
     /// The entries of the range that begins at `first`, and whether its end is known; `None` behind `to` and at the end.
-    fn range(
-        &self,
-        log: &mut Archive,
-        first: u64,
-        end: u64,
-        to: Timestamp,
-    ) -> Result<Option<(Vec<Arc<DecodedEntry>>, bool)>, SendError> {
+    fn range(&self, log: &mut Archive, first: u64, end: u64, to: Timestamp) -> Result<Option<Ranged>, SendError> {
         let mut entries: Vec<Arc<DecodedEntry>> = Vec::new();
         for index in first..end {
             let next = entry(log, index)?;
@@ -120,6 +114,9 @@ impl Backfill {
         Ok(Some((entries, false)).filter(|(entries, _)| !entries.is_empty()))
     }
 }
+
+/// Entries that belong into the same files, and whether the next range is known to begin behind them.
+type Ranged = (Vec<Arc<DecodedEntry>>, bool);
 
 fn entry(log: &mut Archive, index: u64) -> Result<Arc<DecodedEntry>, SendError> {
     let bytes = log.entry(index).map_err(|error| SendError::later(with_causes(&error)))?;

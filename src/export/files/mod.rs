@@ -49,8 +49,9 @@ pub(super) fn open_all(
         // Another place has nothing yet.
         Cursor::forget_unless(&folder, &name, configuration)?;
         let cursor = Cursor::open(&folder, &name, &log, configuration)?;
-        let meter = Arc::new(Meter::new(&name));
-        meter.change(|numbers| (numbers.next, numbers.counts) = (cursor.place.next, cursor.place.counts));
+        // Files for analysis are complete: retention waits for them.
+        let meter = Arc::new(Meter::new(&name, true, cursor.place.next));
+        meter.change(|numbers| numbers.counts = cursor.place.counts);
         meters.push(Arc::clone(&meter));
         let (layout, searched) = (Arc::new(layout), (cursor.place.next, None));
         let health = Health::new(&DeliveryConfig::default().settle(Limits::default()));

@@ -53,7 +53,8 @@ fn s0_11_batch_files_are_partitioned_and_the_same_each_time() {
             assert_eq!(row["event_type"], event_type);
             let raw: Value = serde_json::from_str(row["raw_event"].as_str().unwrap()).unwrap();
             assert_eq!((&raw["event_id"], &raw["severity"]), (&row["event_id"], &row["severity"]));
-            assert!(parts[0] == format!("date={}", &raw["timestamp"].as_str().unwrap()[..10]), "{}", file.name);
+            let day = raw["timestamp"].as_str().unwrap().get(..10).unwrap();
+            assert!(parts[0] == format!("date={day}"), "{}", file.name);
         }
     }
     assert_eq!(events, counts.delivered, "every event, once");

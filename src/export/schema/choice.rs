@@ -28,6 +28,8 @@ pub enum Schema {
     Ocsf,
     /// OpenTelemetry log records, in OTLP's JSON.
     Otel,
+    /// Unified Data Model of Google SecOps.
+    Udm,
 }
 
 impl Schema {
@@ -42,6 +44,7 @@ impl Schema {
             Self::Ecs => "ecs",
             Self::Ocsf => "ocsf",
             Self::Otel => "otel",
+            Self::Udm => "udm",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Schemas that are one table and nothing else: Elastic's and Splunk's.
+//! Schemas that are one table and nothing else: Elastic's, Google's and Splunk's.
 
 use super::table::{Choice, chosen};
 use super::template::{Template, Unknown};

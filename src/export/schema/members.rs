@@ -3,6 +3,7 @@
 //! An entry has some 250 values. Every schema asks for a hundred of them by path, so their places are found in one pass
 //! when the entry is opened, and an answer is one look into a list.
 
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use super::expression::Expression;
@@ -23,6 +24,8 @@ impl Member {
 /// All members that tables name, as a tree of names.
 pub(crate) struct Members {
     paths: Vec<String>,
+    /// The places of `paths`, by length and then by text: most are told apart by their length alone.
+    by_path: Vec<u16>,
     nodes: Vec<Node>,
 }
 
@@ -31,6 +34,24 @@ struct Node {
     member: Option<u16>,
     /// By name, sorted.
     children: Vec<(String, usize)>,
+}
+
+impl Node {
+    /// Where `name` is among the children, or would be, if that is at `at` or behind it; `None` when it is before.
+    fn after(&self, mut at: usize, name: &str) -> Option<Result<usize, usize>> {
+        let before = at.checked_sub(1).and_then(|before| self.children.get(before));
+        if before.is_some_and(|(other, _)| other.as_str() >= name) {
+            return None;
+        }
+        while let Some((other, _)) = self.children.get(at) {
+            match other.as_str().cmp(name) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return Some(Ok(at)),
+                Ordering::Greater => break,
+            }
+        }
+        Some(Err(at))
+    }
 }
 
 /// The members that are asked for in code, besides those of the tables.
@@ -66,7 +87,7 @@ impl Members {
     /// Those of all tables of this program.
     pub(crate) fn all() -> &'static Self {
         static ALL: LazyLock<Members> = LazyLock::new(|| {
-            let mut members = Members { paths: Vec::new(), nodes: vec![Node::default()] };
+            let mut members = Members { paths: Vec::new(), by_path: Vec::new(), nodes: vec![Node::default()] };
             for path in IN_CODE {
                 members.add(path);
             }
@@ -75,6 +96,10 @@ impl Members {
                     Expression::paths(line.expression).for_each(|path| members.add(path));
                 }
             }
+            let paths = &members.paths;
+            let mut order: Vec<(&String, u16)> = paths.iter().zip(0..).collect();
+            order.sort_by_key(|(path, _)| (path.len(), *path));
+            members.by_path = order.into_iter().map(|(_, number)| number).collect();
             members
         });
         &ALL
@@ -82,12 +107,11 @@ impl Members {
 
     /// The member at a dotted path, if a table names it.
     pub(crate) fn find(&self, path: &str) -> Option<Member> {
-        let node = path.split('.').try_fold(0, |at, name| {
-            let children = &self.nodes.get(at)?.children;
-            let found = children.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
-            children.get(found).map(|(_, child)| *child)
-        })?;
-        self.nodes.get(node)?.member.map(Member)
+        let place = self.by_path.binary_search_by(|number| {
+            let other = self.paths.get(usize::from(*number)).map_or("", String::as_str);
+            (other.len(), other).cmp(&(path.len(), path))
+        });
+        self.by_path.get(place.ok()?).copied().map(Member)
     }
 
     /// Where each member stands in the entry that says `predicate`; 0 where it has none.
@@ -105,11 +129,19 @@ impl Members {
         if node.children.is_empty() {
             return;
         }
+        // Members of entries stand in the order of their names (RFC 8785), so the next child is almost always the one.
+        let mut next = 0;
         for (name, value) in view.members() {
-            if let Ok(found) = node.children.binary_search_by(|(other, _)| other.as_str().cmp(&name))
-                && let Some((_, child)) = node.children.get(found)
+            let found = match node.after(next, &name) {
+                Some(found) => found,
+                None => node.children.binary_search_by(|(other, _)| other.as_str().cmp(&name)),
+            };
+            next = found.unwrap_or_else(|place| place);
+            if found.is_ok()
+                && let Some((_, child)) = node.children.get(next)
             {
                 self.place(*child, value, places);
+                next += 1;
             }
         }
     }

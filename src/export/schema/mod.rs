@@ -131,13 +131,14 @@ impl Formatter {
             Schema::Ecs => Box::new(flat::ByTable::new("ecs", settings)?),
             Schema::Ocsf => Box::new(ocsf::Ocsf::new(settings)?),
             Schema::Otel => Box::new(otel::Otel::new(settings)?),
+            Schema::Udm => Box::new(flat::ByTable::new("udm", settings)?),
         };
         let version = settings.version.as_deref();
         let schema_version = match settings.schema {
             Schema::Aarm | Schema::Custom => aarm::SCHEMA_VERSION.to_owned(),
             Schema::Ecs => version.unwrap_or(flat::ECS_VERSION).to_owned(),
             Schema::Ocsf => ocsf::full_version(version)?,
-            Schema::Cef | Schema::Cim | Schema::Otel => version.unwrap_or_default().to_owned(),
+            Schema::Cef | Schema::Cim | Schema::Otel | Schema::Udm => version.unwrap_or_default().to_owned(),
         };
         let names = Names {
             product: settings.product.clone().unwrap_or_else(|| "Countersign".into()),

@@ -13,13 +13,14 @@
 //! [`super::expression`].
 
 /// The tables of this program.
-pub(super) const TABLES: [Table; 6] = [
+pub(super) const TABLES: [Table; 7] = [
     Table { name: "aarm", text: include_str!("tables/aarm.table") },
     Table { name: "cef", text: include_str!("tables/cef.table") },
     Table { name: "cim", text: include_str!("tables/cim.table") },
     Table { name: "ecs", text: include_str!("tables/ecs.table") },
     Table { name: "ocsf", text: include_str!("tables/ocsf.table") },
     Table { name: "otel", text: include_str!("tables/otel.table") },
+    Table { name: "udm", text: include_str!("tables/udm.table") },
 ];
 
 /// A table and its name.

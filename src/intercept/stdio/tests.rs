@@ -185,6 +185,35 @@ async fn events_are_lines_as_they_come() {
 }
 
 #[tokio::test]
+async fn a_held_call_tells_its_progress_where_it_was_asked_for() {
+    let mediate = Scripted::default();
+    let answer = mediate.will_later();
+    let mut pipes = Pipes::open(&mediate);
+    let mut message = request(1, "tools/call");
+    message["params"]["_meta"] = json!({ "progressToken": "p" });
+    pipes.write(message).await;
+    let held = loop {
+        if let Some(call) = mediate.0.lock().unwrap().calls.last() {
+            break call.client.held.clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    held.set(true);
+    for told in 1..=2 {
+        let said = pipes.read().await;
+        assert_eq!(
+            (&said["method"], &said["params"]["progressToken"]),
+            (&json!("notifications/progress"), &json!("p"))
+        );
+        assert_eq!(said["params"]["progress"], json!(f64::from(told) / 1e6));
+    }
+    held.set(false);
+    answer.send(whole("{\"id\":1,\"result\":{}}")).unwrap();
+    assert_eq!(pipes.line().await, "{\"id\":1,\"result\":{}}");
+    assert_eq!(pipes.end().await.0, [] as [Value; 0]);
+}
+
+#[tokio::test]
 async fn a_request_is_always_answered_and_nothing_else_is() {
     let mediate = Scripted::default();
     mediate.will(status(StatusCode::NOT_FOUND));

@@ -158,6 +158,7 @@ pub struct OutlineSession {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the manual documents each member")]
 pub struct OutlineTime {
+    pub wall: crate::model::Timestamp,
     pub run_id: String,
 }
 

@@ -21,7 +21,7 @@ pub use query::{Filter, Order, Wanted};
 pub use row::Row;
 pub use sessions::SessionSpan;
 
-/// Entries that whoever looks takes in himself: some milliseconds.
+/// Entries that whoever looks takes in before the answer: some milliseconds, and people find what they just did.
 const CAUGHT_UP_AT_ONCE: u64 = 512;
 
 /// The index of one log, up to date with it or not far behind.
@@ -56,7 +56,7 @@ impl Index {
     }
 
     /// Opens the index of a log for somebody who looks while the log grows: brings it up to date where that takes no
-    /// time, and otherwise takes it as it is; [`Self::behind`] says how far behind. Never waits for who writes it. That
+    /// time, and otherwise takes it as it is; [`Self::behind`] says how far behind. Waits for who writes it two seconds at most. That
     /// rows may be missing between others is for a [`Follower`] to find out.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::model::Digest;
 use crate::record::{Archive, RecordError, leaf_hash};
 
 /// The version of the tables. Another one is made again.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Entries in one transaction: what is lost when the process is killed meanwhile, memory, and how long whoever asks waits
 /// for whoever writes.
@@ -20,8 +20,9 @@ const STEP_ENTRIES: u64 = 512;
 
 /// How long another process may hold the file, milliseconds.
 const BUSY_MS: u64 = 5_000;
-/// The same for who can do without, milliseconds.
-const BUSY_SHORT_MS: u64 = 50;
+/// The same for who would rather have an older answer than wait long, milliseconds. Whoever follows the log holds the file
+/// for a step at a time.
+const BUSY_SHORT_MS: u64 = 2_000;
 
 const COLUMNS: &str = "idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, receipt_id TEXT NOT NULL, kind TEXT NOT NULL, \
     action_id TEXT, session TEXT, seq INTEGER, time_us INTEGER NOT NULL, human TEXT, agent TEXT, tool TEXT, \
@@ -100,7 +101,7 @@ fn in_memory(archive: &Archive, path: &Path) -> Result<(Connection, bool), Recor
 fn create(connection: &Connection, archive: &Archive) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE;
-         CREATE TABLE log (origin TEXT NOT NULL);
+         CREATE TABLE log (origin TEXT NOT NULL, kept_from INTEGER NOT NULL DEFAULT 0);
          CREATE TABLE entries ({COLUMNS});
          {INDEXES}
          PRAGMA user_version = {VERSION};"
@@ -117,7 +118,8 @@ fn is_of(connection: &Connection, archive: &mut Archive, gaps: Gaps) -> rusqlite
     }
     let origin: Option<String> = connection.query_row("SELECT origin FROM log", [], |row| row.get(0)).optional()?;
     let size = size_of(connection)?;
-    if gaps == Gaps::LookedFor && count(connection)? != size {
+    let kept_from = archive.kept_from().min(size);
+    if gaps == Gaps::LookedFor && count(connection, kept_from)? != size - kept_from {
         return Ok(false);
     }
     let Some(index) = size.checked_sub(1) else { return Ok(origin.as_deref() == Some(archive.origin())) };
@@ -129,9 +131,10 @@ fn is_of(connection: &Connection, archive: &mut Archive, gaps: Gaps) -> rusqlite
     Ok(origin.as_deref() == Some(archive.origin()) && same)
 }
 
-/// How many entries there are: a look at each of them.
-fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).map(unsigned)
+/// How many entries there are that retention has kept: a look at each of them.
+fn count(connection: &Connection, kept_from: u64) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM entries WHERE idx >= ?1";
+    connection.query_row(sql, [signed(kept_from)], |row| row.get(0)).map(unsigned)
 }
 
 /// How many entries there are, where there are no gaps: whoever opens the file first looks for them, and rows are only added.
@@ -144,14 +147,16 @@ impl Index {
     /// Takes in what the checkpoint covers and the index does not.
     pub(super) fn update(&mut self, archive: &mut Archive, progress: &dyn Fn(u64, u64)) -> Result<(), RecordError> {
         let size = archive.size();
+        self.forget(archive)?;
+        let mut end = 0;
         loop {
             let path = self.path.clone();
             let wrong = |error| failed(&path, error);
             let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
             let transaction = transaction.map_err(wrong)?;
-            // Another process may have been here meanwhile.
-            let first = size_of(&transaction).map_err(wrong)?;
-            let end = first.saturating_add(STEP_ENTRIES).min(size);
+            // Another process may have been here meanwhile. Entries that retention removed leave no row.
+            let first = size_of(&transaction).map_err(wrong)?.max(end);
+            end = first.saturating_add(STEP_ENTRIES).min(size);
             fill(&transaction, "entries", archive, first..end, &path)?;
             transaction.commit().map_err(wrong)?;
             if end >= size {
@@ -159,6 +164,26 @@ impl Index {
             }
             progress(end, size);
         }
+    }
+
+    /// Leaves out what retention removed since the last time.
+    fn forget(&self, archive: &mut Archive) -> Result<(), RecordError> {
+        let wrong = |error| self.failed(error);
+        let sql = "SELECT kept_from FROM log";
+        let before = self.connection.query_row(sql, [], |row| row.get(0)).map(unsigned).map_err(wrong)?;
+        let kept_from = archive.kept_from();
+        if before >= kept_from {
+            return Ok(());
+        }
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(wrong)?;
+        for index in before..kept_from {
+            if archive.entry(index)?.is_none() {
+                transaction.execute("DELETE FROM entries WHERE idx = ?1", [signed(index)]).map_err(wrong)?;
+            }
+        }
+        transaction.execute("UPDATE log SET kept_from = ?1", [signed(kept_from)]).map_err(wrong)?;
+        transaction.commit().map_err(wrong)
     }
 
     /// The same, unless somebody else does it at this moment.
@@ -203,14 +228,20 @@ fn fill(
     let sql = format!("INSERT INTO {table} VALUES ({})", places.join(", "));
     let mut statement = connection.prepare(&sql).map_err(|error| failed(path, error))?;
     for index in indexes {
-        insert(&mut statement, &row(archive, index)?).map_err(|error| failed(path, error))?;
+        if let Some(row) = row(archive, index)? {
+            insert(&mut statement, &row).map_err(|error| failed(path, error))?;
+        }
     }
     Ok(())
 }
 
-fn row(archive: &mut Archive, index: u64) -> Result<Row, RecordError> {
+/// The row of an entry; `None` where retention removed it.
+fn row(archive: &mut Archive, index: u64) -> Result<Option<Row>, RecordError> {
     let entry = archive.entry(index)?;
-    entry.as_ref().and_then(|entry| Row::of(index, entry)).ok_or_else(|| RecordError::Corrupt {
+    if entry.is_none() && index < archive.kept_from() {
+        return Ok(None);
+    }
+    entry.as_ref().and_then(|entry| Row::of(index, entry)).map(Some).ok_or_else(|| RecordError::Corrupt {
         path: archive.index_path().with_file_name("log"),
         offset: 0,
         reason: "an entry cannot be read: run `countersign receipts verify`",

@@ -5,7 +5,7 @@ use super::write::Enqueued;
 use crate::model::{Digest, ReceiptId, Timestamp};
 use crate::record::entry::{
     ControlBlock, ExportCheckpointBlock, ExportGapBlock, GapBlock, GrantBlock, Kind, LoadedPolicy, PinnedTool,
-    PolicyChanges, PolicySetBlock, Predicate, ToolPinBlock, clip, clip_cow,
+    PolicyChanges, PolicySetBlock, Predicate, RedactionBlock, ToolPinBlock, clip, clip_cow,
 };
 use crate::record::{Appended, RecordError, Slot, redact};
 
@@ -32,6 +32,7 @@ enum Fact {
     Gap(Box<GapBlock<'static>>),
     Grant(Box<GrantBlock<'static>>),
     Policy(Box<PolicySetBlock<'static>>),
+    Redaction(Box<RedactionBlock<'static>>),
     ToolPin(Box<ToolPinBlock<'static>>),
 }
 
@@ -182,6 +183,22 @@ impl ControlFact {
         Self(Fact::ExportGap(Box::new(block)))
     }
 
+    /// Entries below `to` are removed, because they are older than entries have to be kept.
+    #[must_use]
+    pub fn retention(to: u64, retention_s: u64) -> Self {
+        Self(Fact::Redaction(Box::new(RedactionBlock {
+            approver: None,
+            count: None,
+            // From the first on: each of these entries stands for all before it, which may be removed themselves.
+            from: Some(0),
+            policy: Some(format!("record.retention_s: {retention_s}").into()),
+            reason: "retention".into(),
+            sessions: Vec::new(),
+            to: to.checked_sub(1),
+            what: "entries".into(),
+        })))
+    }
+
     /// How far destinations have come.
     #[must_use]
     pub fn export_checkpoint(block: ExportCheckpointBlock<'static>) -> Self {
@@ -202,6 +219,10 @@ impl ControlFact {
             Fact::ExportGap(block) => {
                 predicate.export_gap = Some(block);
                 Kind::ExportGap
+            }
+            Fact::Redaction(block) => {
+                predicate.redaction = Some(block);
+                Kind::Redaction
             }
             Fact::Gap(block) => {
                 predicate.gap = Some(block);

@@ -33,6 +33,11 @@ impl Actions {
         self.unreadable += 1;
     }
 
+    /// Entries are gone: what is open may have ended in them.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+    }
+
     /// Takes in an entry.
     pub(super) fn check(&mut self, entry: &Opened, findings: &mut Findings) {
         match entry.kind() {

@@ -14,7 +14,7 @@ use crate::record::entry::Kind;
 pub(super) fn report(
     origin: String,
     checkpoint: Option<Checkpoint>,
-    tail: u64,
+    (tail, removed): (u64, u64),
     ledger: Ledger,
     outside: &Outside,
     options: &VerifyOptions,
@@ -27,7 +27,8 @@ pub(super) fn report(
     let gaps =
         [Kind::Gap, Kind::ExportGap, Kind::Redaction].iter().filter_map(|kind| ledger.kinds.get(kind.as_str())).sum();
     let (incomplete, incomplete_total) = ledger.actions.incomplete();
-    let facts = Facts { size, tail, chains, gaps, incomplete_total, findings: &findings };
+    let removed_by = ledger.removed.map_or(0, |(index, _)| index);
+    let facts = Facts { size, tail, removed, removed_by, chains, gaps, incomplete_total, findings: &findings };
     let assertions = (
         facts.integrity(&root_id, options.root_key.is_some()),
         facts.order(),
@@ -43,6 +44,7 @@ pub(super) fn report(
         size,
         root: checkpoint.map(|checkpoint| checkpoint.root),
         tail,
+        removed,
         integrity,
         order,
         session_completeness,

@@ -16,11 +16,13 @@ use crate::record::tiles::{Row, TILE_WIDTH, decode_bundle, decode_tile, tile_pat
 pub(in crate::record) struct Fault {
     pub(in crate::record) path: PathBuf,
     pub(in crate::record) what: String,
+    /// There is no such file.
+    pub(in crate::record) is_missing: bool,
 }
 
 impl Fault {
     pub(in crate::record) fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), what: what.into() }
+        Self { path: path.to_owned(), what: what.into(), is_missing: false }
     }
 }
 
@@ -70,7 +72,7 @@ impl Files {
             return Ok(Read { path, items });
         }
         let path = self.layout.log().join(tile_path(row, number, width % TILE_WIDTH));
-        Err(Fault::new(&path, "is missing"))
+        Err(Fault { is_missing: true, ..Fault::new(&path, "is missing") })
     }
 
     /// A file, whole; `None` when there is none.

@@ -29,6 +29,8 @@ pub(super) struct Ledger {
     closed_at: Option<u64>,
     /// Checkpoints that entries say outsiders have vouched for: entry, size, root.
     pub(super) anchors: Vec<(u64, u64, Digest)>,
+    /// The last entry that says that all entries below some place were removed: its index, and that place.
+    pub(super) removed: Option<(u64, u64)>,
     pub(super) predecessor: Option<Continued>,
     pub(super) kinds: BTreeMap<String, u64>,
     pub(super) unknown_kinds: BTreeMap<String, u64>,
@@ -47,6 +49,7 @@ impl Ledger {
             clock: ClockCheck::new(CLOCK_TOLERANCE_US),
             closed_at: None,
             anchors: Vec::new(),
+            removed: None,
             predecessor: None,
             kinds: BTreeMap::new(),
             unknown_kinds: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl Ledger {
                 let anchor = entry.predicate().anchor.as_ref();
                 self.anchors.extend(anchor.map(|anchor| (entry.index, anchor.size, anchor.root)));
             }
+            Some(Kind::Redaction) => self.removed = removal(&entry).or(self.removed),
             Some(_) => {}
         }
         *self.kinds.entry(kind).or_default() += 1;
@@ -108,4 +112,11 @@ impl Ledger {
             self.payloads.push(serde_json::from_slice(&entry.envelope.payload).unwrap_or_default());
         }
     }
+}
+
+/// Below where a `redaction` entry says that all entries were removed. Only of what lies before itself.
+fn removal(entry: &Opened) -> Option<(u64, u64)> {
+    let block =
+        entry.predicate().redaction.as_ref().filter(|block| block.what == "entries" && block.from == Some(0))?;
+    block.to.filter(|to| *to < entry.index).map(|to| (entry.index, to + 1))
 }

@@ -88,18 +88,20 @@ pub fn verify_directory(data_dir: &Path, options: &VerifyOptions) -> Result<Repo
     let outside = Outside::gather(&files, &claimed, &kept, &options.remembered, siem, &mut findings);
     let ledger = Ledger::new(&claimed, options);
     let tree = Some(TreeCheck::default());
-    let mut walk = Walk { files: &files, options, findings: &mut findings, outside, ledger, tree };
+    let missing = Vec::new();
+    let mut walk = Walk { files: &files, options, findings: &mut findings, outside, ledger, tree, missing };
     if let Some(checkpoint) = &checkpoint {
         walk.tree(checkpoint);
     }
     let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
     let tail = walk.tail(&claimed.origin, size);
+    let removed = walk.judge_missing();
     let Walk { mut outside, ledger, .. } = walk;
     outside.finish(size + tail, &mut findings);
     // A mark that was there all the time: nobody wrote meanwhile.
     let mark = closed_with.filter(|mark| self::closed_with(&files).as_ref() == Some(mark));
     check_end(&files, &ledger, mark, (size, tail), &mut findings);
-    Ok(compose::report(claimed.origin, checkpoint, tail, ledger, &outside, options, findings))
+    Ok(compose::report(claimed.origin, checkpoint, (tail, removed), ledger, &outside, options, findings))
 }
 
 /// Reads a checkpoint of the log in a data directory that was kept somewhere else: its size and root.

@@ -77,6 +77,8 @@ pub struct Report {
     pub root: Option<Digest>,
     /// Entries behind the checkpoint: signed and chained, not committed yet.
     pub tail: u64,
+    /// Entries that retention removed: a signed entry says so, and their hashes are there.
+    pub removed: u64,
     /// Entries are as they were signed, by keys that the root certified.
     pub integrity: Assertion,
     /// Entries are in the order in which they were made.

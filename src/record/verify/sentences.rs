@@ -11,6 +11,9 @@ use crate::record::Checkpoint;
 pub(super) struct Facts<'a> {
     pub(super) size: u64,
     pub(super) tail: u64,
+    /// Entries that retention removed, and the entry that says so.
+    pub(super) removed: u64,
+    pub(super) removed_by: u64,
     pub(super) chains: u64,
     /// `gap` and `redaction` entries.
     pub(super) gaps: u64,
@@ -25,11 +28,18 @@ impl Facts<'_> {
         } else {
             format!("root key {root_id}, which only the log itself names")
         };
-        let entries = self.size + self.tail;
+        let entries = self.size + self.tail - self.removed;
+        let removed = match self.removed {
+            0 => String::new(),
+            removed => format!(
+                "; {removed} older ones were removed, as entry {} says: their hashes are there",
+                self.removed_by
+            ),
+        };
         let tree = if self.size > 0 { "; together they give the signed root" } else { "" };
         self.stand(
             Aspect::Integrity,
-            format!("all {entries} entries are as they were signed, by keys that lead to {whose}{tree}"),
+            format!("all {entries} entries are as they were signed, by keys that lead to {whose}{tree}{removed}"),
         )
     }
 
@@ -44,6 +54,7 @@ impl Facts<'_> {
             1 => "1 session chain is".to_owned(),
             chains => format!("{chains} session chains are"),
         };
+        let chains = if self.removed > 0 { format!("as far as entries were kept, {chains}") } else { chains };
         let mut said = self.stand(
             Aspect::Sessions,
             format!("{chains} without gaps; every outcome has its decision, every permission its outcome"),

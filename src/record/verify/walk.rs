@@ -24,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub(super) ledger: Ledger,
     /// `None` once neither an entry nor its hash could be read.
     pub(super) tree: Option<TreeCheck>,
+    /// Bundles that are not there: the end of each, and what there is to say if nobody signed for it.
+    pub(super) missing: Vec<(u64, Fault)>,
 }
 
 impl Walk<'_> {
@@ -59,8 +61,14 @@ impl Walk<'_> {
                 }
             }
             (Err(fault), Ok(tile)) => {
-                self.fault(&fault);
+                // Whether an entry further on says that it was removed is not known yet.
+                if fault.is_missing {
+                    self.missing.push((first + width, fault))
+                } else {
+                    self.fault(&fault)
+                }
                 self.ledger.lost();
+                self.ledger.actions.forget();
                 for (leaf, index) in tile.items.into_iter().zip(first..) {
                     self.leaf(index, [leaf; 2], &tile.path);
                 }
@@ -97,6 +105,15 @@ impl Walk<'_> {
         let (end, faults) = tail::read(files, origin, size, |index, bytes| self.entry(index, bytes, None, &path));
         faults.iter().for_each(|fault| self.findings.file(Aspect::Log, &fault.path, &fault.what));
         end.saturating_sub(size)
+    }
+
+    /// Says which of the missing bundles nobody has signed for. Returns how many entries retention removed.
+    pub(super) fn judge_missing(&mut self) -> u64 {
+        let removed_to = self.ledger.removed.map_or(0, |(_, to)| to);
+        let (removed, missing): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.missing).into_iter().partition(|(end, _)| *end <= removed_to);
+        missing.iter().for_each(|(_, fault)| self.fault(fault));
+        removed.len() as u64 * TILE_WIDTH
     }
 
     fn fault(&mut self, fault: &Fault) {

@@ -118,22 +118,26 @@ impl Bench {
 
     /// The ranges that signed entries name as left out for a destination.
     pub(super) fn gaps(&self, destination: &str) -> Vec<(u64, u64)> {
-        let (mut gaps, log) = (Vec::new(), self.recorder.log());
-        let mut next = 0;
-        while let Some(entry) = log.read(next, 1, 1).unwrap().pop() {
-            next += 1;
-            let decoded = DecodedEntry::open(&entry).unwrap();
-            let Some(gap) = decoded.predicate().and_then(|predicate| predicate.get("export_gap")) else { continue };
-            if gap.get("destination").and_then(|name| name.as_str()).as_deref() == Some(destination) {
-                let number = |name: &str| gap.get(name).unwrap().text().parse().unwrap();
-                gaps.push((number("from"), number("to")));
-            }
-        }
-        gaps
+        gaps(self.recorder.log(), destination)
     }
 }
 
-fn control(number: u64) -> ControlFact {
+/// The ranges that signed entries of a log name as left out for a destination.
+pub(super) fn gaps(log: &Log, destination: &str) -> Vec<(u64, u64)> {
+    let (mut gaps, mut next) = (Vec::new(), 0);
+    while let Some(entry) = log.read(next, 1, 1).unwrap().pop() {
+        next = entry.index + 1;
+        let decoded = DecodedEntry::open(&entry).unwrap();
+        let Some(gap) = decoded.predicate().and_then(|predicate| predicate.get("export_gap")) else { continue };
+        if gap.get("destination").and_then(|name| name.as_str()).as_deref() == Some(destination) {
+            let number = |name: &str| gap.get(name).unwrap().text().parse().unwrap();
+            gaps.push((number("from"), number("to")));
+        }
+    }
+    gaps
+}
+
+pub(super) fn control(number: u64) -> ControlFact {
     let event = if number.is_multiple_of(8) { "break_glass" } else { "exception" };
     ControlFact::control(ControlBlock {
         event: event.into(),

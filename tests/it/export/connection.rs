@@ -15,9 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::aws_streams::{self, Kind, Stream};
 use super::compliance::{CANARY, batch, build};
 use super::stub::{Protocol, Stub};
-use super::{elasticsearch, otlp, s3, sentinel, splunk_hec, webhook};
+use super::{chronicle, datadog, elasticsearch, otlp, s3, sentinel, splunk_hec, webhook};
 use crate::harness::{Folder, Received, respond};
 
 /// An authority, what it gave to the server, and what it gave to us.
@@ -109,8 +110,8 @@ async fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     (address, asked)
 }
 
-/// The destination of each protocol as its own test configures it, behind TLS.
-async fn everywhere(folder: &Folder) -> Vec<(&'static str, Stub, String)> {
+/// The destination of each protocol as its own test configures it. Of so many calls to streams of AWS one takes half.
+pub(super) async fn everywhere(folder: &Folder, shaky: u64) -> Vec<(&'static str, Stub, String)> {
     let mut all = Vec::new();
     let stub = Stub::start(webhook::Endpoint).await;
     let exporter = webhook::exporter(&stub, "");
@@ -130,6 +131,17 @@ async fn everywhere(folder: &Folder) -> Vec<(&'static str, Stub, String)> {
     let stub = Stub::start(sentinel::Sentinel::default()).await;
     let exporter = sentinel::application(&stub, folder);
     all.push(("sentinel", stub, exporter));
+    let stub = Stub::start(datadog::Intake).await;
+    let exporter = datadog::exporter(&stub, folder, "");
+    all.push(("datadog", stub, exporter));
+    let stub = Stub::start(chronicle::SecOps::default()).await;
+    let exporter = chronicle::exporter(&stub, &chronicle::metadata(&stub), ", forwarder: f1, log_type: AARM_CUSTOM");
+    all.push(("chronicle", stub, exporter));
+    for (name, kind) in [("aws_kinesis", Kind::Kinesis), ("aws_firehose", Kind::Firehose)] {
+        let stub = Stub::start(Stream::new(kind, shaky)).await;
+        let exporter = aws_streams::exporter(kind, &stub, &aws_streams::keys(folder, CANARY));
+        all.push((name, stub, exporter));
+    }
     all
 }
 
@@ -143,7 +155,7 @@ async fn authorities_certificates_and_proxies_are_the_same_for_all_http_destinat
     let through = |token: &str| format!("url: 'http://{proxy}', authorization: {{ file: '{token}' }}");
     std::fs::write(folder.0.join("proxy"), CANARY).unwrap();
     std::fs::write(folder.0.join("wrong"), "another-word").unwrap();
-    for (name, stub, exporter) in everywhere(&folder).await {
+    for (name, stub, exporter) in everywhere(&folder, 0).await {
         let front = authority.front(stub.address, true).await;
         let secure =
             exporter.replace(&format!("http://{}", stub.address), &format!("https://localhost:{}", front.port()));

@@ -16,6 +16,10 @@ use super::stub::{Fault, Protocol, Stub, text};
 use crate::harness::{Folder, Received, Server, ordinary, respond};
 use crate::instance::{Instance, Key, PATIENCE, SMALL_LOG, command, verify};
 
+/// Events of a batch, and of the window: what one crash may repeat.
+const BATCH: usize = 20;
+const WINDOW: usize = 40;
+
 /// Takes JSON arrays of events in the schema `aarm`.
 struct Endpoint;
 
@@ -35,7 +39,7 @@ async fn prepare(folder: &Folder, key: &Key) -> (Stub, Server) {
         "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\ndata_dir: data\npolicies: [policy.yaml]\n{}\
          record: {SMALL_LOG}\nservers: {{ test: {{ url: 'http://{}/mcp', timeout_s: 30 }} }}\n\
          telemetry: {{ exporters: [ {{ type: webhook, name: siem, url: 'http://{}', \
-         delivery: {{ linger_ms: 20, batch_events: 20, retry_base_ms: 5, retry_cap_ms: 20, probe_interval_ms: 20 }} }} ] }}\n",
+         delivery: {{ linger_ms: 20, batch_events: {BATCH}, window_events: {WINDOW}, retry_base_ms: 5, retry_cap_ms: 20, probe_interval_ms: 20 }} }} ] }}\n",
         key.identity(),
         server.address,
         stub.address,
@@ -58,12 +62,13 @@ fn expected(data: &Path) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s3_11_every_event_arrives_through_sigkills() {
-    let kills = if std::env::var_os("COUNTERSIGN_TEST_FULL").is_some() { 100 } else { 12 };
+    let kills = if std::env::var_os("COUNTERSIGN_TEST_FULL").is_some() { 400 } else { 100 };
     let given = std::env::var("COUNTERSIGN_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from_le_bytes(countersign::net::random_bytes().unwrap()));
     println!("{kills} kills, COUNTERSIGN_TEST_SEED={seed}");
     let (mut dice, folder, key) = (Dice(seed), Folder::new(), Key::new());
     let (stub, _server) = prepare(&folder, &key).await;
+    let mut taken_and_denied = 0;
     for _ in 0..kills {
         for _ in 0..dice.below(4) {
             let faults = [
@@ -73,7 +78,9 @@ async fn s3_11_every_event_arrives_through_sigkills() {
                 Fault::Reset,
                 Fault::TakeAndReset,
             ];
-            stub.fail(faults[usize::try_from(dice.below(5)).unwrap()].clone());
+            let fault = &faults[usize::try_from(dice.below(5)).unwrap()];
+            taken_and_denied += usize::from(matches!(fault, Fault::TakeAndReset));
+            stub.fail(fault.clone());
         }
         let (instance, door) = Instance::start(&folder.0, &key.secret, &[]).await;
         let calls: Vec<_> = (0..10 + dice.below(30))
@@ -113,7 +120,10 @@ async fn s3_11_every_event_arrives_through_sigkills() {
     }
     let known: HashSet<&String> = expected.iter().map(|(_, id)| id).collect();
     assert!(distinct.iter().all(|id| known.contains(*id)), "an event of no entry");
-    println!("{} events, {} repeats; {status}", expected.len(), taken.len() - distinct.len());
+    let repeats = taken.len() - distinct.len();
+    println!("{} events, {repeats} repeats; {status}", expected.len());
+    // At most one window for each kill, and one batch for each answer that a receiver lost after taking everything.
+    assert!(repeats <= kills * WINDOW + taken_and_denied * BATCH, "{repeats} repeats after {kills} kills");
     assert!(expected.len() > kills * 4, "hardly any load");
     assert_eq!(status["destinations"][0]["counts"]["dead"], 0);
 }

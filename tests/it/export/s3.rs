@@ -6,12 +6,14 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use countersign::export::SendError;
 use countersign::net::Body;
 use http::{Response, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::compliance::{CANARY, Class, batch, build, comply, conserve, token};
+use super::sigv4::is_signed;
 use super::stub::{Fault, Protocol, Stub};
 use crate::harness::{Folder, Received, respond};
 
@@ -24,24 +26,22 @@ pub(super) struct Store {
 impl Protocol for Store {
     fn answer(&self, request: &Received) -> (Response<Body>, Vec<String>) {
         let header = |name: &str| request.headers[name].to_str().unwrap();
-        let signed = header("authorization").split("SignedHeaders=").nth(1).unwrap().split(',').next().unwrap();
-        for name in request.headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {
-            assert!(signed.split(';').any(|other| other == name), "{name} is not signed");
+        if !is_signed(request, "AKIDEXAMPLE", CANARY, "s3") {
+            return (respond(StatusCode::FORBIDDEN, "<Code>SignatureDoesNotMatch</Code>"), Vec::new());
         }
         assert!(!format!("{:?}", request.headers).contains(CANARY), "the key itself never travels");
         assert_eq!(header("if-none-match"), "*");
         assert_eq!(header("x-amz-checksum-sha256"), BASE64_STANDARD.encode(Sha256::digest(&request.body)));
-        assert!(
-            header("x-path").starts_with("/security-logs/aarm/date=2026-11-20/event_type=aarm."),
-            "{}",
-            header("x-path")
-        );
+        assert!(header("x-path").starts_with("/security-logs/aarm/date=2026-11-2"), "{}", header("x-path"));
         if !self.names.lock().unwrap().insert(header("x-path").to_owned()) {
             return (respond(StatusCode::PRECONDITION_FAILED, ""), Vec::new());
         }
         let mut text = String::new();
         flate2::read::GzDecoder::new(&request.body[..]).read_to_string(&mut text).unwrap();
-        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event_id"].as_str().unwrap().to_owned();
+        let id = |line: &str| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event.get("event_id").or_else(|| event.pointer("/metadata/uid")).unwrap().as_str().unwrap().to_owned()
+        };
         (respond(StatusCode::OK, ""), text.lines().map(id).collect())
     }
 }
@@ -86,5 +86,16 @@ async fn s2_10_an_object_is_never_written_twice_and_locked_for_long() {
     assert_eq!(stub.taken().len(), 3, "the second upload found the first");
     let request = stub.requests().pop().unwrap();
     assert_eq!(request.headers["x-amz-object-lock-mode"], "COMPLIANCE");
-    assert!(request.headers["x-path"].to_str().unwrap().ends_with(".json.gz"));
+    let path = request.headers["x-path"].to_str().unwrap();
+    assert!(path.starts_with("/security-logs/aarm/date=2026-11-20/event_type=aarm.decision/"), "{path}");
+    assert!(path.ends_with(".json.gz"), "{path}");
+}
+
+#[tokio::test]
+async fn s0_10_a_wrong_key_fails() {
+    let (stub, folder) = (Stub::start(Store::default()).await, Folder::new());
+    let destination = build(&folder, &exporter(&stub, &folder)).unwrap();
+    token(&folder, "another-key");
+    let refused = destination.send(&batch(0..1)).await.unwrap_err();
+    assert!(matches!(&refused, SendError::Refused(text) if text.contains("SignatureDoesNotMatch")), "{refused}");
 }

@@ -15,7 +15,7 @@ pub(super) struct Play {
 impl Play {
     pub(super) fn asked(words: &str) -> Self {
         let mut play = Self::unasked();
-        play.memory.intent(words, IntentSource::Host, &play.key);
+        play.memory.intent(words, IntentSource::Host, &play.config, &play.key);
         play
     }
 
@@ -31,7 +31,7 @@ impl Play {
     }
 
     pub(super) fn says(&mut self, words: &str, source: IntentSource) {
-        self.memory.intent(words, source, &self.key);
+        self.memory.intent(words, source, &self.config, &self.key);
     }
 
     /// A call that was allowed, and its result.

@@ -6,4 +6,5 @@ mod distance;
 mod fixture;
 mod memory;
 mod session;
+mod table;
 mod values;

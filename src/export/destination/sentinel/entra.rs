@@ -1,22 +1,15 @@
 //! Tokens of Microsoft Entra: with the secret of an application, or as a managed identity of the machine.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use reqwest::Url;
+use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::super::SendError;
-use super::super::http::{RotatingSecret, address, either, exchange, offload};
+use super::super::http::{Answer, RotatingSecret, address, either, offload};
+use super::super::oauth::{Token, TokenCache, form};
 use crate::export::ExportError;
-use crate::net::{Secret, SecretSource};
-
-/// A token is replaced this long before it expires: no request may outlive it.
-const EXPIRY_MARGIN: Duration = Duration::from_mins(5);
-
-/// Shortest time that a token is used, whatever its expiry says.
-const LIFE_MIN: Duration = Duration::from_secs(10);
+use crate::net::SecretSource;
 
 /// The identity service of virtual machines (link-local by definition).
 const INSTANCE_METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -61,25 +54,12 @@ pub enum EntraKind {
 pub(super) struct Entra {
     source: Source,
     client: reqwest::Client,
-    current: Mutex<Option<(Secret, Instant)>>,
+    tokens: TokenCache,
 }
 
 enum Source {
-    Application { url: Url, client_id: String, secret: std::sync::Arc<RotatingSecret>, scope: String },
+    Application { url: Url, client_id: String, secret: Arc<RotatingSecret>, scope: String },
     Machine { url: Url },
-}
-
-/// A token, and whether it was asked for just now.
-pub(super) struct Token {
-    pub(super) secret: Secret,
-    pub(super) is_fresh: bool,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    access_token: String,
-    /// Seconds: a number from the authority, text from machines.
-    expires_in: serde_json::Value,
 }
 
 impl Entra {
@@ -114,64 +94,36 @@ impl Entra {
                 Source::Machine { url }
             }
         };
-        Ok(Self { source, client, current: Mutex::default() })
+        Ok(Self { source, client, tokens: TokenCache::default() })
     }
 
     /// The token of this moment.
     ///
     /// # Errors
-    /// [`SendError::Refused`] when the authority does not know us, else [`SendError::Later`].
+    /// As [`TokenCache::token`].
     pub(super) async fn token(&self) -> Result<Token, SendError> {
-        let mut current = self.current.lock().await;
-        if let Some((secret, until)) = &*current
-            && *until > Instant::now()
-        {
-            return Ok(Token { secret: secret.clone(), is_fresh: false });
-        }
-        let request = match &self.source {
-            Source::Machine { url } => self.client.get(url.clone()).header("Metadata", "true"),
+        self.tokens.token(self.request()).await
+    }
+
+    /// The token was refused.
+    pub(super) async fn refused(&self, token: &Token, answer: &Answer) -> SendError {
+        self.tokens.refused(token, answer).await
+    }
+
+    async fn request(&self) -> Result<RequestBuilder, SendError> {
+        match &self.source {
+            Source::Machine { url } => Ok(self.client.get(url.clone()).header("Metadata", "true")),
             Source::Application { url, client_id, secret, scope } => {
-                let secret = std::sync::Arc::clone(secret);
+                let secret = Arc::clone(secret);
                 let secret = offload(move || Ok(secret.load())).await?;
-                let form = [
+                let fields = [
                     ("grant_type", "client_credentials"),
                     ("client_id", client_id),
                     ("client_secret", secret.expose()),
                     ("scope", scope),
                 ];
-                let mut body = Url::parse("http://form/").map_err(|error| SendError::later(error.to_string()))?;
-                body.query_pairs_mut().extend_pairs(form);
-                let request = self.client.post(url.clone());
-                let body = body.query().unwrap_or_default().to_owned();
-                request.header("Content-Type", "application/x-www-form-urlencoded").body(body)
-            }
-        };
-        let answer = exchange(request).await?;
-        match answer.status.as_u16() {
-            200 => {}
-            429 | 500.. => return Err(answer.failure()),
-            status => {
-                // The body repeats ids and may repeat more: only its code is told.
-                #[derive(Deserialize, Default)]
-                struct Failure {
-                    #[serde(default)]
-                    error: String,
-                }
-                let failure: Failure = answer.json().unwrap_or_default();
-                return Err(SendError::Refused(format!("no token: HTTP {status} {}", failure.error)));
+                form(&self.client, url, &fields)
             }
         }
-        let reply: Reply = serde_json::from_slice(&answer.body)
-            .map_err(|_| SendError::later("the authority's answer holds no token"))?;
-        let seconds = reply.expires_in.as_u64().or_else(|| reply.expires_in.as_str()?.parse().ok()).unwrap_or(0);
-        let life = Duration::from_secs(seconds).saturating_sub(EXPIRY_MARGIN).max(LIFE_MIN);
-        let secret = Secret::new(&reply.access_token);
-        *current = Some((secret.clone(), Instant::now() + life));
-        Ok(Token { secret, is_fresh: true })
-    }
-
-    /// The token was refused.
-    pub(super) async fn forget(&self) {
-        *self.current.lock().await = None;
     }
 }

@@ -108,12 +108,7 @@ impl Sentinel {
         let answer = outgoing.post(&self.client, self.url.clone()).await?;
         match answer.status.as_u16() {
             200..=299 => Ok(Delivery::default()),
-            // A token can be withdrawn before it expires: ask for another before giving up.
-            401 => {
-                self.entra.forget().await;
-                let problem = answer.problem();
-                Err(if token.is_fresh { SendError::Refused(problem) } else { SendError::later(problem) })
-            }
+            401 => Err(self.entra.refused(&token, &answer).await),
             _ => Err(answer.failure()),
         }
     }

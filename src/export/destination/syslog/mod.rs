@@ -105,6 +105,24 @@ pub enum SyslogFraming {
     Octet,
 }
 
+impl SyslogConfig {
+    /// What nobody says anything else about.
+    pub(super) fn to(address: String) -> Self {
+        Self {
+            address,
+            transport: SyslogTransport::default(),
+            format: SyslogFormat::default(),
+            framing: SyslogFraming::default(),
+            facility: facility(),
+            app_name: app_name(),
+            hostname: None,
+            event_bytes_max: None,
+            timeout_ms: timeout_ms(),
+            tls: ClientTls::default(),
+        }
+    }
+}
+
 impl Settings for SyslogConfig {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;

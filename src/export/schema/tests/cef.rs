@@ -91,6 +91,26 @@ fn s0_6_the_seed_names_vendor_product_and_version() {
     assert_eq!(value(&pairs, "rt"), Some("1795170660456"));
 }
 
+/// AITF's mapping, escaped as the standard says and not as its example does.
+#[test]
+fn s1_11_the_mapping_of_aitf_is_a_dialect() {
+    let cef =
+        formatter("{name: cef, dialect: aitf, vendor: 'AITF|x', product: AI-Telemetry-Framework, version: '1.0.0'}");
+    let events = events_of(&samples::entry(&samples::predicate("action-denied")));
+    let (header, pairs) = read(&cef.render(&events[0], ORIGIN).unwrap());
+    assert_eq!(header[..4], ["CEF:0", "AITF|x", "AI-Telemetry-Framework", "1.0.0"], "a bar in the header is escaped");
+    assert_eq!(header[6], "7", "HIGH is OCSF's 4, which is 7");
+    for (key, wanted) in [("rt", "1795170660456"), ("cs6", "send"), ("cs6Label", "tool"), ("suser", "sales-assistant")]
+    {
+        assert_eq!(value(&pairs, key), Some(wanted), "{key}");
+    }
+    assert!(value(&pairs, "msg").is_some() && value(&pairs, "cs2").is_some());
+    let mut predicate = samples::predicate("action-denied");
+    predicate["decision"]["reason"] = "a|b=c".into();
+    let line = cef.render(&events_of(&samples::entry(&predicate))[0], ORIGIN).unwrap();
+    assert!(line.contains(" reason=a|b\\=c "), "a bar in the extension is none: {line}");
+}
+
 #[test]
 fn keys_are_those_of_the_standard_and_stand_once() {
     let cef = formatter("cef");

@@ -36,7 +36,7 @@ fn json(formatter: &Formatter, event: &Event) -> serde_json::Value {
 }
 
 /// Every schema, dialect and version, with the name of its golden files.
-const ALL: [(&str, &str); 16] = [
+const ALL: [(&str, &str); 17] = [
     ("aarm", "aarm"),
     ("aarm-slim", "{name: aarm, dialect: slim}"),
     ("cef", "cef"),
@@ -56,4 +56,5 @@ const ALL: [(&str, &str); 16] = [
     ("ocsf-aos", "{name: ocsf, version: '1.4', dialect: aos}"),
     ("legacy-aitf", "{name: ocsf, dialect: legacy_cat7}"),
     ("otel", "{name: otel, dialect: ai_sentinel}"),
+    ("udm", "udm"),
 ];

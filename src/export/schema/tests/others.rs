@@ -193,3 +193,41 @@ fn s3_12_records_carry_the_trace_of_the_request() {
     assert_eq!(record["spanId"], "b7ad6b7169203331");
     assert_eq!(event("otel", "action-bare", EventType::Action).get("traceId"), None);
 }
+
+/// What Google's importer asks of every event, and the words of its enumerations.
+#[test]
+fn s0_9_udm_events_are_ones_that_google_imports() {
+    let allowed = |value: &Value, words: &str| value.is_null() || words.split(' ').any(|word| *value == word);
+    let (mut accesses, mut blocked) = (0, 0);
+    for (sample, sent) in samples::events() {
+        let event = render(&formatter("udm"), &sent);
+        let metadata = &event["metadata"];
+        assert!(metadata["eventTimestamp"].as_str().unwrap().ends_with('Z'), "{sample}");
+        assert_eq!(metadata["productLogId"], sent.id.as_str(), "{sample}");
+        let result = &event["securityResult"][0];
+        assert!(allowed(&result["severity"], "INFORMATIONAL LOW MEDIUM HIGH CRITICAL"), "{sample}");
+        let actions = "UNKNOWN_ACTION ALLOW BLOCK ALLOW_WITH_MODIFICATION QUARANTINE FAIL CHALLENGE";
+        assert!(allowed(&result["action"][0], actions), "{sample}: {result}");
+        assert!(allowed(&result["category"][0], "POLICY_VIOLATION"), "{sample}");
+        if metadata["eventType"] == "USER_RESOURCE_ACCESS" {
+            assert!(event["principal"]["user"]["userid"].is_string(), "{sample}: a user who does");
+            assert!(event["target"]["resource"]["name"].is_string(), "{sample}: what it is done to");
+            accesses += 1;
+        } else {
+            assert_eq!(metadata["eventType"], "GENERIC_EVENT", "{sample}");
+        }
+        blocked += usize::from(result["action"][0] == "BLOCK");
+    }
+    assert!(accesses > 3 && blocked > 1, "{accesses} {blocked}");
+    let denied = event("udm", "action-denied", EventType::Decision);
+    for (member, value) in [
+        ("/principal/user/userid", "alice@company.example"),
+        ("/securityResult/0/action/0", "BLOCK"),
+        ("/securityResult/0/category/0", "POLICY_VIOLATION"),
+        ("/securityResult/0/ruleId", "email-after-sensitive-read"),
+        ("/securityResult/0/actionDetails", "DENY"),
+        ("/target/resource/name", "email.send"),
+    ] {
+        assert_eq!(denied.pointer(member), Some(&json!(value)), "{member}");
+    }
+}

@@ -3,28 +3,19 @@
 //! An object's name says which entries it holds, and a name is used once (`If-None-Match: *`): a repeated upload finds
 //! the first one there. After a crash a few events can be in two objects, with the same ids.
 
-pub(super) mod credentials;
-pub(super) mod sigv4;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use reqwest::Url;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::http::{Answer, BodyCompression, address, client, exchange, offload};
+use super::aws::AwsCredentials;
+use super::bucket::{Body, Bucket, S3Options};
+use super::http::{BodyCompression, offload};
 use super::{Batch, Delivery, Destination, EventFailure, FailedEvent, Limits, Opening, SendError, Sending, Settings};
 use crate::export::{ExportError, Item};
-use crate::model::{Clock, Digest};
-use crate::net::{HttpClient, SystemClock};
-use credentials::Credentials;
-pub use credentials::S3Credentials;
-use sigv4::Signer;
+use crate::model::Digest;
+use crate::net::HttpClient;
 
 /// How long events gather for an object: stores are made for few large ones.
 const LINGER: Duration = Duration::from_mins(1);
@@ -53,7 +44,7 @@ pub struct S3Config {
     pub partitioning: Vec<S3Partition>,
     /// Who we are; from the usual variables by default.
     #[serde(default)]
-    pub credentials: S3Credentials,
+    pub credentials: AwsCredentials,
     /// Days that an object must not be deleted (Object Lock); the bucket's own default by default.
     pub lock_days: Option<u32>,
     /// Whether not even the account's owner may shorten that: `compliance`, else `governance`.
@@ -101,44 +92,30 @@ pub enum S3LockMode {
 impl Settings for S3Config {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;
-        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if self.bucket.is_empty() || !self.bucket.chars().all(named) {
-            return Err(ExportError::setting(name, "`bucket` is not the name of a bucket"));
-        }
-        let region = self.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
-        let region = region.unwrap_or_else(|| "us-east-1".into());
-        // Path style works everywhere, and with names that no certificate covers.
-        let endpoint = self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-        let client = client(name, &self.http)?;
-        Ok(Box::new(S3 {
-            name: name.into(),
-            endpoint: address(name, &endpoint)?,
-            credentials: Credentials::open(name, &self.credentials, client.clone())?,
-            config: Arc::new(self.clone()),
-            region,
-            client,
-            clock: Arc::new(SystemClock::new()),
-        }))
+        let options = S3Options {
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            credentials: self.credentials.clone(),
+            lock_days: self.lock_days,
+            lock_mode: self.lock_mode,
+            http: self.http.clone(),
+        };
+        let bucket = Bucket::open(name, &self.bucket, &options)?;
+        Ok(Box::new(S3 { name: name.into(), bucket, config: Arc::new(self.clone()) }))
     }
 }
 
 struct S3 {
     name: String,
-    endpoint: Url,
-    credentials: Credentials,
+    bucket: Bucket,
     config: Arc<S3Config>,
-    region: String,
-    client: reqwest::Client,
-    clock: Arc<dyn Clock>,
 }
 
 /// An object before it is stored.
 struct Object {
     key: String,
     positions: Vec<usize>,
-    body: Vec<u8>,
-    encoding: Option<HeaderValue>,
-    hash: [u8; 32],
+    body: Body,
 }
 
 impl S3Config {
@@ -162,13 +139,10 @@ impl S3Config {
             let items = positions.iter().filter_map(|position| batch.items.get(*position)).cloned().collect();
             let part = Batch { items };
             let (body, encoding) = self.compression.apply(part.lines().into_bytes())?;
-            let hash = Sha256::digest(&body).into();
             objects.push(Object {
                 key: format!("{}{partition}{}", self.prefix, self.file(&part)),
                 positions,
-                body,
-                encoding,
-                hash,
+                body: Body::new(body, "application/x-ndjson", encoding),
             });
         }
         Ok(objects)
@@ -192,9 +166,10 @@ impl S3 {
         let objects = offload(move || config.objects(&batch)).await?;
         let (mut failed, mut stored) = (Vec::new(), 0);
         for object in objects {
-            let positions = object.positions.clone();
-            match self.put(object).await {
-                Ok(()) => stored += 1,
+            let Object { key, positions, body } = object;
+            match self.bucket.create(&key, body).await {
+                // One that is there is from an earlier upload whose answer was lost.
+                Ok(_) => stored += 1,
                 // Nothing of the batch is there yet: the whole of it fails in its own way.
                 Err(error) if stored == 0 && failed.is_empty() => return Err(error),
                 Err(error) => {
@@ -206,55 +181,6 @@ impl S3 {
             }
         }
         Ok(Delivery { failed, ..Delivery::default() })
-    }
-
-    async fn put(&self, object: Object) -> Result<(), SendError> {
-        let mut url = self.endpoint.clone();
-        match url.path_segments_mut() {
-            Ok(mut path) => drop(path.pop_if_empty().push(&self.config.bucket).extend(object.key.split('/'))),
-            Err(()) => return Err(SendError::Refused("the endpoint cannot have a path".into())),
-        }
-        let now = self.clock.now();
-        let mut request = self.client.put(url).body(object.body);
-        request = request.header(CONTENT_TYPE, "application/x-ndjson").header(IF_NONE_MATCH, "*");
-        // Required with Object Lock, and it finds bytes that were changed on the way.
-        request = request.header("x-amz-checksum-sha256", BASE64_STANDARD.encode(object.hash));
-        if let Some(encoding) = object.encoding {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
-        if let Some(days) = self.config.lock_days {
-            let mode = match self.config.lock_mode {
-                S3LockMode::Compliance => "COMPLIANCE",
-                S3LockMode::Governance => "GOVERNANCE",
-            };
-            let until = now.plus_micros(u64::from(days) * 86_400_000_000).to_rfc3339_millis();
-            request =
-                request.header("x-amz-object-lock-mode", mode).header("x-amz-object-lock-retain-until-date", until);
-        }
-        let mut request = request.build().map_err(|error| SendError::Refused(error.without_url().to_string()))?;
-        let keys = self.credentials.load().await?;
-        let signer = Signer { keys: &keys, region: &self.region, service: "s3", now };
-        signer.sign(&mut request, &object.hash).map_err(SendError::Refused)?;
-        let answer = exchange(reqwest::RequestBuilder::from_parts(self.client.clone(), request)).await?;
-        match answer.status.as_u16() {
-            // 412: an earlier upload arrived, and its answer was lost.
-            200..=299 | 412 => Ok(()),
-            _ => {
-                self.credentials.forget().await;
-                Err(failure(&answer))
-            }
-        }
-    }
-}
-
-/// S3 never finds fault with events: what it refuses is the request, the clock, or who asks.
-fn failure(answer: &Answer) -> SendError {
-    const PASSING: [&str; 4] = ["ExpiredToken", "RequestTimeTooSkewed", "RequestTimeout", "OperationAborted"];
-    let problem = answer.problem();
-    match answer.status.as_u16() {
-        400 | 403 if PASSING.iter().any(|code| problem.contains(code)) => SendError::later(problem),
-        400 => SendError::Refused(problem),
-        _ => answer.failure(),
     }
 }
 

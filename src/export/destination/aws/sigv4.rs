@@ -5,7 +5,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderValue};
 use reqwest::{Request, Url};
 use sha2::{Digest as _, Sha256};
 
-use super::credentials::Keys;
+use super::source::Keys;
 use crate::model::Timestamp;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -104,6 +104,7 @@ mod tests {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
             session_token: None,
+            expires: None,
         };
         let now = Timestamp::parse("2013-05-24T00:00:00Z").unwrap();
         let signer = Signer { keys: &keys, region: "us-east-1", service: "s3", now };
