@@ -50,8 +50,9 @@ async fn a_log_that_is_being_written_is_in_order_at_every_look() {
     let enough = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&enough);
     let writing = tokio::spawn(async move {
-        for round in 0..100 {
-            made.act_many(50).await;
+        for round in 0..20_000 {
+            // Slowly once it is long: a look takes as long as the log is.
+            made.act_many(if round < 10 { 50 } else { 2 }).await;
             if round >= 10 && seen.load(Ordering::Relaxed) {
                 break;
             }
