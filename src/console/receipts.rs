@@ -129,18 +129,12 @@ async fn show(State(ledger): State<Ledger>, caller: Caller, Path(id): Path<Strin
         Err(_) if id.starts_with("act_") => Wanted::Action(id),
         Err(_) => Wanted::Receipt(id),
     };
-    let look = async |wanted: Wanted| {
-        let caller = caller.clone();
-        let find = move |archive: &mut Archive, index: &mut Index| {
-            Ok((find(archive, index, &caller, wanted)?, index.behind()))
-        };
-        ledger.read(find).await
-    };
-    let (mut found, mut behind) = look(wanted.clone()).await?;
-    // What was written a moment ago is under the next checkpoint.
-    if found.is_none() && ledger.settled().await {
-        (found, behind) = look(wanted).await?;
-    }
+    // What was written a moment ago is under the next checkpoint: the answer to a request, the outcome of an action. A
+    // receipt is shown with all that belongs to it, or says what is not indexed yet.
+    ledger.settled().await;
+    let find =
+        move |archive: &mut Archive, index: &mut Index| Ok((find(archive, index, &caller, wanted)?, index.behind()));
+    let (found, behind) = ledger.read(find).await?;
     let missing = || Problem::not_found(not_indexed("the log holds no such receipt, action or entry", behind));
     found.map(Json).ok_or_else(missing)
 }

@@ -209,6 +209,21 @@ async fn approving_by_get_is_no_approval() {
 }
 
 #[tokio::test]
+async fn a_receipt_holds_the_answer_that_was_given_a_moment_ago() {
+    let people = People::start(STEP_UP, QUICK).await;
+    let id = waiting(&people).await;
+    let (_, asked) = people.ask("ann", &format!("/v1/approvals/{id}"), None).await;
+    let receipt = format!("/v1/receipts/{}", asked["receipt_id"].as_str().unwrap());
+    // The decision is under a checkpoint now, the answer is not.
+    assert_eq!(people.ask("ann", &receipt, None).await.0, StatusCode::OK);
+    assert_eq!(people.deny("ann", &id, "not this week").await.0, StatusCode::OK);
+    let (status, shown) = people.ask("ann", &receipt, None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(shown.to_string().contains("not this week"), "{shown}");
+    people.stand.stop().await;
+}
+
+#[tokio::test]
 async fn a_role_is_what_the_token_says_and_nothing_else() {
     let people = People::start(STEP_UP, QUICK).await;
     let id = waiting(&people).await;
