@@ -1,6 +1,6 @@
 //! Logs that are in order, and what the verifier must not claim about them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::model::Verdict::{Allow, Deny};
@@ -46,22 +46,21 @@ async fn a_log_that_is_being_written_is_in_order_at_every_look() {
     let mut made =
         Made::begin_with(&Config { checkpoint_interval_ms: 2, segment_bytes: 256 << 10, ..Config::default() });
     let dir = made.dir();
-    // Written until it was looked at often enough, however slow the machine is; bounded.
-    let enough = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&enough);
+    // Written during every look, and no more than that: the log stays as long as a slow machine can look through.
+    let looking = Arc::new(Semaphore::new(5));
+    let begun = Arc::clone(&looking);
     let writing = tokio::spawn(async move {
-        for round in 0..20_000 {
-            // Slowly once it is long: a look takes as long as the log is.
-            made.act_many(if round < 10 { 50 } else { 2 }).await;
-            if round >= 10 && seen.load(Ordering::Relaxed) {
-                break;
-            }
+        while let Ok(look) = begun.acquire().await {
+            look.forget();
+            made.act_many(50).await;
+            made.act_many(50).await;
         }
         made.recorder.log().close().await.unwrap();
         made
     });
     let (mut looks, mut with_tail) = (0, 0);
-    while !writing.is_finished() {
+    while looks < 100 && (looks <= 3 || with_tail == 0) {
+        looking.add_permits(1);
         let looked = dir.clone();
         let report = tokio::task::spawn_blocking(move || verify(&looked)).await.unwrap();
         assert_eq!(report.problems, []);
@@ -69,8 +68,8 @@ async fn a_log_that_is_being_written_is_in_order_at_every_look() {
         assert!(report.incomplete.len() <= 1, "{:?}", report.incomplete);
         looks += 1;
         with_tail += u32::from(report.tail > 0);
-        enough.store(looks > 3 && with_tail > 0, Ordering::Relaxed);
     }
+    looking.close();
     let made = writing.await.unwrap();
     let report = verify(&dir);
     assert_in_order(&report);
