@@ -3,6 +3,8 @@
 //! It says `false` only of texts in which neither the shapes, nor the names, nor the encodings of the slow look can be
 //! found; when in doubt it says `true`. A property test compares the two.
 
+use super::scan::in_word;
+
 /// The shortest secret that is known by its look: a JSON Web Token of five and four characters between its marks.
 const WORD_MIN: usize = 13;
 
@@ -11,7 +13,7 @@ const WORD_MIN: usize = 13;
 enum Class {
     /// Separates words.
     Gap,
-    /// Of words: letters, digits and `_ . + /`.
+    /// Of words, as the slow look knows them.
     Word,
     /// Of words, and announces flags and key blocks when it is doubled.
     Hyphen,
@@ -19,27 +21,12 @@ enum Class {
     Sign,
 }
 
-const CLASSES: [Class; 256] = classes();
-
-const fn classes() -> [Class; 256] {
-    let mut table = [Class::Gap; 256];
-    let mut byte = 0_u8;
-    loop {
-        let class = match byte {
-            b'-' => Class::Hyphen,
-            b':' | b'=' | b'%' => Class::Sign,
-            b'_' | b'.' | b'+' | b'/' => Class::Word,
-            _ if byte.is_ascii_alphanumeric() => Class::Word,
-            _ => Class::Gap,
-        };
-        #[expect(clippy::indexing_slicing, reason = "every byte has a place in the table, checked when it is built")]
-        {
-            table[byte as usize] = class;
-        }
-        if byte == u8::MAX {
-            return table;
-        }
-        byte += 1;
+const fn class(byte: u8) -> Class {
+    match byte {
+        b'-' => Class::Hyphen,
+        b':' | b'=' | b'%' => Class::Sign,
+        _ if in_word(byte) => Class::Word,
+        _ => Class::Gap,
     }
 }
 
@@ -48,7 +35,7 @@ pub(super) fn may_hold_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (mut word, mut before) = (0_usize, Class::Gap);
     for (at, byte) in bytes.iter().enumerate() {
-        let class = CLASSES.get(usize::from(*byte)).copied().unwrap_or(Class::Sign);
+        let class = class(*byte);
         match class {
             Class::Sign => return true,
             Class::Hyphen if before == Class::Hyphen => return true,

@@ -52,7 +52,7 @@ pub(super) fn replace<'a>(text: &'a str, found: &[Secret]) -> Cow<'a, str> {
 }
 
 /// Bytes that words are made of; everything else separates them.
-const fn in_word(byte: u8) -> bool {
+pub(super) const fn in_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/')
 }
 
