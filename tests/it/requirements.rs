@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The checklists that the manual answers, and how many rows each has.
-const CHECKLISTS: [(u32, u32); 4] = [(0, 22), (2, 10), (3, 13), (4, 14)];
+const CHECKLISTS: [(u32, u32); 5] = [(0, 22), (1, 23), (2, 10), (3, 13), (4, 14)];
 
 /// Words of rows that no test here can show.
-const LEFT_TO_OTHERS: [&str; 3] = ["not built yet", "a stage of its own", "rules of the SIEM"];
+const LEFT_TO_OTHERS: [&str; 3] = ["a response by a product", "a stage of its own", "rules of the SIEM"];
 
 type Row = (u32, u32);
 

@@ -17,31 +17,16 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BINARY="$(cd "$2" && pwd)/debug/countersign"
 mkdir -p "$3/exporters"
 WORK=$(cd "$3/exporters" && pwd)
-PIDS=()
 CALLS=400
+# shellcheck source=tests/stand/processes.sh
+source "$HERE/processes.sh"
 
 finish() {
-    local pid
-    for pid in "${PIDS[@]:-}"; do
-        [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
-    done
+    end_started
     # A lone broker waits long for a controller that is itself.
     [ -z "${KAFKA_PID:-}" ] || kill -KILL "$KAFKA_PID" 2>/dev/null || true
 }
 trap finish EXIT
-
-free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-# until_true SECONDS COMMAND...: repeats the command until it succeeds.
-until_true() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@" 2>/dev/null; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 
 UDP=$(free_port)
 TCP=$(free_port)

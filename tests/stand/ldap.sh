@@ -15,25 +15,9 @@ rm -rf "${2:?}/ldap"
 mkdir -p "$2/ldap/db"
 WORK=$(cd "$2/ldap" && pwd)
 cd "$WORK"
-PIDS=()
-finish() {
-    local pid
-    for pid in "${PIDS[@]:-}"; do
-        # A stopped process takes no other signal.
-        [ -n "$pid" ] && kill -CONT "$pid" 2>/dev/null && kill "$pid" 2>/dev/null || true
-    done
-}
-trap finish EXIT
-free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-until_true() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@" 2>/dev/null; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
+# shellcheck source=tests/stand/processes.sh
+source "$HERE/processes.sh"
+trap end_started EXIT
 LDAP=$(free_port)
 LDAPS=$(free_port)
 PROXY=$(free_port)

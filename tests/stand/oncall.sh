@@ -17,24 +17,9 @@ rm -rf "${2:?}/oncall"
 mkdir -p "$2/oncall/data-full"
 WORK=$(cd "$2/oncall" && pwd)
 cd "$WORK"
-PIDS=()
-finish() {
-    local pid
-    for pid in "${PIDS[@]:-}"; do
-        [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
-    done
-}
-trap finish EXIT
-free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-until_true() {
-    local tries=$(($1 * 5))
-    shift
-    until "$@" 2>/dev/null; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.2
-    done
-}
+# shellcheck source=tests/stand/processes.sh
+source "$HERE/processes.sh"
+trap end_started EXIT
 
 promtool check rules "$EXAMPLES/prometheus/countersign.rules.yaml" >rules.log || { cat rules.log; exit 1; }
 (cd "$EXAMPLES/prometheus" && promtool test rules countersign.rules.test.yaml) >rules.log || { cat rules.log; exit 1; }

@@ -14,19 +14,9 @@ BINARY="$(cd "$2" && pwd)/debug/countersign"
 mkdir -p "$3/parquet"
 cd "$3/parquet"
 WORK=$PWD
-PIDS=()
-trap 'for pid in "${PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null || true; done' EXIT
-
-free_port() { python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-until_true() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@" 2>/dev/null; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
+# shellcheck source=tests/stand/processes.sh
+source "$HERE/processes.sh"
+trap end_started EXIT
 
 S3=$(free_port)
 PROXY_PORT=$(free_port)

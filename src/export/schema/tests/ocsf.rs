@@ -167,7 +167,7 @@ fn s4_12_acs_says_its_dispositions_and_severities() {
 }
 
 #[test]
-fn s1_1_aitf_has_two_dialects() {
+fn s1_1_and_s1_2_aitf_has_two_dialects_and_a_class_for_each_event() {
     let legacy = |sample, event_type| class("{name: ocsf, dialect: legacy_cat7}", sample, event_type);
     assert_eq!(legacy("action-allowed", EventType::Action), 7003);
     assert_eq!(legacy("action-denied", EventType::Decision), 7005);
