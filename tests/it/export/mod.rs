@@ -11,6 +11,7 @@ mod chronicle;
 mod compliance;
 mod connection;
 mod conservation;
+mod copies;
 mod datadog;
 mod elasticsearch;
 mod files;
