@@ -27,6 +27,9 @@ const ANY_BITS: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// What a disguise hides, in pieces.
+type Decode = fn(&[u8]) -> Vec<Vec<u8>>;
+
 /// Words to look for.
 pub(crate) struct Search(Regex);
 
@@ -48,7 +51,7 @@ impl Search {
         }
         let depth = depth.checked_sub(1)?;
         // One disguise at a time: what is found inside names the ones that were taken off.
-        let disguises: [(&str, fn(&[u8]) -> Vec<Vec<u8>>); 5] = [
+        let disguises: [(&str, Decode); 5] = [
             ("Parquet", rows),
             ("gzip", unzipped),
             ("percent signs", percent_decoded),
