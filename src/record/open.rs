@@ -20,6 +20,7 @@ use super::recover::{Recovered, Recovery};
 use super::retention::{RETENTION_MIN_S, read_kept};
 use super::shared::{Health, Shared};
 use super::tiles::{Edge, TILE_WIDTH, TileReader};
+use super::vault::Keys;
 use super::wal::frame::FRAME_BYTES_MAX;
 use super::wal::segment::Header;
 use super::wal::spare::{Room, SlotCount};
@@ -131,6 +132,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         bundles,
         checkpoint: watch::Sender::new(head.checkpoint),
         finished: watch::Sender::new(None),
+        vault_keys: Arc::new(Keys::new(config.data_dir.join("vault"))),
         retention_s: Some(config.retention_s).filter(|seconds| *seconds > 0),
     });
     let ending = Arc::new(Mutex::new(Ending::Abandoned));
