@@ -16,6 +16,7 @@ PATH="$PATH:/usr/sbin"
 SCRATCH=$(cd "$1" && pwd)
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BINARY="$(cd "$2" && pwd)/debug/countersign"
+rm -rf "${3:?}/exporters"
 mkdir -p "$3/exporters"
 WORK=$(cd "$3/exporters" && pwd)
 CALLS=400
@@ -257,9 +258,10 @@ with open("lake.events", "w") as out:
                 event = json.loads(line)
                 assert key.startswith(f"ext/AARM-{event['class_uid']}/"), key
                 classes.add(event["class_uid"])
-                # As the others have it: the id, the place, and what the entry is about.
+                # The id and the place, where the others have them.
                 own = json.loads(event["unmapped"])["aarm"]
-                out.write(json.dumps({"event_id": event["metadata"]["uid"], **own}) + "\n")
+                line = {"event_id": event["metadata"]["uid"], "receipt": own["receipt"], "event": event}
+                out.write(json.dumps(line) + "\n")
 assert len(classes) > 1, classes
 PY
 for name in kinesis firehose lake; do
