@@ -64,6 +64,9 @@ macro_rules! destinations {
         }
 
         impl DestinationConfig {
+            /// All words that `type` may be, aliases aside.
+            pub const KINDS: &[&str] = &[$($kind),*];
+
             /// The word under `type`.
             #[must_use]
             pub const fn kind(&self) -> &'static str {

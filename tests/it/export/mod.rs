@@ -24,6 +24,7 @@ mod s3;
 mod seed_page;
 mod sentinel;
 mod sigv4;
+pub(crate) mod sinks;
 mod splunk_hec;
 mod stub;
 mod sumologic;
