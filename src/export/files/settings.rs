@@ -57,7 +57,7 @@ pub struct SecurityLakeConfig {
     pub stream: Option<String>,
     /// How Firehose is reached.
     #[serde(default)]
-    pub firehose: FirehoseOptions,
+    pub firehose: Box<FirehoseOptions>,
     /// How much time one object holds: `5m`, not less in production.
     pub interval: Option<Span>,
     /// How the bucket is reached. Its region is the one in object names.
