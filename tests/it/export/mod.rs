@@ -16,6 +16,7 @@ mod datadog;
 mod elasticsearch;
 mod files;
 mod kills;
+mod lake_streams;
 mod otlp;
 mod retention;
 mod rows;
