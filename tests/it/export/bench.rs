@@ -65,7 +65,7 @@ impl Bench {
         };
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let (log, opened) = Log::open(&config, disk, Arc::clone(&shared)).unwrap();
-        let (recorder, _) = Recorder::start(log, &opened, shared, &config).unwrap();
+        let (recorder, _) = Recorder::start(log, &opened, shared).unwrap();
         Self { recorder, clock, folder }
     }
 

@@ -35,7 +35,7 @@ impl Life {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(now)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&shared)).unwrap();
-        let (recorder, _) = Recorder::start(log.clone(), &opened, shared, &config).unwrap();
+        let (recorder, _) = Recorder::start(log.clone(), &opened, shared).unwrap();
         Self { log, recorder, clock }
     }
 
