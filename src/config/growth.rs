@@ -192,7 +192,7 @@ mod tests {
     fn a_file_that_is_none_is_not_believed_and_none_grows_for_ever() {
         let folder = Scratch::new();
         for text in ["", "[1]", r#"[{"at":"2026-11-20T21:14:58.000001Z"}]"#] {
-            folder.write(FILE, text.as_bytes().to_vec());
+            folder.write(FILE, text.as_bytes());
             assert_eq!(Looks::read(&folder.path(""), 0).stored(), None, "{text}");
         }
         folder.write(FILE, vec![b' '; 65 << 10]);
