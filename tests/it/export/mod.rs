@@ -3,6 +3,7 @@
 mod aitf;
 mod all_at_once;
 mod archive;
+mod archive_retention;
 mod aws_keys;
 mod aws_streams;
 mod backlog;
