@@ -66,9 +66,12 @@ static IDLE: Mutex<Vec<Searched>> = Mutex::new(Vec::new());
 /// scanning `text` gave.
 pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
     let predicate = document.root(text).get("predicate")?;
-    let public: Vec<usize> = PUBLIC
-        .iter()
-        .filter_map(|(block, member)| predicate.get(block)?.get(member))
+    let public: Vec<usize> = predicate
+        .members()
+        .flat_map(|(block, view)| {
+            PUBLIC.iter().filter(move |(name, _)| *name == block).map(move |(_, member)| (view, *member))
+        })
+        .filter_map(|(view, member)| view.get(member))
         .map(|view| view.place())
         .collect();
     let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -134,4 +137,42 @@ fn clean(view: View<'_>) -> Option<String> {
         _ => redact::text(&value),
     };
     (redacted.count > 0).then(|| redacted.text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::json::{Limits, scan};
+
+    fn redacted(value: &str) -> Option<String> {
+        let mut quoted = String::new();
+        write_string(&mut quoted, value);
+        let text = format!(r#"{{"predicate":{{"reason":{quoted}}}}}"#);
+        let (text, document) = scan(text.as_bytes(), Limits::default()).unwrap();
+        redact(text, &document)
+    }
+
+    #[test]
+    fn what_is_remembered_lets_no_secret_through() {
+        let secret = |number: usize| format!("run {number} with password: hunter{number}");
+        // More than are remembered, so that places are taken again and again.
+        for number in 0..2 * SEARCHED_MAX {
+            let (calm, secret) = (format!("policy rule number {number} allowed it"), secret(number));
+            for _ in 0..2 {
+                assert_eq!(redacted(&calm), None);
+                assert!(redacted(&secret).is_some_and(|text| !text.contains("hunter")), "{secret}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_passed_over_and_what_only_resembles_them_is_not() {
+        assert!(is_plain("\"act_019aa3d4-3f80-7000-8000-000000000001\""));
+        assert!(is_plain("\"sess_019aa3d4-3f80-7000-8000-0000000000bb\""));
+        for other in ["\"act_019aa3d4-3f80-7000-8000-00000000000g\"", "\"act_019aa3d4x3f80-7000-8000-000000000001\""] {
+            assert!(!is_plain(other), "{other}");
+        }
+        // As long as an id: nothing about the length alone makes a text plain.
+        assert!(redacted(&format!("act_{}", "ghp_0123456789abcdefghijABCDEFGHIJ012345")).is_some());
+    }
 }
