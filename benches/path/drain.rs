@@ -67,7 +67,7 @@ impl Bench {
         let config = Config { data_dir: folder.to_owned(), ..Config::default() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock))?;
-        let (recorder, _) = Recorder::start(log, &opened, clock, &config)?;
+        let (recorder, _) = Recorder::start(log, &opened, clock)?;
         Ok(Self { recorder, ordinary: sample("action-allowed")?, urgent: sample("action-denied")? })
     }
 

@@ -15,7 +15,7 @@ pub struct Cleared {
     /// Whether people may still be asked: resolvers were, and the policies may want more.
     may_escalate: bool,
     /// Keeps those that depend on it waiting until it has run.
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
 }
 
 /// What a call turned out to be when it came.
@@ -49,16 +49,16 @@ pub enum Asked {
 
 impl Cleared {
     pub(super) const fn of(evidence: Evidence, after: After) -> Self {
-        Self { evidence, after, may_escalate: false, _hold: None }
+        Self { evidence, after, may_escalate: false, hold: None }
     }
 
     pub(super) const fn resolved(evidence: Evidence, after: After, hold: Hold) -> Self {
-        Self { evidence, after, may_escalate: true, _hold: Some(hold) }
+        Self { evidence, after, may_escalate: true, hold: Some(hold) }
     }
 
     /// What a person approved; with its place, when it was suspended before.
     pub(super) const fn approved(evidence: Evidence, after: After, hold: Option<Hold>) -> Self {
-        Self { evidence, after, may_escalate: false, _hold: hold }
+        Self { evidence, after, may_escalate: false, hold }
     }
 
     /// What resolvers found out.
@@ -74,6 +74,11 @@ impl Cleared {
     #[must_use]
     pub const fn may_escalate(&self) -> bool {
         self.may_escalate
+    }
+
+    /// Its place, for as long as it waits for something else.
+    pub(super) fn into_hold(self: Box<Self>) -> Option<Hold> {
+        self.hold
     }
 
     pub(super) fn stale(why: &str) -> Self {

@@ -104,6 +104,10 @@ impl Approvals {
         let ground = Self::ground(call, identity);
         match self.inner.request(pickup, index, source, (exact, ground)).await {
             Ok(id) => {
+                // Those that depend on it wait on, until it has run.
+                if let Some(hold) = waited.and_then(Cleared::into_hold) {
+                    self.keep_place(&id, hold);
+                }
                 let place = Place::first(id, call);
                 self.wait(call, identity, place, gone).await
             }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
 
-use super::deferral::{DeferralStats, Deferrals, Resolvers};
+use super::deferral::{DeferralStats, Deferrals, Resolvers, Unfinished};
 use super::grants::Ground;
 use super::notify::{Notice, Notifiers, Occasion};
 use super::replay::Hint;
@@ -50,6 +50,8 @@ pub(super) struct Inner {
     pub(super) notifiers: Notifiers,
     pub(super) resolvers: Resolvers,
     pub(super) deferrals: Arc<Deferrals>,
+    /// What an earlier run left suspended, until its end is on record.
+    unfinished: Mutex<Vec<Unfinished>>,
     pub(super) stats: DeferralStats,
     /// What holds above the policies.
     pub(super) standing: ArcSwap<Standing>,
@@ -82,12 +84,14 @@ impl Approvals {
         let seal = Seal::open(data_dir)?;
         let (hint, from) = Hint::read(data_dir, recorder.size());
         // Controls hold with nobody there to change them too.
-        let (state, standing) = replay::read(&recorder, &config, from, clock.now())?;
-        let notifiers = Notifiers::start(&config.notifiers, &clock)?;
+        let deferrals = Arc::default();
+        let replayed = replay::read(&recorder, &config, (from, clock.now()), &deferrals)?;
+        let notifiers = Notifiers::start(&config.notifiers, public_url.is_some(), &clock)?;
         let resolvers = Resolvers::new(&config.deferral, data_dir, Arc::clone(&clock))?;
         let holds = Semaphore::new(config.holds_max);
         let public_url = public_url.map(|url| Arc::from(url.trim_end_matches('/')));
-        let state = Mutex::new(state);
+        let state = Mutex::new(replayed.state);
+        let unfinished = Mutex::new(replayed.unfinished);
         let hint = Mutex::new(hint);
         let inner = Inner {
             config,
@@ -99,9 +103,10 @@ impl Approvals {
             holds,
             notifiers,
             resolvers,
-            deferrals: Arc::default(),
+            deferrals,
+            unfinished,
             stats: DeferralStats::default(),
-            standing: ArcSwap::from_pointee(standing),
+            standing: ArcSwap::from_pointee(replayed.standing),
             changing: Mutex::new(()),
             changed: watch::Sender::new(0),
             state,
@@ -154,12 +159,18 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn unfinished(&self) -> MutexGuard<'_, Vec<Unfinished>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers how far back the next start has to read.
     pub(super) fn note_progress(&self) {
         let waits = self.lock().requests.values().map(|request| request.decision_index).min();
+        let unfinished = self.unfinished().iter().map(|suspension| suspension.index).min();
+        let waits = waits.into_iter().chain(self.deferrals.first()).chain(unfinished);
         let standing = self.standing.load();
         let controls = standing.controls.iter().map(|control| control.entry);
-        let open = waits.into_iter().chain(controls).chain(standing.grants.iter().map(|grant| grant.entry)).min();
+        let open = waits.chain(controls).chain(standing.grants.iter().map(|grant| grant.entry)).min();
         let size = self.recorder.size();
         let mut hint = self.hint.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((path, from)) = hint.look(open, size) {

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::deferral::{Deferrals, Suspensions, Unfinished};
 use super::queue::State;
 use super::request::Origin;
 use super::standing::Standing;
@@ -20,39 +21,59 @@ use crate::record::{RecordError, Recorder};
 const BEHIND: u64 = 1_000;
 
 /// Parts of payloads that say something about what is open.
-const WANTED: [&str; 6] = [
+const WANTED: [&str; 7] = [
     "\"approval\":{",
     "\"control_id\":\"",
+    "\"deferral\":{",
     "\"grant_id\":\"",
     "\"kind\":\"grant\"",
     "\"result\":\"DEFER\"",
     "\"result\":\"STEP_UP\"",
 ];
 
-/// What open requests are made of.
+/// What an earlier run left open.
+pub(super) struct Replayed {
+    pub(super) state: State,
+    pub(super) standing: Standing,
+    /// What is suspended and nobody waits for any more.
+    pub(super) unfinished: Vec<Unfinished>,
+}
+
+/// Reads what is open `now` from the entry `from` on; what is suspended takes its place among `deferrals`.
 pub(super) fn read(
     recorder: &Recorder,
     config: &Config,
-    from: u64,
-    now: Timestamp,
-) -> Result<(State, Standing), RecordError> {
-    let (state, standing) = (State::default(), Standing::default());
-    let mut found = Replay { state, standing, asked: HashMap::new(), config };
+    (from, now): (u64, Timestamp),
+    deferrals: &Arc<Deferrals>,
+) -> Result<Replayed, RecordError> {
+    let mut found = Replay {
+        state: State::default(),
+        standing: Standing::default(),
+        asked: HashMap::new(),
+        suspensions: Suspensions::default(),
+        config,
+    };
     let wanted = |payload: &str| WANTED.iter().any(|part| payload.contains(part));
     recorder.replay(from, wanted, |index, entry| found.take(index, &entry))?;
-    let (mut state, mut standing) = (found.state, found.standing);
+    let Replay { mut state, mut standing, suspensions, .. } = found;
     standing.grants.retain(|grant| grant.is_open(now));
-    let is_open = |request: &Request| match request.status() {
-        Status::Pending => true,
-        Status::Approved => now < request.expires,
-        _ => false,
-    };
+    // An answer that nobody used in time is none.
+    for request in state.requests.values().filter(|request| now >= request.expires) {
+        request.status.send_if_modified(|status| {
+            let late = *status == Status::Approved;
+            if late {
+                *status = Status::Expired;
+            }
+            late
+        });
+    }
+    let unfinished = suspensions.settle(&mut state, deferrals);
     let gone: Vec<ApprovalId> =
-        state.requests.values().filter(|request| !is_open(request)).map(|request| request.id.clone()).collect();
+        state.requests.values().filter(|request| !request.may_run()).map(|request| request.id.clone()).collect();
     for id in gone {
         state.remove(&id);
     }
-    Ok((state, standing))
+    Ok(Replayed { state, standing, unfinished })
 }
 
 struct Replay<'a> {
@@ -60,11 +81,12 @@ struct Replay<'a> {
     standing: Standing,
     /// Decisions that ask, by their action.
     asked: HashMap<String, (u64, String)>,
+    suspensions: Suspensions,
     config: &'a Config,
 }
 
 impl Replay<'_> {
-    fn take(&mut self, index: u64, entry: &Predicate<'_>) {
+    fn take(&mut self, index: u64, entry: &Predicate<'static>) {
         if let Some(control) = &entry.control {
             return self.control(control, index);
         }
@@ -76,7 +98,12 @@ impl Replay<'_> {
             self.standing.grants.iter().filter(|grant| grant.id.as_str() == id).for_each(|grant| grant.use_once());
         }
         let Some(action) = entry.action.as_ref().map(|action| action.action_id.to_string()) else { return };
+        self.suspensions.decision(entry);
         match (entry.kind(), &entry.approval) {
+            (Some(Kind::Deferral), _) => {
+                let decided = self.asked.get(&action).map(|(index, _)| *index);
+                self.suspensions.deferral(decided, entry);
+            }
             // A decision that carries an answer used it up.
             (Some(Kind::Decision), Some(approval)) => self.used(approval),
             (Some(Kind::Decision), None) => {

@@ -137,7 +137,7 @@ pub struct Request {
     pub exact: Option<Bytes>,
     /// The call that asked; gone after a restart.
     pub(super) ground: Option<Ground>,
-    /// Keeps those that depend on a suspended action waiting; gone once it runs or never will, and after a restart.
+    /// Keeps those that depend on a suspended action waiting; gone once it runs or never will.
     pub(super) hold: Option<Hold>,
     /// Keyed digest of what is shown.
     pub shown: Option<Digest>,
@@ -232,6 +232,12 @@ impl Request {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         *self.status.borrow() == Status::Pending
+    }
+
+    /// Whether what it asks about may still come to run.
+    #[must_use]
+    pub(super) fn may_run(&self) -> bool {
+        matches!(*self.status.borrow(), Status::Pending | Status::Approved)
     }
 
     /// Whether its entry is durable: before, nobody hears of it.

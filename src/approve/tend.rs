@@ -25,9 +25,11 @@ impl Approvals {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(stop);
+        self.watch_restored();
         loop {
             tokio::select! {
                 _ = every.tick() => {
+                    self.end_unfinished().await;
                     self.tend_once().await;
                     self.inner.note_progress();
                 }

@@ -112,7 +112,7 @@ fn map(entries: &BTreeMap<String, String>) -> String {
 
 fn configuration(imported: &Imported, hash: &str) -> String {
     let mut out = String::from(
-        "# Made by `countersign init`. All keys: examples/countersign.yaml, or `countersign config schema`.\n\n\
+        "# Made by `countersign init`. The keys: examples/countersign.yaml; `countersign config check` says what is wrong.\n\n\
          listen: 127.0.0.1:4180\n\n\
          # Everything is forwarded, and what would have been decided is recorded. Then: enforce.\n\
          mode: shadow\n\n\

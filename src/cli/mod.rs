@@ -46,7 +46,7 @@ enum Command {
     /// See what waits for a person, and answer it.
     #[command(subcommand)]
     Approvals(approvals::Command),
-    /// Check or describe the configuration.
+    /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
     /// Suspend, resume, break glass, and take standing permissions back.

@@ -98,7 +98,7 @@ impl App {
     /// [`BuildError`]: the listener or the log failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), BuildError> {
         let (stopping, stopped) = watch::channel(false);
-        let vitals = Vitals::new(self.core.log.clone(), self.core.data_dir().to_owned());
+        let vitals = Vitals::new(self.core.log.clone(), self.core.data_dir().to_owned(), Arc::clone(&self.core.clock));
         let watching = tokio::spawn(Arc::clone(&vitals).watch(stopped.clone()));
         let health = Arc::new(Health {
             log: self.core.log.clone(),

@@ -309,7 +309,7 @@ fn open_log(
     let failed = |source| BuildError::Record { data_dir: plan.data_dir.clone(), source };
     let settings = log_settings(plan);
     let (log, opened) = Log::open(&settings, disk, Arc::clone(clock)).map_err(failed)?;
-    let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock), &settings).map_err(failed)?;
+    let (recorder, recovered) = Recorder::start(log.clone(), &opened, Arc::clone(clock)).map_err(failed)?;
     if !opened.fresh {
         notices.push(format!(
             "{} entries in the log, {} decisions without outcome closed as unknown",

@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod bundle;
+mod growth;
 mod load;
 mod paths;
 mod pin_file;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::growth::{Growth, Looks};
 use crate::metrics::{Counter, value};
+use crate::model::Clock;
 use crate::record::Log;
 
 /// How often the checkpoint is compared with the log.
@@ -21,27 +23,12 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
 /// Longest time between looks at the disk.
 const MEASURE_INTERVAL_MAX: Duration = Duration::from_mins(15);
 
-/// How far back growth is measured: a day has a shape.
-const WINDOW: Duration = Duration::from_hours(24);
-
 /// The write-ahead log is made ahead of its use and used again: its size says nothing about growth.
 const NOT_GROWTH: &str = "wal";
 
-const DAY_S: f64 = 86_400.0;
-
-/// One look at the disk.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    at: Instant,
-    /// Bytes on the disk below the data directory, the write-ahead log left out.
-    stored: u64,
-    actions: u64,
-}
-
 #[derive(Debug)]
 struct State {
-    /// Ascending in time, within [`WINDOW`].
-    samples: Vec<Sample>,
+    looks: Looks,
     free: Option<u64>,
     /// A size of the log, and when it was that: age counts until a checkpoint covers it.
     mark: (u64, Instant),
@@ -51,13 +38,16 @@ struct State {
 pub(super) struct Vitals {
     log: Log,
     data_dir: PathBuf,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
 impl Vitals {
-    pub(super) fn new(log: Log, data_dir: PathBuf) -> Arc<Self> {
-        let state = State { samples: Vec::new(), free: None, mark: (log.durable_size(), Instant::now()) };
-        Arc::new(Self { log, data_dir, state: Mutex::new(state) })
+    /// Goes on with the looks of the run before. Reads a file.
+    pub(super) fn new(log: Log, data_dir: PathBuf, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let looks = Looks::read(&data_dir, value(Counter::Actions));
+        let state = State { looks, free: None, mark: (log.durable_size(), Instant::now()) };
+        Arc::new(Self { log, data_dir, clock, state: Mutex::new(state) })
     }
 
     /// Looks again and again until `stop`.
@@ -66,11 +56,13 @@ impl Vitals {
         loop {
             self.look();
             if measure_at <= Instant::now() {
-                let dir = self.data_dir.clone();
+                let this = Arc::clone(&self);
                 // A look that fails is missing from the metrics, and the rule for that says so.
-                if let Ok((stored, free)) = tokio::task::spawn_blocking(move || measure(&dir)).await {
-                    self.keep(stored, free);
-                }
+                let looked = tokio::task::spawn_blocking(move || {
+                    let (stored, free) = measure(&this.data_dir);
+                    this.keep(stored, free);
+                });
+                drop(looked.await);
                 measure_at = Instant::now() + pause;
                 pause = (pause * 2).min(MEASURE_INTERVAL_MAX);
             }
@@ -94,11 +86,14 @@ impl Vitals {
     }
 
     fn keep(&self, stored: Option<u64>, free: Option<u64>) {
-        let (now, actions) = (Instant::now(), value(Counter::Actions));
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.free = free;
-        state.samples.retain(|sample| now.duration_since(sample.at) <= WINDOW);
-        state.samples.extend(stored.map(|stored| Sample { at: now, stored, actions }));
+        let (now, actions) = (self.clock.now(), value(Counter::Actions));
+        let looks = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.free = free;
+            state.looks.add(now, stored, actions);
+            state.looks.clone()
+        };
+        looks.write(&self.data_dir);
     }
 
     /// In the text format of Prometheus. What has not been measured yet is missing, not 0.
@@ -106,8 +101,8 @@ impl Vitals {
         let (covered, size) = (self.covered(), self.log.durable_size());
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = if covered >= size { 0 } else { state.mark.1.elapsed().as_secs() };
-        let growth = growth(&state.samples);
-        let days = growth.zip(state.free).map(|(growth, free)| growth.days(free));
+        let growth = state.looks.growth();
+        let left = growth.zip(state.free).map(|(growth, free)| growth.seconds_until(free));
         let gauges = [
             (
                 "countersign_log_healthy",
@@ -123,7 +118,7 @@ impl Vitals {
             (
                 "countersign_disk_stored_bytes",
                 "What the data directory holds, the write-ahead log left out",
-                state.samples.last().map(|sample| sample.stored.to_string()),
+                state.looks.stored().map(|stored| stored.to_string()),
             ),
             (
                 "countersign_disk_bytes_per_action",
@@ -131,9 +126,9 @@ impl Vitals {
                 growth.and_then(Growth::per_action).map(|bytes| format!("{bytes:.1}")),
             ),
             (
-                "countersign_disk_days_until_full",
-                "Days until there is no room, at the growth measured over at most a day",
-                days.map(|days| if days.is_finite() { format!("{days:.3}") } else { "+Inf".into() }),
+                "countersign_disk_time_until_full_seconds",
+                "Time until there is no room, at the growth measured over at most a day",
+                left.map(|left| if left.is_finite() { format!("{left:.0}") } else { "+Inf".into() }),
             ),
         ];
         let mut out = String::new();
@@ -144,37 +139,6 @@ impl Vitals {
         }
         out
     }
-}
-
-/// What came to the disk between two looks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Growth {
-    bytes: f64,
-    actions: f64,
-    seconds: f64,
-}
-
-impl Growth {
-    /// Infinite when nothing grows.
-    fn days(self, free: u64) -> f64 {
-        // Whole bytes below 2^53 are exact, and more than that is no disk.
-        let free = free as f64;
-        if self.bytes <= 0.0 { f64::INFINITY } else { free / (self.bytes / self.seconds * DAY_S) }
-    }
-
-    fn per_action(self) -> Option<f64> {
-        (self.actions > 0.0 && self.bytes > 0.0).then(|| self.bytes / self.actions)
-    }
-}
-
-fn growth(samples: &[Sample]) -> Option<Growth> {
-    let (first, last) = (samples.first()?, samples.last()?);
-    let seconds = last.at.duration_since(first.at).as_secs_f64();
-    (seconds > 0.0).then(|| Growth {
-        bytes: last.stored.saturating_sub(first.stored) as f64,
-        actions: last.actions.saturating_sub(first.actions) as f64,
-        seconds,
-    })
 }
 
 /// Bytes below the data directory, and room for more. `None` where that cannot be found out.
@@ -200,19 +164,6 @@ fn used(path: &Path) -> u64 {
 mod tests {
     use super::*;
     use crate::net::scratch::Scratch;
-
-    #[test]
-    fn growth_is_what_was_measured_and_nothing_before_that() {
-        let start = Instant::now();
-        let sample = |hours, stored, actions| Sample { at: start + Duration::from_hours(hours), stored, actions };
-        assert_eq!(growth(&[]), None);
-        assert_eq!(growth(&[sample(0, 5, 5)]), None);
-        let day = growth(&[sample(0, 1_000, 10), sample(3, 9_999, 11), sample(12, 501_000, 110)]).unwrap();
-        assert!((day.per_action().unwrap() - 5_000.0).abs() < 1e-6);
-        assert!((day.days(10_000_000) - 10.0).abs() < 1e-6, "{}", day.days(10_000_000));
-        let shrunk = growth(&[sample(0, 1_000, 10), sample(1, 10, 20)]).unwrap();
-        assert!(shrunk.days(1).is_infinite() && shrunk.per_action().is_none());
-    }
 
     #[test]
     fn the_write_ahead_log_is_no_growth() {

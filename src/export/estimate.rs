@@ -51,7 +51,7 @@ impl Estimate {
         data_dir: &Path,
         origin: &str,
     ) -> Result<Self, ExportError> {
-        let schema = config.schema_for(exporter.schema.as_ref());
+        let schema = config.schema_of(exporter);
         let filters = exporter.filters.as_ref().unwrap_or(&config.filters);
         Self::of(config, &schema, filters, data_dir, origin)
     }

@@ -14,6 +14,16 @@ use crate::record::entry::ExportGapBlock;
 /// The cause of a gap over entries that retention removed.
 const REMOVED: &str = "retention";
 
+/// The entry about what retention removed before a destination had it: what was in it nobody can count any more.
+pub(super) fn removed(destination: &str, from: u64, to: u64) -> ControlFact {
+    gap(destination, REMOVED, None, from, to)
+}
+
+fn gap(destination: &str, cause: &'static str, count: Option<u64>, from: u64, to: u64) -> ControlFact {
+    let (cause, destination) = (cause.into(), destination.to_owned().into());
+    ControlFact::export_gap(ExportGapBlock { actor: None, cause, count, destination, from, to })
+}
+
 impl Pipeline {
     /// Moves the cursor on when the destination lags too far behind. The gap is in the log before anything is left out.
     pub(super) async fn move_on(&mut self) {
@@ -61,14 +71,7 @@ impl Pipeline {
     async fn leave_out(&mut self, to: u64, last: Digest, cause: &'static str, counts: Option<&Counts>) {
         let (from, name) = (self.window.next(), self.destination.name().to_owned());
         let events = counts.map(|counts| counts.skipped);
-        let fact = ControlFact::export_gap(ExportGapBlock {
-            actor: None,
-            cause: cause.into(),
-            count: events,
-            destination: name.clone().into(),
-            from,
-            to: to - 1,
-        });
+        let fact = gap(&name, cause, events, from, to - 1);
         // COMMIT POINT of a gap. Without it nothing is left out.
         if let Err(error) = self.recorder.control(fact).await {
             return tracing::error!(destination = name, error = with_causes(&error), "record a gap");

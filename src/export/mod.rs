@@ -169,11 +169,12 @@ impl Config {
         }
     }
 
-    /// The schema of a destination that asks for `wanted`.
+    /// The schema of a destination: a lake takes OCSF, whatever the others take.
     #[must_use]
-    pub fn schema_for(&self, wanted: Option<&SchemaSettings>) -> SchemaSettings {
-        match wanted {
+    pub fn schema_of(&self, exporter: &ExporterConfig) -> SchemaSettings {
+        match &exporter.schema {
             Some(wanted) if *wanted != SchemaSettings::of(self.schema) => wanted.clone(),
+            None if exporter.destination.is_lake() => SchemaSettings::of(Schema::Ocsf),
             _ => self.schema_settings(),
         }
     }
@@ -198,7 +199,7 @@ impl Config {
         }
         for exporter in &self.exporters {
             let failed = |source| ExportError::Schema { name: exporter.name().to_owned(), source };
-            self.schema_for(exporter.schema.as_ref()).check().map_err(failed)?;
+            self.schema_of(exporter).check().map_err(failed)?;
         }
         files::check(self)
     }
@@ -254,7 +255,7 @@ impl Exporter {
         for (exporter, destination) in destinations {
             let name = destination.name().to_owned();
             let configuration = Digest::of(format!("{exporter:?}").as_bytes());
-            let schema = config.schema_for(exporter.schema.as_ref());
+            let schema = config.schema_of(exporter);
             let formatter = Formatter::new(&schema, data_dir)
                 .map_err(|source| ExportError::Schema { name: name.clone(), source })?
                 .tagging(Arc::clone(&tagging));

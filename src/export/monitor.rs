@@ -85,9 +85,9 @@ impl Meter {
         Self { name: name.into(), required, counts: true, numbers }
     }
 
-    /// Of an archive: it has to get everything.
-    pub(super) fn of_archive(name: &str) -> Self {
-        Self { counts: false, ..Self::new(name, true, 0) }
+    /// Of an archive.
+    pub(super) fn of_archive(name: &str, required: bool) -> Self {
+        Self { counts: false, ..Self::new(name, required, 0) }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Numbers)) {

@@ -63,7 +63,7 @@ impl Pusher {
         origin: &str,
     ) -> Result<Self, ExportError> {
         let name = exporter.name();
-        let formatter = Formatter::new(&config.schema_for(exporter.schema.as_ref()), data_dir);
+        let formatter = Formatter::new(&config.schema_of(exporter), data_dir);
         let formatter = formatter.map_err(|source| ExportError::Schema { name: name.to_owned(), source })?;
         let formatter = formatter.tagging(config.tagging()?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

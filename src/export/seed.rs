@@ -38,7 +38,7 @@ impl ExporterConfig {
     /// # Errors
     /// [`ExportError`]: a file, a secret or an address cannot be used.
     pub fn open(&self, telemetry: &Config, data_dir: &Path) -> Result<Box<dyn Destination>, ExportError> {
-        let schema = telemetry.schema_for(self.schema.as_ref());
+        let schema = telemetry.schema_of(self);
         self.destination.build(&Opening { name: self.name(), data_dir, schema: &schema })
     }
 }

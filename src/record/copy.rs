@@ -2,6 +2,7 @@
 //!
 //! A copy has the layout of a data directory without its private parts, so that whatever reads the one reads the other.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
@@ -59,6 +60,19 @@ impl Piece {
         Path::new("log").join(tile_path(self.row, self.number, 0))
     }
 
+    /// The entries in it; `None` for a tile of hashes, which nothing removes.
+    #[must_use]
+    pub fn entries(&self) -> Option<Range<u64>> {
+        let first = self.number * TILE_WIDTH;
+        (self.row == Row::Entries).then(|| first..first + self.width)
+    }
+
+    /// Whether retention removed it: a full bundle below `kept_from` that is not there. Reads the disk.
+    #[must_use]
+    pub fn is_removed(&self, tiles: &TileReader, kept_from: u64) -> bool {
+        self.entries().is_some_and(|entries| entries.end <= kept_from) && !tiles.has_bundle(self.number)
+    }
+
     /// Its content: of the width that was asked for, even where the log has a fuller one by now.
     ///
     /// # Errors
@@ -96,6 +110,13 @@ pub fn description(data_dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordErr
 #[must_use]
 pub fn checkpoint_path(size: u64) -> PathBuf {
     Path::new("cp.prev").join(size.to_string())
+}
+
+/// The file that tells readers of a copy that entries below `kept_from` may be missing, relative to its directory. The
+/// verifier does not believe it.
+#[must_use]
+pub fn kept(kept_from: u64) -> (PathBuf, Vec<u8>) {
+    (Layout::new(Path::new("")).kept(), format!("{kept_from}\n").into_bytes())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::recover::{Recovered, Recovery};
 use super::retention::{RETENTION_MIN_S, read_kept};
 use super::shared::{Health, Shared};
 use super::tiles::{Edge, TILE_WIDTH, TileReader};
+use super::vault::Keys;
 use super::wal::frame::FRAME_BYTES_MAX;
 use super::wal::segment::Header;
 use super::wal::spare::{Room, SlotCount};
@@ -109,13 +110,9 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         recovered_from_wal: recovered.size - checkpointed,
     };
     let bundles = Bundles::new(tiles, checkpointed / TILE_WIDTH * TILE_WIDTH, read_kept(&layout, &*disk)?);
-    let limit = SlotCount {
-        ordinary: config.queue_entries_max,
-        reserved: usize::try_from(config.reserved_bytes / FRAME_BYTES_MAX as u64).unwrap_or(usize::MAX),
-    };
     let Recovered { active, offset, size, tail, partial, spare } = recovered;
     let shared = Arc::new(Shared {
-        room: Room::new(limit, active.bytes.saturating_sub(offset), spare),
+        room: Room::new(slots(config), active.bytes.saturating_sub(offset), spare),
         disk,
         clock,
         layout,
@@ -131,6 +128,7 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
         bundles,
         checkpoint: watch::Sender::new(head.checkpoint),
         finished: watch::Sender::new(None),
+        vault_keys: Arc::new(Keys::new(config.data_dir.join("vault"))),
         retention_s: Some(config.retention_s).filter(|seconds| *seconds > 0),
     });
     let ending = Arc::new(Mutex::new(Ending::Abandoned));
@@ -140,6 +138,14 @@ pub(crate) fn open(config: &Config, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) 
     let integrator = Integrator::new(Arc::clone(&shared), pace, head.edge, partial, head.kept);
     let threads = start_threads(&shared, writer, integrator, &ending, config.segment_bytes)?;
     Ok(Store { shared, threads, ending, lock, opened })
+}
+
+/// How many entries may wait for the writer.
+fn slots(config: &Config) -> SlotCount {
+    SlotCount {
+        ordinary: config.queue_entries_max,
+        reserved: usize::try_from(config.reserved_bytes / FRAME_BYTES_MAX as u64).unwrap_or(usize::MAX),
+    }
 }
 
 impl Config {

@@ -135,14 +135,19 @@ impl Bundles {
         Ok(bundle)
     }
 
-    /// The entries from `from` on, or from the first behind it that was not removed, and which that is.
-    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<(u64, Vec<Bytes>), RecordError> {
+    /// The first entry from `from` on that was not removed. It need not be in a bundle yet.
+    fn step_over(&self, from: u64) -> u64 {
         let (kept_from, mut number) = (self.kept_from(), from / TILE_WIDTH);
         while number * TILE_WIDTH < kept_from && !self.tiles.has_bundle(number) {
             number += 1;
         }
-        let from = from.max(number * TILE_WIDTH);
-        let bundle = self.bundle(number)?;
+        from.max(number * TILE_WIDTH)
+    }
+
+    /// The entries from `from` on, or from the first behind it that was not removed, and which that is.
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<(u64, Vec<Bytes>), RecordError> {
+        let from = self.step_over(from);
+        let bundle = self.bundle(from / TILE_WIDTH)?;
         let skip = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
         let mut entries = Vec::new();
         for entry in bundle.iter().skip(skip) {
@@ -184,6 +189,7 @@ impl Shared {
         end: u64,
         mut enough: impl FnMut(&Bytes) -> bool,
     ) -> Result<(u64, Vec<Sealed>), RecordError> {
+        let from = self.bundles.step_over(from);
         if let Some(entries) = self.tail().read(from, &mut enough) {
             return Ok((from, entries));
         }

@@ -14,6 +14,7 @@ use super::keys::SigningKeys;
 use super::layout::Layout;
 use super::queue::Queue;
 use super::read::{Bundles, Tail};
+use super::vault::Keys;
 use super::wal::segment::Segment;
 use super::wal::spare::Room;
 use crate::model::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) bundles: Bundles,
     pub(crate) checkpoint: watch::Sender<Option<Arc<Checkpoint>>>,
     pub(crate) finished: watch::Sender<Option<Result<(), RecordError>>>,
+    /// What opens the digests of entries: written before they are durable.
+    pub(crate) vault_keys: Arc<Keys>,
     /// How long entries have to be kept; `None`: for ever.
     pub(crate) retention_s: Option<u64>,
 }

@@ -75,6 +75,7 @@ impl Writer {
         }
         self.active.mark(self.next_index, self.offset);
         let Segment { file, path, .. } = &*self.active;
+        self.shared.vault_keys.write();
         file.write_at(&self.buffer, self.offset).map_err(RecordError::on(Operation::Write, path))?;
         file.sync().map_err(RecordError::on(Operation::Sync, path))?;
         // COMMIT POINT: these entries survive a power cut, and nobody has been told yet.

@@ -101,7 +101,7 @@ async fn mediator(server: &Server, disk: &FaultyDisk, policy: &str) -> Arc<Media
     let settings = Settings { identity: countersign::decide::UnverifiedIdentity::Flag, ..Settings::default() };
     let record = RecordConfig { data_dir: "/data".into(), ..RecordConfig::default() };
     let (log, opened) = Log::open(&record, Arc::new(disk.clone()), Arc::clone(&clock)).unwrap();
-    let (recorder, _) = Recorder::start(log, &opened, Arc::clone(&clock), &record).unwrap();
+    let (recorder, _) = Recorder::start(log, &opened, Arc::clone(&clock)).unwrap();
     let upstream = HttpUpstream::new(HttpSettings {
         server: "test".into(),
         url: format!("http://{}/mcp", server.address).parse().unwrap(),

@@ -296,7 +296,7 @@ pub(crate) async fn recover(data: &Path, disk: Arc<dyn Disk>, from: u64) -> Vec<
     let clock = Arc::new(SystemClock::new());
     let settings = log_settings(data);
     let (log, opened) = Log::open(&settings, disk, Arc::clone(&clock) as _).expect("the log opens");
-    let (recorder, _) = Recorder::start(log.clone(), &opened, clock, &settings).expect("the log recovers");
+    let (recorder, _) = Recorder::start(log.clone(), &opened, clock).expect("the log recovers");
     let entries = read_entries(&log, from);
     drop(recorder);
     log.close().await.expect("the log closes");

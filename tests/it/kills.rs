@@ -173,6 +173,8 @@ struct Ledger {
     /// By action id: whether it was permitted, and how many ends it has.
     decided: HashMap<String, (bool, usize)>,
     receipts: HashSet<String>,
+    /// The chain that an action's decision stands in, by run and number.
+    standing: HashMap<String, (String, u64)>,
     /// The newest entry of every chain: its place and leaf hash.
     chains: HashMap<(String, u64), (u64, String)>,
 }
@@ -191,6 +193,10 @@ impl Ledger {
         for (number, action) in &told.forwarded {
             assert!(self.decided.get(action).is_some_and(|(permitted, _)| *permitted), "call {number}: {action}");
         }
+        let keys = keys_of_vault(&data.join("vault"));
+        for action in told.forwarded.values() {
+            assert!(keys.contains(&self.standing[action]), "the digests of {action} cannot be opened");
+        }
         for number in &told.answered {
             assert!(told.forwarded.contains_key(number), "call {number} was answered by nobody");
         }
@@ -207,6 +213,7 @@ impl Ledger {
                 let permitted = entry["decision"]["result"] == "ALLOW";
                 assert!(self.decided.insert(action(), (permitted, 0)).is_none(), "two decisions: {entry}");
                 self.receipts.insert(entry["receipt_id"].as_str().unwrap().to_owned());
+                self.standing.insert(action(), chain_of(entry));
             }
             kind @ ("outcome" | "recovery") => {
                 end(kind);
@@ -223,12 +230,24 @@ impl Ledger {
     /// The chains have no gap and do not fork.
     fn link(&mut self, leaf: &str, entry: &Value) {
         let session = &entry["session"];
-        let run = entry["time"]["run_id"].as_str().unwrap().to_owned();
         let (seq, prev) = (session["seq"].as_u64().unwrap(), session["prev"].as_str());
-        let place = (run, session["chain"].as_u64().unwrap());
-        match self.chains.insert(place, (seq, leaf.to_owned())) {
+        match self.chains.insert(chain_of(entry), (seq, leaf.to_owned())) {
             None => assert_eq!((seq, prev), (0, None), "a chain begins in the middle: {entry}"),
             Some((before, hash)) => assert_eq!((seq, prev), (before + 1, Some(&*hash)), "a chain has a gap: {entry}"),
         }
     }
+}
+
+fn chain_of(entry: &Value) -> (String, u64) {
+    let run = entry["time"]["run_id"].as_str().unwrap().to_owned();
+    (run, entry["session"]["chain"].as_u64().unwrap())
+}
+
+/// The chains whose keys are in the vault. A last line may be torn.
+fn keys_of_vault(vault: &Path) -> HashSet<(String, u64)> {
+    let days = std::fs::read_dir(vault).into_iter().flatten().map(|day| day.unwrap().path());
+    let files = days.flat_map(|day| std::fs::read_dir(day).unwrap()).map(|file| file.unwrap().path());
+    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| Some((line["run_id"].as_str()?.to_owned(), line["chain"].as_u64()?))).collect()
 }

@@ -45,7 +45,7 @@ mod requirements;
 mod results;
 mod rounds;
 mod scripted;
+mod search;
 mod secrets;
-mod sinks;
 mod stdio;
 mod telemetry;

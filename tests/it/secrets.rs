@@ -1,15 +1,20 @@
 //! Secrets that pass through appear in no file, no log line and no event.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use countersign::config::parse;
+use countersign::export::DestinationConfig;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::export::sinks::{self, BATCH_EXPORT, OWN_CREDENTIAL, Sink};
 use crate::harness::{Folder, Received, Server, ordinary, respond};
-use crate::instance::{Door, Instance, Key, SMALL_LOG, call_message, predicates};
-use crate::sinks;
+use crate::instance::{Door, Instance, Key, PATIENCE, SMALL_LOG, call_message, predicates};
+use crate::search::Search;
 
 /// Refuses `delete`, so that secrets in refused calls are looked for too.
 const POLICY: &str = "
@@ -121,158 +126,122 @@ async fn send_secrets(door: &Door) {
     }
 }
 
-/// Whether bytes hold one of the needles: as they are, or inside base64 or hexadecimal at any place.
-fn leak(bytes: &[u8], needles: &[String]) -> Option<String> {
-    let holds = |bytes: &[u8], needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-    if let Some(found) = needles.iter().find(|needle| holds(bytes, needle)) {
-        return Some(found.clone());
-    }
-    let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    for run in bytes.split(|byte| !in_base64(byte)).filter(|run| run.len() >= 24) {
-        // A run need not begin where the encoding did.
-        for shift in 0..4 {
-            let part = &run[shift..];
-            let part = &part[..part.len() / 4 * 4];
-            let decoded = BASE64_STANDARD.decode(part).unwrap_or_default();
-            let found = needles.iter().find(|needle| holds(&decoded, needle));
-            if let Some(found) = found {
-                return Some(format!("{found}, in base64"));
-            }
+/// Words that nothing keeps back, as the names of resources and of a tool: they leave by the ways on which a secret would,
+/// and the search must find them wherever events arrive.
+const OPEN: [&str; 3] = ["open-word-first-7781", "open-word-refused-7782", "open-word-last-7783"];
+
+/// Between two looks at what came.
+const EVERY: Duration = Duration::from_millis(200);
+
+async fn read_open(door: &Door, word: &str) {
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 3, "method": "resources/read", "params": { "uri": format!("note://{word}") } });
+    let answer = door.post("/mcp/test", &[], &message.to_string()).await.expect("an answer");
+    assert!(answer.json()["result"].is_object(), "{:?}", answer.json());
+}
+
+/// Says open words before and after the secrets: where the last one has come, everything has.
+async fn send_all(door: &Door) {
+    read_open(door, OPEN[0]).await;
+    send_secrets(door).await;
+    let answer = door.post("/mcp/test", &[], &call_message(4, OPEN[1], &json!({}))).await.expect("an answer");
+    assert_eq!(answer.json()["result"]["isError"], true);
+    read_open(door, OPEN[2]).await;
+}
+
+/// The configuration: every destination there is, and the two files of it.
+fn configure(folder: &Folder, key: &Key, server: &Server, sinks: &[Sink]) {
+    std::fs::write(folder.0.join("policy.yaml"), POLICY).unwrap();
+    let of = |wanted: bool| {
+        let sinks = sinks.iter().filter(|sink| (sink.name == BATCH_EXPORT) == wanted);
+        sinks.map(|sink| sink.exporter.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (exporters, batch) = (of(false), of(true));
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\ndata_dir: data\npolicies: [policy.yaml]\n{}\
+         record: {SMALL_LOG}\n\
+         telemetry: {{ {BATCH_EXPORT}: {batch}, exporters: [ {{ type: stdout }}, {exporters} ] }}\n\
+         servers: {{ test: {{ url: 'http://{}/mcp', credentials: [ {{ header: X-Upstream, secret: {{ env: CANARY }} }} ] }} }}\n",
+        key.identity(),
+        server.address,
+    );
+    let path = folder.0.join("countersign.yaml");
+    let read = parse(&config, &path).unwrap().telemetry;
+    std::fs::write(path, config).unwrap();
+    // Whoever adds a type of destination adds it to the search; whoever configures one has its bytes searched.
+    let configured: HashSet<&str> = read.exporters.iter().map(|exporter| exporter.destination.kind()).collect();
+    let left_out = DestinationConfig::KINDS.iter().filter(|kind| !configured.contains(**kind));
+    let not_built: &[&str] = if cfg!(feature = "kafka") { &[] } else { &["kafka"] };
+    assert_eq!(left_out.copied().collect::<Vec<_>>(), not_built, "types of destinations that nobody searches");
+    let names: HashSet<&str> = read.exporters.iter().map(|exporter| exporter.name()).collect();
+    let searched = sinks.iter().map(|sink| sink.name.as_str()).filter(|name| *name != BATCH_EXPORT);
+    assert_eq!(names, searched.chain(["stdout"]).collect());
+}
+
+/// Waits until everything is everywhere. Files hold ranges of the log: each begins when something new is there.
+async fn until_open_words_arrive(door: &Door, sinks: &[Sink]) {
+    let mut missing: Vec<(&Sink, &str)> = sinks.iter().flat_map(|sink| OPEN.map(|word| (sink, word))).collect();
+    for _ in 0..PATIENCE.as_millis() / EVERY.as_millis() {
+        door.call("test", "echo", json!({})).await.expect("an answer");
+        tokio::time::sleep(EVERY).await;
+        missing.retain(|(sink, word)| !holds(sink, &Search::of([word])));
+        if missing.is_empty() {
+            return;
         }
     }
-    let plain = percent_decoded(bytes);
-    if plain.len() < bytes.len()
-        && let Some(found) = needles.iter().find(|needle| holds(&plain, needle))
-    {
-        return Some(format!("{found}, behind percent signs"));
-    }
-    let hex: Vec<String> = needles.iter().map(|n| n.bytes().map(|byte| format!("{byte:02x}")).collect()).collect();
-    hex.into_iter().find(|needle| holds(bytes, needle)).map(|needle| format!("{needle}, hexadecimal"))
+    let names: Vec<_> = missing.iter().map(|(sink, word)| format!("{}: {word}", sink.name)).collect();
+    panic!("never came: {names:?}");
 }
 
-fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
-    let (mut read, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let value = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        read.push(value.unwrap_or(bytes[at]));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    read
-}
-
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-#[test]
-fn the_search_finds_what_is_hidden() {
-    let needles = needles();
-    for needle in &needles {
-        for before in ["", "a", "ab", "abc"] {
-            let encoded = BASE64_STANDARD.encode(format!("{before}{needle} and more"));
-            assert!(leak(format!("x\"{encoded}\"").as_bytes(), &needles).is_some(), "{needle}");
-        }
-        assert!(leak(format!("..{needle}..").as_bytes(), &needles).is_some());
-        let percent: String = needle.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        assert!(leak(format!("?q={percent}&").as_bytes(), &needles).is_some());
-    }
-    assert_eq!(leak(b"an innocent text, however long it may become, without any of them", &needles), None);
-}
-
-/// A file for each of the other schemas.
-const EVERY_SCHEMA: &str = ", { type: file, name: ocsf, schema: ocsf, path: ocsf.jsonl }, \
-    { type: file, name: aos, schema: { name: ocsf, version: '1.8', dialect: aos }, path: aos.jsonl }, \
-    { type: file, name: cef, schema: cef, path: events.cef }, { type: file, name: ecs, schema: ecs, path: ecs.jsonl }, \
-    { type: file, name: cim, schema: cim, path: cim.jsonl }, { type: file, name: otel, schema: otel, path: otel.jsonl }";
-
-/// Takes whatever any destination that speaks HTTP sends, or does not: what counts is that the bytes came.
-fn sink(_request: &Received) -> http::Response<countersign::net::Body> {
-    const ANSWER: &str = r#"{"code":0,"text":"Success","access_token":"t","expires_in":"3600","items":[]}"#;
-    respond(StatusCode::OK, ANSWER)
-}
-
-/// Every destination that speaks HTTP, in the clear.
-fn every_destination(folder: &Folder, sink: &Server) -> String {
-    let (at, folder) = (sink.address, folder.0.display());
-    let plain = "compression: none, delivery: { linger_ms: 20, retry_base_ms: 5, retry_cap_ms: 50 }";
-    format!(
-        ", {{ type: webhook, url: 'http://{at}/webhook', {plain} }}, \
-         {{ type: splunk_hec, url: 'http://{at}/splunk', token: {{ file: '{folder}/own' }}, {plain} }}, \
-         {{ type: elasticsearch, url: 'http://{at}/elastic', {plain} }}, \
-         {{ type: logstash, url: 'http://{at}/logstash', {plain} }}, \
-         {{ type: otlp, url: 'http://{at}/otlp', {plain} }}, \
-         {{ type: otlp, name: json, protocol: http/json, url: 'http://{at}/json', {plain} }}, \
-         {{ type: s3, bucket: s3, endpoint: 'http://{at}', credentials: {{ access_key_id: {{ file: '{folder}/own' }}, \
-         secret_access_key: {{ file: '{folder}/own' }} }}, {plain} }}, \
-         {{ type: sentinel, endpoint: 'http://{at}', rule_id: dcr-1, stream: Custom-A_CL, \
-         auth: {{ type: managed_identity, authority: 'http://{at}/token' }}, {plain} }}"
-    )
+fn holds(sink: &Sink, search: &Search) -> bool {
+    sink.taken().iter().any(|piece| search.find(piece).is_some())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_written_nowhere() {
     let (folder, key, server) = (Folder::new(), Key::new(), Server::start(leaky).await);
-    let (collector, sinks) = (Server::start(sink).await, sinks::all().await);
-    std::fs::write(folder.0.join("own"), "our-own-word").unwrap();
-    let mut destinations = every_destination(&folder, &collector);
-    sinks.iter().for_each(|sink| destinations.push_str(&format!(", {}", sink.exporter)));
-    std::fs::write(folder.0.join("policy.yaml"), POLICY).unwrap();
-    let config = format!(
-        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\ndata_dir: data\npolicies: [policy.yaml]\n{}\
-         record: {SMALL_LOG}\ntelemetry: {{ exporters: [ {{ type: stdout }}, {{ type: file, path: events.jsonl }}{EVERY_SCHEMA}{destinations} ] }}\n\
-         servers: {{ test: {{ url: 'http://{}/mcp', credentials: [ {{ header: X-Upstream, secret: {{ env: CANARY }} }} ] }} }}\n",
-        key.identity(),
-        server.address,
-    );
-    std::fs::write(folder.0.join("countersign.yaml"), config).unwrap();
+    let data = folder.0.join("data");
+    let sinks = sinks::all(&folder, data.clone()).await;
+    configure(&folder, &key, &server, &sinks);
     let variables = [("RUST_LOG", "debug"), ("CANARY", "canary-upstream-cred")];
     let mut instance = Instance::spawn(&folder.0, &["run", "-c", "countersign.yaml"], &variables);
     let door = instance.door(&key.secret).await.expect("it starts");
     door.until_ready_is(StatusCode::OK).await;
-    send_secrets(&door).await;
+    send_all(&door).await;
     assert_eq!(server.calls().len(), 4, "echo, read, send and pay are forwarded");
     assert!(server.calls()[0].body.windows(9).any(|window| window == b"AKIAQ7CAN"), "servers get what agents send");
-    let (status, mut output) = instance.terminate().await;
+    until_open_words_arrive(&door, &sinks).await;
+    let (status, output) = instance.terminate().await;
     assert_eq!(status.code(), Some(0), "{output}");
-    assert!(output.contains("DEBUG"), "nothing was logged: {output}");
-    assert!(output.contains("aarm.decision") || output.contains("aarm.action"), "no event: {output}");
+    let entries: Vec<Value> = predicates(&data).await;
+    assert!(entries.iter().filter(|entry| entry["kind"] == "decision").count() >= 8);
+    search_all(&data, &output, &sinks, &key);
+}
+
+/// What left over the network, what lies on the disk, what was printed: nothing of it in any disguise.
+fn search_all(data: &Path, output: &str, sinks: &[Sink], key: &Key) {
     let mut needles = needles();
     needles.push(key.secret.clone());
-    let entries: Vec<Value> = predicates(&folder.0.join("data")).await;
-    assert!(entries.iter().filter(|entry| entry["kind"] == "decision").count() >= 8);
+    let sent = Search::of(&needles);
+    needles.push(OWN_CREDENTIAL.to_owned());
+    let kept = Search::of(&needles);
+    for sink in sinks {
+        for piece in sink.taken() {
+            assert_eq!(sent.find(&piece), None, "{}: {}", sink.name, String::from_utf8_lossy(&piece));
+        }
+    }
     let mut searched = 0;
-    for path in files(&folder.0.join("data")) {
+    for path in sinks::below(data) {
         let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(leak(&bytes, &needles), None, "{}", path.display());
+        assert_eq!(kept.find(&bytes), None, "{}", path.display());
         searched += bytes.len();
     }
     assert!(searched > 100_000, "only {searched} bytes were searched");
-    // What left over the network: every destination sent something, and none of it in any disguise.
-    let sent: Vec<(String, bytes::Bytes)> = collector
-        .received()
-        .into_iter()
-        .map(|call| {
-            let told = call.headers.iter().map(|(name, value)| format!("{name}: {value:?} ")).collect();
-            (told, call.body)
-        })
-        .collect();
-    let all =
-        |word: &[u8]| sent.iter().filter(|(_, body)| body.windows(word.len()).any(|window| window == word)).count();
-    assert!(all(b"aarm.decision") >= 8, "only {} requests with events", all(b"aarm.decision"));
-    for (head, body) in &sent {
-        assert_eq!(leak(body, &needles), None, "{head}");
-        assert_eq!(leak(head.as_bytes(), &needles), None, "{head}");
+    assert!(output.contains("DEBUG"), "nothing was logged: {output}");
+    for word in OPEN {
+        assert!(output.lines().any(|line| line.starts_with('{') && line.contains(word)), "no event on standard output");
     }
-    for sink in sinks {
-        let taken = sink.taken();
-        let denials = taken.windows(13).filter(|window| window == b"aarm.decision").count();
-        assert!(denials >= 4, "{} got {} bytes with {denials} denials", sink.name, taken.len());
-        assert_eq!(leak(&taken, &needles), None, "{}", sink.name);
-    }
-    output.retain(|character| character != '\r');
     for line in output.lines() {
-        assert_eq!(leak(line.as_bytes(), &needles), None, "{line}");
+        assert_eq!(kept.find(line.as_bytes()), None, "{line}");
     }
 }

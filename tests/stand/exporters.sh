@@ -5,7 +5,8 @@
 #
 # SCRATCH  the folder that install.sh filled; TARGET the build folder; WORK a folder for what the run leaves behind.
 # Receivers: rsyslog over UDP, TCP and TLS (its own parser says what the fields are) and as the Service Gateway of Trend
-# Vision One, moto as S3, Kinesis and Firehose, Apache Kafka plainly and with TLS and SCRAM, whose broker is killed and comes
+# Vision One, moto as S3, Kinesis and Firehose (plainly, and as the way into
+# Security Lake), Apache Kafka plainly and with TLS and SCRAM, whose broker is killed and comes
 # back in the middle, refuses a password, and finds events too large, and the OpenTelemetry collector over HTTP, gRPC and
 # syslog. Beside them promtool reads the metrics. Everything from Kafka on only where COUNTERSIGN_TEST_FULL is set.
 set -euo pipefail
@@ -15,6 +16,7 @@ PATH="$PATH:/usr/sbin"
 SCRATCH=$(cd "$1" && pwd)
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BINARY="$(cd "$2" && pwd)/debug/countersign"
+rm -rf "${3:?}/exporters"
 mkdir -p "$3/exporters"
 WORK=$(cd "$3/exporters" && pwd)
 CALLS=400
@@ -37,7 +39,7 @@ PROXY_PORT=$(free_port)
 ADMIN_PORT=$(free_port)
 cd "$WORK"
 # Kafka and the collector take a program with every feature, and minutes to install: `tests/run --full` brings them.
-NAMES=(udp tcp tls s3 kinesis firehose gateway)
+NAMES=(udp tcp tls s3 kinesis firehose lake gateway)
 if [ -n "${COUNTERSIGN_TEST_FULL:-}" ]; then
     NAMES+=(kafka kafka-tls kafka-refused kafka-small otlp-http otlp-grpc)
     # shellcheck source=tests/stand/kafka.sh
@@ -51,12 +53,7 @@ else
     echo "Kafka, the OpenTelemetry collector and promtool: left out, tests/run --full has them"
 fi
 
-# A certificate of an authority of our own, for localhost.
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=stand" \
-    -keyout ca.key -out ca.pem 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout server.key -out server.csr 2>/dev/null
-openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-    -extfile <(printf 'subjectAltName=DNS:localhost') -out server.pem 2>/dev/null
+localhost_certificate
 
 cat >rsyslog.conf <<CONF
 global(workDirectory="$WORK" maxMessageSize="64k" defaultNetstreamDriverCAFile="$WORK/ca.pem"
@@ -94,10 +91,14 @@ import sys, boto3
 account = dict(endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
                aws_access_key_id="a", aws_secret_access_key="b")
 boto3.client("kinesis", **account).create_stream(StreamName="aarm-events", ShardCount=2)
-boto3.client("firehose", **account).create_delivery_stream(
-    DeliveryStreamName="aarm-delivery",
-    S3DestinationConfiguration=dict(RoleARN="arn:aws:iam::123456789012:role/firehose",
-                                    BucketARN="arn:aws:s3:::security-logs", Prefix="firehose/"))
+streams = {"aarm-delivery": "firehose/"}
+# A source of the lake for each class, as the lake demands.
+streams |= {f"lake-AARM-{uid}": f"ext/AARM-{uid}/" for uid in (6003, 2004, 3003, 3004, 6002)}
+for name, prefix in streams.items():
+    boto3.client("firehose", **account).create_delivery_stream(
+        DeliveryStreamName=name,
+        S3DestinationConfiguration=dict(RoleARN="arn:aws:iam::123456789012:role/firehose",
+                                        BucketARN="arn:aws:s3:::security-logs", Prefix=prefix))
 PY
 
 curl -sf -X PUT -H "x-amz-bucket-object-lock-enabled: true" "http://127.0.0.1:$S3/log-archive" -o /dev/null
@@ -145,6 +146,12 @@ telemetry:
       stream: aarm-delivery
       endpoint: "http://127.0.0.1:$S3"
       credentials: { profile: stand, profile_file: "$WORK/profiles" }
+    # Which way events go and where to, its variables say.
+    - type: security_lake
+      name: lake
+      firehose:
+        endpoint: "http://127.0.0.1:$S3"
+        credentials: { profile: stand, profile_file: "$WORK/profiles" }
     - type: trend_vision_one
       name: gateway
       schema: cef
@@ -160,6 +167,7 @@ telemetry:
 $(kafka_exporters)
 $(collector_exporters)
 YAML
+export SECURITY_LAKE_APPROACH=firehose SECURITY_LAKE_FIREHOSE=lake-AARM
 "$BINARY" run -q -c countersign.yaml >proxy.log 2>&1 </dev/null &
 PROXY=$!
 PIDS+=("$PROXY")
@@ -238,7 +246,25 @@ with open("firehose.events", "w") as out:
         for found in page.get("Contents", []):
             out.write(s3.get_object(Bucket="security-logs", Key=found["Key"])["Body"].read().decode())
 PY
-for name in kinesis firehose; do
+"$SCRATCH/moto/bin/python" - "$S3" <<'PY'
+import json, sys, boto3
+s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}", region_name="us-east-1",
+                  aws_access_key_id="a", aws_secret_access_key="b")
+classes = set()
+with open("lake.events", "w") as out:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket="security-logs", Prefix="ext/AARM-"):
+        for key in (found["Key"] for found in page.get("Contents", [])):
+            for line in s3.get_object(Bucket="security-logs", Key=key)["Body"].read().decode().splitlines():
+                event = json.loads(line)
+                assert key.startswith(f"ext/AARM-{event['class_uid']}/"), key
+                classes.add(event["class_uid"])
+                # The id and the place, where the others have them.
+                own = json.loads(event["unmapped"])["aarm"]
+                line = {"event_id": event["metadata"]["uid"], "receipt": own["receipt"], "event": event}
+                out.write(json.dumps(line) + "\n")
+assert len(classes) > 1, classes
+PY
+for name in kinesis firehose lake; do
     ids "$name.events" >"$name.ids"
     [ -z "$(comm -13 "$name.ids" wanted)" ] || { echo "$name: missing:"; comm -13 "$name.ids" wanted | head -n 3; exit 1; }
     grep -q '"export_test"' "$name.events" || { echo "$name: no test event"; exit 1; }

@@ -17,77 +17,14 @@ WORK=$(cd "$2/ldap" && pwd)
 cd "$WORK"
 # shellcheck source=tests/stand/processes.sh
 source "$HERE/processes.sh"
+# shellcheck source=tests/stand/slapd.sh
+source "$HERE/slapd.sh"
 trap end_started EXIT
-LDAP=$(free_port)
-LDAPS=$(free_port)
 PROXY=$(free_port)
 ADMIN=$(free_port)
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=stand" \
-    -keyout ca.key -out ca.pem 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout server.key -out server.csr 2>/dev/null
-openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-    -extfile <(printf 'subjectAltName=DNS:localhost') -out server.pem 2>/dev/null
-cat >slapd.conf <<CONF
-include /etc/ldap/schema/core.schema
-include /etc/ldap/schema/cosine.schema
-include /etc/ldap/schema/inetorgperson.schema
-modulepath /usr/lib/ldap
-moduleload back_mdb
-pidfile $WORK/slapd.pid
-TLSCACertificateFile $WORK/ca.pem
-TLSCertificateFile $WORK/server.pem
-TLSCertificateKeyFile $WORK/server.key
-access to attrs=userPassword by anonymous auth by * none
-access to * by * read
-database mdb
-suffix "dc=acme,dc=example"
-rootdn "cn=admin,dc=acme,dc=example"
-rootpw secret-of-the-stand
-directory $WORK/db
-CONF
-cat >people.ldif <<LDIF
-dn: dc=acme,dc=example
-objectClass: dcObject
-objectClass: organization
-dc: acme
-o: Acme
-
-dn: ou=people,dc=acme,dc=example
-objectClass: organizationalUnit
-ou: people
-
-dn: uid=ann,ou=people,dc=acme,dc=example
-objectClass: inetOrgPerson
-uid: ann
-cn: Ann
-sn: Chen
-mail: ann@acme.example
-departmentNumber: Treasury
-manager: uid=ben,ou=people,dc=acme,dc=example
-l: Vienna
-
-dn: uid=ben,ou=people,dc=acme,dc=example
-objectClass: inetOrgPerson
-uid: ben
-cn: Ben
-sn: Ode
-mail: shared@acme.example
-
-dn: uid=eve,ou=people,dc=acme,dc=example
-objectClass: inetOrgPerson
-uid: eve
-cn: Eve
-sn: Ito
-mail: shared@acme.example
-LDIF
-slapadd -f slapd.conf -l people.ldif >slapadd.log 2>&1 || { cat slapadd.log; exit 1; }
-directory() {
-    slapd -h "ldap://127.0.0.1:$LDAP ldaps://127.0.0.1:$LDAPS" -f slapd.conf -d 0 >>slapd.log 2>&1 </dev/null &
-    DIRECTORY=$!
-    PIDS+=("$DIRECTORY")
-    until_true 30 bash -c ": >/dev/tcp/127.0.0.1/$LDAPS" || { echo "slapd does not listen"; tail -n 3 slapd.log; exit 1; }
-}
+localhost_certificate
+slapd_prepare
 printf 'secret-of-the-stand' >password
 printf 'policy: { id: all, version: "1" }\nrules:\n  - { id: else, match: {}, action: ALLOW }\n' >policy.yaml
 
@@ -140,7 +77,7 @@ expect() {
 }
 
 BIND='bind_dn: "cn=admin,dc=acme,dc=example", password: { file: password }'
-directory
+slapd_start
 for way in "plain|url: \"ldap://127.0.0.1:$LDAP\"" "tls|url: \"ldaps://localhost:$LDAPS\", tls: { ca: ca.pem }" \
     "starttls|url: \"ldap://localhost:$LDAP\", start_tls: true, tls: { ca: ca.pem }"; do
     name=${way%%|*}

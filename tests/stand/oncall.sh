@@ -155,7 +155,7 @@ NAMESPACE=(unshare -m)
 PIDS+=($!)
 until_true 30 curl -sf "http://127.0.0.1:$FULL_ADMIN/readyz" -o /dev/null || { echo "no disk of its own, or the proxy is not ready:"; tail -n 5 full.log; exit 1; }
 # Growth, as measured by the second look.
-grown() { curl -s "http://127.0.0.1:$FULL_ADMIN/metrics" | grep -q '^countersign_disk_days_until_full [0-9]'; }
+grown() { curl -s "http://127.0.0.1:$FULL_ADMIN/metrics" | grep -q '^countersign_disk_time_until_full_seconds [0-9]'; }
 calls "$FULL_PROXY" 100
 until_true 60 grown || { echo "growth is not measured"; exit 1; }
 expect CountersignDiskFillsUp "$FULL_ADMIN"

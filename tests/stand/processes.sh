@@ -1,4 +1,4 @@
-# What stands share: free ports, waiting for what comes up, and ending what was started. Sourced.
+# What stands share: free ports, waiting for what comes up, ending what was started, a certificate. Sourced.
 
 # Process ids of what a stand has started; it adds its own.
 PIDS=()
@@ -23,4 +23,14 @@ until_true() {
         [ "$tries" -gt 0 ] || return 1
         sleep 0.1
     done
+}
+
+# A certificate for localhost, server.pem and server.key in the working directory, of an authority of our own, ca.pem.
+localhost_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=stand" \
+        -keyout ca.key -out ca.pem 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
+        -keyout server.key -out server.csr 2>/dev/null
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+        -extfile <(printf 'subjectAltName=DNS:localhost') -out server.pem 2>/dev/null
 }

@@ -10,6 +10,7 @@
 
 mod calendar;
 mod resolve;
+mod restored;
 mod service;
 mod table;
 
@@ -22,6 +23,7 @@ use crate::net::HttpClient;
 
 pub use resolve::ResolverError;
 pub(super) use resolve::Resolvers;
+pub(super) use restored::{Suspensions, Unfinished};
 pub use service::DeferralStats;
 pub(super) use table::{Deferrals, Hold};
 

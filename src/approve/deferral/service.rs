@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::Hold;
 use super::table::Parent;
@@ -113,7 +114,7 @@ impl Approvals {
             waits_for: parent.iter().map(|parent| Arc::clone(&parent.action)).collect(),
         };
         let bounds = (depth, config.pending_per_session_max);
-        let hold = self.inner.deferrals.hold(suspension.id.clone(), call, &session, bounds)?;
+        let hold = self.inner.deferrals.hold(suspension.id.clone(), (call, index), &session, bounds)?;
         // COMMIT POINT: nobody is asked before the suspension survives a crash.
         self.write(&suspension, None, 0).await?;
         count(Counter::Deferrals);
@@ -202,7 +203,7 @@ impl Approvals {
     }
 
     /// Those that depend on it wait until it has run, or until it is clear that it never will.
-    fn keep_place(&self, id: &ApprovalId, hold: Hold) {
+    pub(in crate::approve) fn keep_place(&self, id: &ApprovalId, hold: Hold) {
         let mut queue = self.inner.lock();
         let Some(request) = queue.requests.get_mut(id) else { return };
         // Asked about the same twice: the place of the first counts.
@@ -210,8 +211,11 @@ impl Approvals {
             return;
         }
         request.hold = Some(hold);
-        let mut status = request.status.subscribe();
-        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        self.watch_place(id.clone(), request.status.subscribe());
+    }
+
+    fn watch_place(&self, id: ApprovalId, mut status: watch::Receiver<Status>) {
+        let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             let waits = |status: &Status| matches!(status, Status::Pending | Status::Approved);
             let _gone = status.wait_for(|status| !waits(status)).await.is_ok();
@@ -219,6 +223,32 @@ impl Approvals {
             let hold = inner.lock().requests.get_mut(&id).and_then(|request| request.hold.take());
             drop(hold);
         });
+    }
+
+    /// Watches over the places that were read back from the log.
+    pub(in crate::approve) fn watch_restored(&self) {
+        let held: Vec<_> = {
+            let queue = self.inner.lock();
+            let held = queue.requests.values().filter(|request| request.hold.is_some());
+            held.map(|request| (request.id.clone(), request.status.subscribe())).collect()
+        };
+        held.into_iter().for_each(|(id, status)| self.watch_place(id, status));
+    }
+
+    /// Ends what was suspended when an earlier run ended and that nobody waits for any more. Tried again until it is on
+    /// record: until then the hint stays where the next start finds it.
+    pub(in crate::approve) async fn end_unfinished(&self) {
+        let unfinished = std::mem::take(&mut *self.inner.unfinished());
+        for suspension in unfinished {
+            let block = suspension.ended(self.inner.clock.now());
+            let ended = self.inner.recorder.follow_up(suspension.index, FollowUp::Deferral(Box::new(block))).await;
+            if let Err(error) = ended {
+                tracing::error!(%error, "record the end of what was suspended when the process ended");
+                self.inner.unfinished().push(suspension);
+                continue;
+            }
+            count(Counter::DeferralsExpired);
+        }
     }
 
     async fn resolved(

@@ -24,13 +24,28 @@ pub(in crate::approve) struct Deferrals {
 }
 
 #[derive(Debug)]
-struct Deferred {
+pub(super) struct Deferred {
+    /// The place of its decision.
+    index: u64,
     action: Arc<str>,
     session: Arc<str>,
     server: Arc<str>,
-    resources: BTreeSet<String>,
+    /// What it is about; `None` when nobody knows any more.
+    resources: Option<BTreeSet<String>>,
     depth: u32,
     settled: watch::Sender<bool>,
+}
+
+impl Deferred {
+    pub(super) fn new(
+        index: u64,
+        action: Arc<str>,
+        (session, server): (Arc<str>, Arc<str>),
+        resources: Option<BTreeSet<String>>,
+        depth: u32,
+    ) -> Self {
+        Self { index, action, session, server, resources, depth, settled: watch::Sender::new(false) }
+    }
 }
 
 /// Holds a suspended action in its place; dropped, those that wait for it go on.
@@ -53,11 +68,11 @@ impl Deferrals {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place.
+    /// Takes a place, for a call whose decision stands at `index`.
     pub(in crate::approve) fn hold(
         self: &Arc<Self>,
         id: DeferralId,
-        call: &Call,
+        (call, index): (&Call, u64),
         session: &Arc<str>,
         (depth, per_session_max): (u32, usize),
     ) -> Result<Hold, ApproveError> {
@@ -65,17 +80,30 @@ impl Deferrals {
         if all.values().filter(|deferred| deferred.session == *session).count() >= per_session_max {
             return Err(ApproveError::TooMany("deferred actions of this session"));
         }
-        let deferred = Deferred {
-            action: call.action.id.as_str().into(),
-            session: Arc::clone(session),
-            server: Arc::clone(&call.action.native.server),
-            resources: resources(call),
-            depth,
-            settled: watch::Sender::new(false),
-        };
+        let place = (Arc::clone(session), Arc::clone(&call.action.native.server));
+        let deferred = Deferred::new(index, call.action.id.as_str().into(), place, Some(resources(call)), depth);
+        Ok(self.insert(&mut all, id, deferred))
+    }
+
+    /// Takes the place again that an action had in an earlier run.
+    pub(super) fn restore(self: &Arc<Self>, id: DeferralId, deferred: Deferred) -> Hold {
+        self.insert(&mut self.lock(), id, deferred)
+    }
+
+    fn insert(self: &Arc<Self>, all: &mut HashMap<DeferralId, Deferred>, id: DeferralId, deferred: Deferred) -> Hold {
         all.insert(id.clone(), deferred);
         self.count.store(all.len(), Ordering::Relaxed);
-        Ok(Hold { id, table: Arc::clone(self) })
+        Hold { id, table: Arc::clone(self) }
+    }
+
+    /// How deep an action waits that is suspended.
+    pub(super) fn depth_of(&self, action: &str) -> Option<u32> {
+        self.lock().values().filter(|deferred| *deferred.action == *action).map(|deferred| deferred.depth).max()
+    }
+
+    /// The first decision that something suspended needs.
+    pub(in crate::approve) fn first(&self) -> Option<u64> {
+        self.lock().values().map(|deferred| deferred.index).min()
     }
 
     /// What a call waits for: a suspended action of its session that it names, or that is about the same resource.
@@ -86,7 +114,8 @@ impl Deferrals {
         let (mine, text) = (resources(call), String::from_utf8_lossy(&call.action.arguments.text));
         let all = self.lock();
         let waits = |(id, deferred): &(&DeferralId, &Deferred)| {
-            let same = deferred.server == call.action.native.server && !deferred.resources.is_disjoint(&mine);
+            let same = deferred.server == call.action.native.server
+                && deferred.resources.as_ref().is_none_or(|theirs| !theirs.is_disjoint(&mine));
             *deferred.session == *session
                 && *deferred.action != *call.action.id.as_str()
                 && (same || text.contains(id.as_str()) || text.contains(&*deferred.action))
@@ -118,7 +147,12 @@ impl Drop for Hold {
 
 /// What an action is about, as far as its arguments say.
 fn resources(call: &Call) -> BTreeSet<String> {
-    let members = call.action.arguments.value.as_object().into_iter().flatten();
+    named(&call.action.method, &call.action.native.operation, &call.action.arguments.value)
+}
+
+/// The same of its parts.
+pub(super) fn named(method: &str, operation: &str, arguments: &Value) -> BTreeSet<String> {
+    let members = arguments.as_object().into_iter().flatten();
     let named = members.filter(|(name, _)| {
         let name = name.to_ascii_lowercase();
         RESOURCE_NAMES.iter().any(|known| name == *known || name.ends_with(&format!("_{known}")))
@@ -129,8 +163,8 @@ fn resources(call: &Call) -> BTreeSet<String> {
         _ => None,
     };
     let mut found: BTreeSet<String> = named.filter_map(|(_, value)| text(value)).collect();
-    if &*call.action.method == "resources/read" {
-        found.insert(call.action.native.operation.to_string());
+    if method == "resources/read" {
+        found.insert(operation.to_owned());
     }
     found
 }

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Refused> {
     // An archive gets the log itself, and no events.
     for exporter in telemetry.exporters.iter().filter(|exporter| exporter.destination.kind() != "archive") {
         let estimate = Estimate::of_exporter(telemetry, exporter, &plan.data_dir, archive.origin());
-        let schema = telemetry.schema_for(exporter.schema.as_ref()).schema.as_str().to_owned();
+        let schema = telemetry.schema_of(exporter).schema.as_str().to_owned();
         rows.push(Row { name: exporter.name().to_owned(), schema, estimate: estimate.map_err(|error| usage(&error))? });
     }
     let filters: Filters = match &arguments.filter {

@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::super::cursor::{Cursor, Place};
 use super::super::destination::{Limits, SendError};
+use super::super::gap::removed;
 use super::super::health::{Change, Health};
 use super::super::monitor::{Meter, State};
 use super::super::store::Store;
 use super::super::{ExportError, ExporterConfig};
 use super::ArchiveConfig;
 use crate::model::{Digest, with_causes};
-use crate::record::copy::{Piece, checkpoint_path, description, pieces};
+use crate::record::copy::{Piece, checkpoint_path, description, kept, pieces};
 use crate::record::{Checkpoint, Log, Recorder, leaf_hash, open_envelope, redact};
 
 /// Time that the last copy may take when the process ends. What it leaves is copied at the next start.
@@ -47,6 +48,8 @@ pub(in crate::export) struct Copier {
     health: Health,
     /// The files that say whose log it is are there. They are sent once a run: each run has a key of its own.
     described: bool,
+    /// The last entry that a signed entry says is not in the archive, and that entry.
+    told: Option<(u64, u64)>,
     work: Option<Work>,
 }
 
@@ -54,6 +57,8 @@ pub(in crate::export) struct Copier {
 struct Work {
     checkpoint: Arc<Checkpoint>,
     left: VecDeque<Piece>,
+    /// Below this entries are missing, if so.
+    kept_from: Option<u64>,
 }
 
 impl Copier {
@@ -72,7 +77,20 @@ impl Copier {
         meter.change(|numbers| numbers.next = cursor.place.next);
         let health = Health::new(&settings);
         let (name, interval) = (name.to_owned(), config.interval());
-        Ok(Self { name, recorder, log, data_dir, store, interval, cursor, meter, health, described: false, work: None })
+        Ok(Self {
+            name,
+            recorder,
+            log,
+            data_dir,
+            store,
+            interval,
+            cursor,
+            meter,
+            health,
+            described: false,
+            told: None,
+            work: None,
+        })
     }
 
     /// Copies until the process ends.
@@ -157,32 +175,83 @@ impl Copier {
 
     /// Copies up to the newest checkpoint, or goes on with the copy that failed.
     async fn copy(&mut self) -> Result<(), SendError> {
-        let from = self.cursor.place.next;
         if self.work.is_none() {
             let Some(checkpoint) = self.log.watch_checkpoint().borrow().clone() else { return Ok(()) };
-            if checkpoint.size <= from {
+            if checkpoint.size <= self.cursor.place.next {
                 return Ok(());
             }
-            let left = pieces(from, checkpoint.size).into();
-            self.work = Some(Work { checkpoint, left });
+            self.work = Some(self.plan(checkpoint).await?);
         }
         self.describe().await?;
         let Some(work) = &mut self.work else { return Ok(()) };
         while let Some(piece) = work.left.front().copied() {
-            let tiles = self.log.tiles().clone();
-            let loaded = tokio::task::spawn_blocking(move || piece.load(&tiles)).await;
-            let bytes = loaded.map_err(|error| SendError::later(error.to_string()))?;
-            let bytes = bytes.map_err(|error| SendError::later(with_causes(&error)))?;
+            let log = self.log.clone();
+            let load = move || match piece.load(log.tiles()) {
+                Err(_) if piece.is_removed(log.tiles(), log.kept_from()) => Ok(None),
+                other => other.map(Some).map_err(|error| SendError::later(with_causes(&error))),
+            };
+            let loaded = tokio::task::spawn_blocking(load).await;
+            let Some(bytes) = loaded.map_err(|error| SendError::later(error.to_string()))?? else {
+                // Retention did not wait for this archive. A new plan says so in the log.
+                self.work = None;
+                return Err(SendError::later("entries were removed before they were archived"));
+            };
             self.store.create(&text(&piece.path()), bytes, CONTENT_TYPE).await?;
             work.left.pop_front();
         }
         let checkpoint = Arc::clone(&work.checkpoint);
         let note = checkpoint.note.as_bytes().to_vec();
         self.store.create(&text(&checkpoint_path(checkpoint.size)), note.clone(), CONTENT_TYPE).await?;
+        if let Some((path, text)) = work.kept_from.map(kept) {
+            self.store.show(&self::text(&path), text).await?;
+        }
         // COMMIT POINT: the copy holds the log up to this size.
         self.store.show("log/checkpoint", note).await?;
         self.work = None;
         self.settle(checkpoint.size).await
+    }
+
+    /// What has to be copied up to a checkpoint. Where retention was faster than the archive, a signed entry says first
+    /// what will not be in it; the copy then goes as far as that entry, so that whoever has only the archive can read why.
+    async fn plan(&mut self, checkpoint: Arc<Checkpoint>) -> Result<Work, SendError> {
+        let (from, log) = (self.cursor.place.next, self.log.clone());
+        let size = checkpoint.size;
+        let found = tokio::task::spawn_blocking(move || {
+            let kept_from = log.kept_from();
+            pieces(from, size).into_iter().partition(|piece| piece.is_removed(log.tiles(), kept_from))
+        });
+        let (gone, left): (Vec<Piece>, Vec<Piece>) =
+            found.await.map_err(|error| SendError::later(error.to_string()))?;
+        let bounds = gone.first().and_then(Piece::entries).zip(gone.last().and_then(Piece::entries));
+        let Some((first, last)) = bounds else {
+            return Ok(Work { checkpoint, left: left.into(), kept_from: None });
+        };
+        let kept_from = Some(last.end);
+        let told_by = self.tell_missing(first.start.max(from), last.end - 1).await?;
+        if size > told_by {
+            return Ok(Work { checkpoint, left: left.into(), kept_from });
+        }
+        let checkpoint = self.checkpoint_over(told_by).await?;
+        let left = pieces(from, checkpoint.size).into_iter().filter(|piece| !gone.contains(piece));
+        Ok(Work { left: left.collect(), checkpoint, kept_from })
+    }
+
+    /// The entry that says that the entries from `from` to `to` are not in the archive, as far as retention removed them.
+    async fn tell_missing(&mut self, from: u64, to: u64) -> Result<u64, SendError> {
+        if let Some((_, told_by)) = self.told.filter(|(told, _)| *told == to) {
+            return Ok(told_by);
+        }
+        // COMMIT POINT of a gap. Without it nothing is left out.
+        let recorded = self.recorder.control_at(removed(&self.name, from, to)).await;
+        let (_, told_by) = recorded.map_err(|error| SendError::later(with_causes(&error)))?;
+        tracing::error!(archive = self.name, from, to, "entries were removed before they were archived");
+        self.told = Some((to, told_by));
+        Ok(told_by)
+    }
+
+    async fn checkpoint_over(&self, index: u64) -> Result<Arc<Checkpoint>, SendError> {
+        let checkpoint = self.log.checkpoint_now().await.map_err(|error| SendError::later(with_causes(&error)))?;
+        if checkpoint.size > index { Ok(checkpoint) } else { Err(SendError::later("no checkpoint covers the gap yet")) }
     }
 
     async fn describe(&mut self) -> Result<(), SendError> {

@@ -9,7 +9,7 @@ use super::super::store::Store;
 use super::super::{ExportError, ExporterConfig};
 use super::ArchiveConfig;
 use crate::model::InstanceId;
-use crate::record::copy::{checkpoint_path, pieces};
+use crate::record::copy::{checkpoint_path, kept, pieces};
 use crate::record::{Publisher, RealDisk, RecordError};
 
 /// Earlier checkpoints that are fetched beside the newest, evenly spread: each must be of the same tree.
@@ -122,18 +122,24 @@ async fn fetch(store: &Store, into: &Path, tell: &(dyn Fn(u64, u64) + Send + Syn
             writer.write(&path, &bytes)?;
         }
     }
-    let wanted = pieces(0, newest);
+    let (wanted, mut kept_from) = (pieces(0, newest), None);
     for (done, piece) in (1..).zip(&wanted) {
+        let mut found = false;
         // Whoever tidies up may have removed a partial file that a full one has replaced.
         for path in [piece.path(), piece.full_path()] {
             if let Some(bytes) = get(store, &path).await? {
                 writer.write(&path, &bytes)?;
+                found = true;
                 break;
             }
         }
+        if !found && let Some(entries) = piece.entries() {
+            kept_from = Some(entries.end);
+        }
         tell(done, wanted.len() as u64);
     }
-    Ok(())
+    // Readers step over what is missing; whether it may be, the verifier says.
+    kept_from.map(kept).map_or(Ok(()), |(path, text)| writer.write(&path, &text))
 }
 
 async fn get(store: &Store, path: &Path) -> Result<Option<Vec<u8>>, ArchiveError> {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::destination::bucket::S3Options;
-use super::destination::{Destination, Opening, Settings};
+use super::destination::{Destination, Limits, Opening, Settings};
 use super::monitor::Meter;
 use super::store::Store;
 use super::{Config, ExportError, Span};
@@ -75,7 +75,8 @@ pub(super) fn open_all(
     let mut copiers = Vec::new();
     for exporter in config.exporters.iter().filter(|_| config.enabled) {
         let Some(archive) = exporter.destination.archive() else { continue };
-        let meter = Arc::new(Meter::of_archive(exporter.name()));
+        let required = exporter.delivery.settle(Limits::default()).required;
+        let meter = Arc::new(Meter::of_archive(exporter.name(), required));
         meters.push(Arc::clone(&meter));
         let (recorder, data_dir) = (recorder.clone(), data_dir.to_owned());
         copiers.push(Copier::open(Parts { exporter, config: archive, recorder, data_dir, meter })?);

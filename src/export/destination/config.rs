@@ -64,6 +64,9 @@ macro_rules! destinations {
         }
 
         impl DestinationConfig {
+            /// All words that `type` may be, aliases aside.
+            pub const KINDS: &[&str] = &[$($kind),*];
+
             /// The word under `type`.
             #[must_use]
             pub const fn kind(&self) -> &'static str {
@@ -132,18 +135,24 @@ impl DestinationConfig {
         }
     }
 
-    /// The settings of a lake, which gets files of whole ranges of the log; `None` for all others.
+    /// The settings of a lake that gets files of whole ranges of the log; `None` for all others.
     #[must_use]
-    pub const fn security_lake(&self) -> Option<&SecurityLakeConfig> {
+    pub fn security_lake(&self) -> Option<&SecurityLakeConfig> {
         match self {
-            Self::SecurityLake(config) => Some(config),
+            Self::SecurityLake(config) if !config.streams() => Some(config),
             _ => None,
         }
     }
 
+    /// Whether it is Security Lake, whichever way events get there.
+    #[must_use]
+    pub const fn is_lake(&self) -> bool {
+        matches!(self, Self::SecurityLake(_))
+    }
+
     /// Whether it is sent single events, and not the log or files of it.
     #[must_use]
-    pub const fn takes_events(&self) -> bool {
+    pub fn takes_events(&self) -> bool {
         self.archive().is_none() && self.security_lake().is_none()
     }
 

@@ -33,29 +33,45 @@ pub struct FirehoseConfig {
     pub http: HttpClient,
 }
 
+/// How Firehose is reached, where there are several delivery streams.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirehoseOptions {
+    /// Its region; that of the variable `AWS_REGION`, else `us-east-1`.
+    pub region: Option<String>,
+    /// Another service that speaks like Firehose, `https://HOST[:PORT]`.
+    pub endpoint: Option<String>,
+    /// Who we are.
+    pub credentials: AwsCredentials,
+    /// The connection.
+    pub http: HttpClient,
+}
+
 impl Settings for FirehoseConfig {
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
         let name = opening.name;
         if self.stream.is_empty() {
             return Err(ExportError::setting(name, "`stream` is the name of a delivery stream"));
         }
-        let service = ServiceConfig {
-            service: "firehose",
-            region: self.region.as_deref(),
-            endpoint: self.endpoint.as_deref(),
-            credentials: &self.credentials,
-            http: &self.http,
+        let options = FirehoseOptions {
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            credentials: self.credentials.clone(),
+            http: self.http.clone(),
         };
-        let service = Service::open(name, &service)?;
-        Ok(Box::new(Firehose { name: name.into(), stream: self.stream.clone(), service }))
+        let streams = DeliveryStreams::open(name, &options)?;
+        Ok(Box::new(Firehose { name: name.into(), stream: self.stream.clone(), streams }))
     }
 }
 
 struct Firehose {
     name: String,
     stream: String,
-    service: Service,
+    streams: DeliveryStreams,
 }
+
+/// The delivery streams of an account in a region.
+pub(in crate::export) struct DeliveryStreams(Service);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -63,18 +79,49 @@ struct Reply {
     request_responses: Vec<RecordAnswer>,
 }
 
-fn body(stream: &str, batch: &Batch) -> Vec<u8> {
-    let data = |rendered: &str| BASE64_STANDARD.encode([rendered, "\n"].concat());
-    let records = batch.items.iter().map(|item| json!({ "Data": data(&item.rendered) }));
+fn body<'a>(stream: &str, records: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let data = |record: &str| BASE64_STANDARD.encode([record, "\n"].concat());
+    let records = records.map(|record| json!({ "Data": data(record) }));
     json!({ "DeliveryStreamName": stream, "Records": records.collect::<Vec<_>>() }).to_string().into_bytes()
+}
+
+impl DeliveryStreams {
+    /// Nothing is sent.
+    ///
+    /// # Errors
+    /// [`ExportError`]: an address, or what says who we are, cannot be used.
+    pub(in crate::export) fn open(name: &str, options: &FirehoseOptions) -> Result<Self, ExportError> {
+        let service = ServiceConfig {
+            service: "firehose",
+            region: options.region.as_deref(),
+            endpoint: options.endpoint.as_deref(),
+            credentials: &options.credentials,
+            http: &options.http,
+        };
+        Service::open(name, &service).map(Self)
+    }
+
+    /// Puts at most 500 records into a stream, each a line. Failures name records by their position.
+    ///
+    /// # Errors
+    /// [`SendError`]: none was taken.
+    pub(in crate::export) async fn put(&self, stream: String, records: Vec<String>) -> Result<Delivery, SendError> {
+        let count = records.len();
+        let body = offload(move || Ok(body(&stream, records.iter().map(String::as_str)))).await?;
+        self.call(body, count).await
+    }
+
+    async fn call(&self, body: Vec<u8>, records: usize) -> Result<Delivery, SendError> {
+        let answer = self.0.call("Firehose_20150804.PutRecordBatch", body).await?;
+        sort(answer.json::<Reply>()?.request_responses, records)
+    }
 }
 
 impl Firehose {
     async fn deliver(&self, batch: Batch) -> Result<Delivery, SendError> {
         let (stream, events) = (self.stream.clone(), batch.items.len());
-        let body = offload(move || Ok(body(&stream, &batch))).await?;
-        let answer = self.service.call("Firehose_20150804.PutRecordBatch", body).await?;
-        sort(answer.json::<Reply>()?.request_responses, events)
+        let body = offload(move || Ok(body(&stream, batch.items.iter().map(|item| &*item.rendered)))).await?;
+        self.streams.call(body, events).await
     }
 }
 

@@ -38,8 +38,9 @@ impl Backfill {
     /// [`ExportError`]: there is none of that name, or it cannot be used.
     pub fn open(config: &Config, name: &str, data_dir: &Path) -> Result<Self, ExportError> {
         let found = settings::all(config).into_iter().find(|settings| settings.name() == name);
-        let settings =
-            found.ok_or_else(|| ExportError::setting(name, "is neither `batch_export` nor a `security_lake`"))?;
+        let settings = found.ok_or_else(|| {
+            ExportError::setting(name, "is neither `batch_export` nor a `security_lake` whose files are written here")
+        })?;
         let (store, layout, cut) = settings.open(config, data_dir)?;
         Ok(Self { store, layout, cut })
     }

@@ -1,12 +1,14 @@
 //! Files for later analysis: Parquet of whole ranges of the log, to a directory or to S3.
 //!
-//! `batch_export` has typed columns and the whole event; `security_lake` has nested OCSF, a source for each class. Which
+//! `batch_export` has typed columns and the whole event; `security_lake` has nested OCSF, a source for each class;
+//! where Firehose makes its files, events leave as they come. Which
 //! entries share a file depends on the log and the interval alone, and so do names and bytes: writing a range again, after
 //! a crash or by hand, changes nothing.
 
 mod backfill;
 mod columns;
 mod job;
+mod lake_streams;
 mod layout;
 mod parquet;
 mod range;

@@ -70,6 +70,11 @@ impl Table {
         self.write(&columns).map_err(|error| error.to_string())
     }
 
+    /// Makes text of what the schema has as text and the row as something else, as [`Self::file`] does.
+    pub(super) fn texts(&self, row: &mut Value) {
+        self.schema.get_fields().iter().for_each(|field| texts(field, row));
+    }
+
     /// The members of a row that the schema has no column for, as dotted paths.
     #[cfg(test)]
     pub(super) fn left_out(&self, row: &Value) -> Vec<String> {
@@ -128,6 +133,21 @@ fn collect(of: &Type, columns: &mut Vec<Column>) -> Result<(), String> {
     };
     columns.push(Column { values, definition: Vec::new(), repetition: Vec::new() });
     Ok(())
+}
+
+fn texts(field: &Type, row: &mut Value) {
+    let Some(value) = row.get_mut(field.name()).filter(|value| !value.is_null()) else { return };
+    if let Some(element) = element(field) {
+        // Elements have no names of their own.
+        if element.is_group() {
+            let items = value.as_array_mut().into_iter().flatten();
+            items.for_each(|item| element.get_fields().iter().for_each(|field| texts(field, item)));
+        }
+    } else if field.is_group() {
+        field.get_fields().iter().for_each(|field| texts(field, value));
+    } else if field.get_physical_type() == Physical::BYTE_ARRAY && !value.is_string() {
+        *value = Value::String(value.to_string());
+    }
 }
 
 /// Where a value stands: how much of its path is there, at which list it goes on, and how many lists are around it.

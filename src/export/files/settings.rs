@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::columns;
+use super::lake_streams;
 use super::layout::{Layout, Partition};
 use super::parquet::Table;
 use super::range::Cut;
 use crate::export::destination::bucket::S3Options;
+use crate::export::destination::firehose::FirehoseOptions;
 use crate::export::destination::{Destination, Opening, Settings};
 use crate::export::store::Store;
 use crate::export::{BatchExportConfig, Config, ExportError, ExporterConfig, Formatter, Schema, SchemaSettings, Span};
@@ -47,8 +49,15 @@ pub struct SecurityLakeConfig {
     /// What the names of the sources begin with.
     #[serde(default = "source")]
     pub source: String,
-    /// How events get there: `s3`. The variable `SECURITY_LAKE_APPROACH` says it too.
+    /// How events get there: `s3`, in files that are written here, or `firehose`, as a stream that Firehose makes files of.
+    /// That of the variable `SECURITY_LAKE_APPROACH`, else `s3`.
     pub approach: Option<String>,
+    /// `firehose`: what the names of the delivery streams begin with, one for each class, `<stream>-<class>`; that of the
+    /// variable `SECURITY_LAKE_FIREHOSE`.
+    pub stream: Option<String>,
+    /// How Firehose is reached.
+    #[serde(default)]
+    pub firehose: Box<FirehoseOptions>,
     /// How much time one object holds: `5m`, not less in production.
     pub interval: Option<Span>,
     /// How the bucket is reached. Its region is the one in object names.
@@ -61,8 +70,11 @@ fn source() -> String {
 }
 
 impl Settings for SecurityLakeConfig {
-    /// It takes files, not single events.
+    /// In files it takes no single events.
     fn build(&self, opening: &Opening<'_>) -> Result<Box<dyn Destination>, ExportError> {
+        if self.streams() {
+            return lake_streams::open(self, opening);
+        }
         let problem = "files hold whole ranges of the log: `countersign export backfill` writes them again";
         Err(ExportError::setting(opening.name, problem))
     }
@@ -169,15 +181,15 @@ impl Wanted<'_> {
             }
             Self::Lake(exporter, lake) => {
                 let wanted = exporter.schema.clone().unwrap_or_else(|| SchemaSettings::of(Schema::Ocsf));
-                if wanted.schema != Schema::Ocsf || wanted.dialect.is_some() {
-                    return Err(ExportError::setting(name, "the lake takes `schema: ocsf` without a dialect"));
-                }
-                let mut tables = Vec::new();
-                for (class, message) in CLASSES {
-                    tables.push((class, table(name, message)?));
-                }
+                check_schema(name, &wanted)?;
                 let (region, account) = lake.check(name)?;
-                Ok(Layout::Lake { tables, ocsf: formatter(&wanted)?, source: lake.source.clone(), region, account })
+                Ok(Layout::Lake {
+                    tables: tables(name)?,
+                    ocsf: formatter(&wanted)?,
+                    source: lake.source.clone(),
+                    region,
+                    account,
+                })
             }
         }
     }
@@ -185,6 +197,15 @@ impl Wanted<'_> {
 
 fn table(name: &str, message: &str) -> Result<Table, ExportError> {
     Table::new(message).map_err(|problem| ExportError::setting(name, problem))
+}
+
+/// # Errors
+/// [`ExportError::Setting`]: it is not what the lake takes.
+pub(super) fn check_schema(name: &str, schema: &SchemaSettings) -> Result<(), ExportError> {
+    if schema.schema == Schema::Ocsf && schema.dialect.is_none() {
+        return Ok(());
+    }
+    Err(ExportError::setting(name, "the lake takes `schema: ocsf` without a dialect"))
 }
 
 fn partitions(name: &str, words: &[String]) -> Result<Vec<Partition>, ExportError> {
@@ -196,11 +217,28 @@ fn partitions(name: &str, words: &[String]) -> Result<Vec<Partition>, ExportErro
     words.iter().map(partition).collect()
 }
 
-fn variable(name: &str) -> Option<String> {
+/// The table of each class, by its number.
+///
+/// # Errors
+/// [`ExportError::Setting`]: a schema that is written here is none.
+pub(super) fn tables(name: &str) -> Result<Vec<(&'static str, Table)>, ExportError> {
+    CLASSES.iter().map(|(class, message)| Ok((*class, table(name, message)?))).collect()
+}
+
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl SecurityLakeConfig {
+    fn approach(&self) -> Option<String> {
+        self.approach.clone().or_else(|| variable("SECURITY_LAKE_APPROACH"))
+    }
+
+    /// Whether it is sent events, to delivery streams.
+    pub(in crate::export) fn streams(&self) -> bool {
+        self.approach().as_deref() == Some("firehose")
+    }
+
     fn bucket(&self) -> Option<String> {
         self.bucket.clone().or_else(|| variable("SECURITY_LAKE_BUCKET"))
     }
@@ -215,10 +253,8 @@ impl SecurityLakeConfig {
         let account = account.ok_or_else(|| missing("account_id", "AWS_ACCOUNT_ID"))?;
         let region = self.s3.region.clone().or_else(|| variable("AWS_REGION"));
         let region = region.ok_or_else(|| missing("s3.region", "AWS_REGION"))?;
-        let approach = self.approach.clone().or_else(|| variable("SECURITY_LAKE_APPROACH"));
-        if approach.as_deref().is_some_and(|approach| approach != "s3") {
-            let problem = "`approach` is `s3`; for a stream into the lake use `type: aws_firehose` with `schema: ocsf`";
-            return Err(ExportError::setting(name, problem));
+        if self.approach().is_some_and(|approach| approach != "s3") {
+            return Err(ExportError::setting(name, "`approach` is `s3` or `firehose`"));
         }
         let plain =
             |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:.".contains(&b));

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::layout::Layout;
 use super::parquet::tests::object;
-use super::{columns, settings};
+use super::{columns, lake_streams, settings};
 use crate::export::samples;
-use crate::export::{Config, DecodedEntry};
+use crate::export::{Batch, Config, DecodedEntry, Event, EventFailure, Formatter, Item};
 
 fn config(text: &str) -> Config {
     serde_saphyr::from_str(text).unwrap()
@@ -129,13 +129,57 @@ fn s1_9_what_cannot_be_used_is_named() {
         (BATCH.replace("1h", "0s"), "is no time"),
         (LAKE.replace("AITF", "a-name-that-is-long"), "at most 15"),
         (LAKE.replace("account_id: '123456789012', ", ""), "AWS_ACCOUNT_ID"),
-        (LAKE.replace("source: AITF", "approach: firehose"), "aws_firehose"),
+        (LAKE.replace("source: AITF", "approach: kinesis"), "`s3` or `firehose`"),
     ];
     for (text, wanted) in bad {
         let error = config(&text).check().unwrap_err().to_string();
         assert!(error.contains(wanted), "{text}: {error}");
     }
     assert!(config(BATCH).check().is_ok() && config(LAKE).check().is_ok());
+    let streams = |more: &str| LAKE.replace("source: AITF", &format!("approach: firehose{more}"));
+    for (text, wanted) in [
+        (streams(""), "SECURITY_LAKE_FIREHOSE"),
+        (streams(", stream: 'a stream'"), "letters, digits"),
+        (streams(&format!(", stream: {}", "s".repeat(60))), "at most 59"),
+        (streams(", stream: s, schema: cef"), "`schema: ocsf`"),
+    ] {
+        let config = config(&text);
+        config.check().unwrap();
+        let Err(error) = config.exporters[0].open(&config, Path::new("/nonexistent")) else { panic!("{text}") };
+        assert!(error.to_string().contains(wanted), "{text}: {error}");
+    }
+}
+
+#[test]
+fn s1_3_a_stream_gets_one_class_and_what_the_columns_of_the_lake_have() {
+    let text = LAKE.replace("source: AITF", "approach: firehose, stream: s");
+    let (config, tables) = (config(&text), settings::tables("lake").unwrap());
+    let exporter = &config.exporters[0];
+    assert!(exporter.destination.takes_events() && settings::all(&config).is_empty(), "it gets no files");
+    let formatter = Formatter::new(&config.schema_of(exporter), Path::new("/nonexistent")).unwrap();
+    let origin = Arc::from("localhost/test");
+    let item = |event: &Event| Arc::new(Item::render(event, 0, &formatter, &origin, usize::MAX));
+    let batch = Batch { items: samples::events().iter().map(|(_, event)| item(event)).collect() };
+    let (parts, failed) = lake_streams::parts(&tables, &batch);
+    assert!(failed.is_empty() && parts.len() > 3, "{failed:?}");
+    let mut positions: Vec<usize> = parts.values().flat_map(|part| part.positions.clone()).collect();
+    positions.sort_unstable();
+    assert!(positions.into_iter().eq(0..batch.items.len()), "every event, once");
+    for (class, part) in parts {
+        let (_, table) = tables.iter().find(|(known, _)| known.parse() == Ok(class)).unwrap();
+        for (position, record) in part.positions.iter().zip(&part.records) {
+            let record: Value = serde_json::from_str(record).unwrap();
+            assert_eq!(record["class_uid"], class);
+            let unmapped: Value = serde_json::from_str(record["unmapped"].as_str().unwrap()).unwrap();
+            let event: Value = serde_json::from_str(&batch.items[*position].rendered).unwrap();
+            assert_eq!(unmapped, event["unmapped"]);
+            // What Firehose makes of the record is what the file would hold that is written here.
+            assert_eq!(rows(table.file(&[record]).unwrap()), rows(table.file(&[event]).unwrap()));
+        }
+    }
+    let other = Batch { items: vec![Arc::new(Item { rendered: "{}".into(), ..Item::clone(&batch.items[0]) })] };
+    let (parts, failed) = lake_streams::parts(&tables, &other);
+    assert!(parts.is_empty() && matches!(failed[0].failure, EventFailure::Rejected(_)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 
 use crate::model::{Digest, SessionId, Timestamp};
 use crate::record::entry::{SaltKey, SessionBlock};
-use crate::record::vault::{Place, Vault, day_of};
+use crate::record::vault::{Keys, Place, day_of};
 
 /// A chain that nobody has used for so long is forgotten; the session's next action begins a new one. AARM's session
 /// lifetime.
@@ -144,13 +144,13 @@ impl State {
         self.prev = Some(leaf_hash);
     }
 
-    /// The key of today's salts: the one there is, or one made of `random` and handed to the vault.
+    /// The key of today's salts: the one there is, or one made of `random`, which the next commit writes to the vault.
     pub(super) fn salts(
         &mut self,
         session: &SessionId,
         now: Timestamp,
         random: &[u8; 32],
-        vault: &Vault,
+        keys: &Keys,
         run_id: &str,
     ) -> DaySalts {
         let day_number = now.as_secs() / DAY_S;
@@ -158,7 +158,7 @@ impl State {
             return salts.clone();
         }
         let day = day_of(now);
-        vault.key(&Place { day: &day, session }, run_id, self.number, random);
+        keys.keep(&Place { day: &day, session }, run_id, self.number, random);
         let salts = DaySalts { day: day.into(), day_number, key: SaltKey::new(random) };
         self.salts = Some(salts.clone());
         salts

@@ -63,7 +63,7 @@ impl Decided {
         let id = &facts.call.action.id;
         let at = inner.clock.now();
         let run_id = inner.log.instance().run_id.as_str();
-        let salts = chain.lock(&inner.chains).salts(chain.session(), at, &random.salts, &inner.vault, run_id);
+        let salts = chain.lock(&inner.chains).salts(chain.session(), at, &random.salts, inner.vault.keys(), run_id);
         let built = build(inner, chain, facts, &salts).and_then(|(blocks, subject_hex)| {
             let entry = ActionEntry {
                 gist: gist(Kind::Decision, facts.decision),

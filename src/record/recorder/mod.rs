@@ -24,7 +24,7 @@ use crate::net::random_bytes;
 
 use super::entry::{ApprovalBlock, DeferralBlock, LogBlock, ParametersMode};
 use super::vault::Vault;
-use super::{Config, Log, Opened, RecordError, Slot};
+use super::{Log, Opened, RecordError, Slot};
 
 pub use chain::Chain;
 pub use control::{ControlFact, FoldedRefusals};
@@ -107,18 +107,13 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError`] when entries cannot be written, or earlier ones cannot be read.
-    pub fn start(
-        log: Log,
-        opened: &Opened,
-        clock: Arc<dyn Clock>,
-        config: &Config,
-    ) -> Result<(Self, Recovered), RecordError> {
+    pub fn start(log: Log, opened: &Opened, clock: Arc<dyn Clock>) -> Result<(Self, Recovered), RecordError> {
         let about = LogBlock {
             epoch: log.signing_key().epoch,
             origin: log.instance().origin.to_string().into(),
             run_first: opened.size,
         };
-        let vault = Vault::start(config.data_dir.join("vault"))
+        let vault = Vault::start(Arc::clone(&log.shared().vault_keys))
             .map_err(|source| RecordError::Thread("vault", Some(Arc::new(source))))?;
         let inner = Arc::new(Inner { log, clock, chains: Chains::default(), vault, about });
         let recovered = recover::begin(&inner, opened)?;

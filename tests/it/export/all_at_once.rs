@@ -1,11 +1,12 @@
 //! Every type of destination at once, each as it is built from a configuration and behind its own protocol: whatever goes
-//! wrong on the way and wherever the process dies, each event is in each receiver or in a dead letter.
+//! wrong on the way and wherever the process dies, each event is in each receiver or in a dead letter, and each is in a
+//! Parquet file and its entry in the archive.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::export::{Config, dead_letters};
+use countersign::export::{Config, Exporter, dead_letters};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -13,12 +14,19 @@ use tokio::runtime::Runtime;
 use super::bench::{Bench, Dice};
 use super::compliance::CANARY;
 use super::connection::everywhere;
+use super::copies::{self, Obstacle, is_copy};
 use super::stub::{Fault, Stub};
 use super::sumologic;
 use crate::harness::{Folder, PATIENCE};
 
 /// Seeds at once.
 const THREADS: usize = 4;
+
+/// Lives of the exporter: in all but the last it is killed.
+const LIVES: u64 = 3;
+
+/// Parts of what is written in a life, each in files of its own.
+const CHUNKS: u64 = 3;
 
 /// What goes wrong with any receiver that speaks HTTP.
 const FAULTS: [Fault; 9] = [
@@ -109,8 +117,10 @@ impl World {
             }
         });
         exporters.push("{ type: file, path: events.jsonl, delivery: { linger_ms: 1 } }".into());
+        exporters.push(copies::ARCHIVE_EXPORTER.into());
         let text = format!(
-            "servers: {{}}\ntelemetry: {{ checkpoint_interval_s: 1, exporters: [ {} ] }}\n",
+            "servers: {{}}\ntelemetry: {{ checkpoint_interval_s: 1, {}, exporters: [ {} ] }}\n",
+            copies::BATCH_EXPORT,
             exporters.join(", ")
         );
         let config = countersign::config::parse(&text, &folder.0.join("countersign.yaml")).unwrap().telemetry;
@@ -125,6 +135,11 @@ struct Tally {
     arrivals: u64,
     repeats: u64,
     dead: u64,
+    /// Attempts of the files and the archive that failed.
+    copies_failed: u64,
+    files: u64,
+    rows: u64,
+    archived: u64,
 }
 
 #[test]
@@ -146,46 +161,71 @@ fn every_event_reaches_every_type_of_destination_under_faults_and_a_crash() {
     println!("{total:?}");
     // The script must have bitten, or the test proves nothing.
     if total.seeds > 10 {
-        assert!(total.repeats > 0 && total.dead > 0, "{total:?}");
+        assert!(total.repeats > 0 && total.dead > 0 && total.copies_failed > 0, "{total:?}");
     }
 }
 
 fn one(seed: u64, world: &World, total: &Mutex<Tally>) {
-    let (mut dice, bench) = (Dice(seed), Bench::new());
+    let (mut dice, bench) = (Dice(seed), Bench::real());
     let before: Vec<usize> = world.receivers.iter().map(|(_, receiver)| receiver.taken().len()).collect();
-    let mut written = 0;
-    for last in [false, true] {
+    let (mut written, mut copies_failed) = (0, 0);
+    for life in 0..LIVES {
         for (_, receiver) in &world.receivers {
             let Receiver::Http(stub) = receiver else { continue };
             for _ in 0..1 + dice.below(4) {
                 stub.fail(FAULTS[usize::try_from(dice.below(FAULTS.len() as u64)).unwrap()].clone());
             }
         }
+        let last = life + 1 == LIVES;
+        let obstacle = if last { None } else { Obstacle::put(&bench.data(), &mut dice) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let alive = runtime.block_on(async {
             let exporter = bench.start(&world.config);
-            let more = 10 + dice.below(20);
-            bench.write(written, more).await;
-            written += more;
+            for _ in 0..CHUNKS {
+                let more = 3 + dice.below(8);
+                bench.write(written, more).await;
+                written += more;
+                // The next ones are in other files.
+                bench.clock.advance_micros(1_500_000);
+            }
+            bench.recorder.log().checkpoint_now().await.unwrap();
             if !last {
                 tokio::time::sleep(Duration::from_millis(dice.below(60))).await;
                 return Some(exporter);
             }
-            let settled = async {
-                while exporter.monitor().needed_from() < bench.recorder.size() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            let settled = tokio::time::timeout(PATIENCE, settled).await;
-            assert!(settled.is_ok(), "seed {seed}: not settled: {}", exporter.monitor().render());
-            exporter.stop().await;
+            settle(seed, &bench, exporter).await;
+            copies::complete(seed, &bench, &world.config).await;
             None
         });
         // Tasks end where they stand, as they would if the process were killed.
         runtime.shutdown_timeout(PATIENCE);
+        copies_failed += alive.as_ref().map_or(0, copies::failures);
         drop(alive);
+        obstacle.into_iter().for_each(Obstacle::remove);
     }
-    account(seed, &bench, world, &before, &mut total.lock().unwrap());
+    let mut tally = total.lock().unwrap();
+    account(seed, &bench, world, &before, &mut tally);
+    let found = copies::account(seed, &bench);
+    tally.copies_failed += copies_failed;
+    (tally.files, tally.rows) = (tally.files + found.files, tally.rows + found.rows);
+    tally.archived += found.archived;
+}
+
+/// Until every receiver has everything; the copies wait for time to pass.
+async fn settle(seed: u64, bench: &Bench, exporter: Exporter) {
+    let monitor = exporter.monitor();
+    let behind = || {
+        let size = bench.recorder.size();
+        monitor.destinations().iter().any(|status| !is_copy(&status.name) && status.next < size)
+    };
+    let settled = async {
+        while behind() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let settled = tokio::time::timeout(PATIENCE, settled).await;
+    assert!(settled.is_ok(), "seed {seed}: not settled: {}", monitor.render());
+    exporter.stop().await;
 }
 
 fn account(seed: u64, bench: &Bench, world: &World, before: &[usize], tally: &mut Tally) {

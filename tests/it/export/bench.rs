@@ -1,4 +1,4 @@
-//! A log in memory, a folder for cursors, and receivers that follow a script.
+//! A log in memory or on a disk, a folder for cursors, and receivers that follow a script.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use countersign::export::{
     ExporterConfig, FailedEvent, Limits, SendError, Sending, events_of,
 };
 use countersign::model::{Clock, EventType, ManualClock, Timestamp};
-use countersign::record::disk::FaultyDisk;
+use countersign::record::disk::{Disk, FaultyDisk, RealDisk};
 use countersign::record::entry::{ControlBlock, ScopeBlock};
 use countersign::record::{ControlFact, Log, Recorder};
 
@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// A log on a disk in memory; cursors and dead letters lie in a real folder.
+/// A log; cursors and dead letters lie in a real folder.
 pub(super) struct Bench {
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<ManualClock>,
@@ -45,6 +45,15 @@ pub(super) struct Known {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::on(Arc::new(FaultyDisk::new()))
+    }
+
+    /// A log on a real disk, beside the cursors.
+    pub(super) fn real() -> Self {
+        Self::on(Arc::new(RealDisk))
+    }
+
+    fn on(disk: Arc<dyn Disk>) -> Self {
         let folder = Folder::new();
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_209_298)));
         let config = countersign::record::Config {
@@ -55,8 +64,8 @@ impl Bench {
             ..countersign::record::Config::default()
         };
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let (log, opened) = Log::open(&config, Arc::new(FaultyDisk::new()), Arc::clone(&shared)).unwrap();
-        let (recorder, _) = Recorder::start(log, &opened, shared, &config).unwrap();
+        let (log, opened) = Log::open(&config, disk, Arc::clone(&shared)).unwrap();
+        let (recorder, _) = Recorder::start(log, &opened, shared).unwrap();
         Self { recorder, clock, folder }
     }
 

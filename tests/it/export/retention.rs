@@ -13,17 +13,17 @@ use serde_json::Value;
 use super::bench::{control, gaps};
 use crate::harness::{Folder, PATIENCE};
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// One life of a log on a real disk.
-struct Life {
-    log: Log,
-    recorder: Recorder,
+pub(super) struct Life {
+    pub(super) log: Log,
+    pub(super) recorder: Recorder,
     clock: Arc<ManualClock>,
 }
 
 impl Life {
-    fn begin(data: &Path, retention_s: u64, now: u64) -> Self {
+    pub(super) fn begin(data: &Path, retention_s: u64, now: u64) -> Self {
         let config = countersign::record::Config {
             data_dir: data.to_owned(),
             segment_bytes: 1 << 20,
@@ -35,11 +35,11 @@ impl Life {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(now)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&shared)).unwrap();
-        let (recorder, _) = Recorder::start(log.clone(), &opened, shared, &config).unwrap();
+        let (recorder, _) = Recorder::start(log.clone(), &opened, shared).unwrap();
         Self { log, recorder, clock }
     }
 
-    async fn write(&self, count: u64) {
+    pub(super) async fn write(&self, count: u64) {
         let entries = (1..=count).map(|number| {
             let recorder = self.recorder.clone();
             tokio::spawn(async move { recorder.control(control(number)).await.unwrap() })
@@ -50,18 +50,18 @@ impl Life {
         self.log.checkpoint_now().await.unwrap();
     }
 
-    fn export(&self, data: &Path, exporters: &str) -> Exporter {
+    pub(super) fn export(&self, data: &Path, exporters: &str) -> Exporter {
         let text = format!("servers: {{}}\ntelemetry: {{ checkpoint_interval_s: 0, exporters: [ {exporters} ] }}\n");
         let config: Config = countersign::config::parse(&text, &data.join("countersign.yaml")).unwrap().telemetry;
         Exporter::start(&config, &self.recorder, data, Arc::clone(&self.clock) as _).unwrap()
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.log.close().await.unwrap();
     }
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -77,7 +77,7 @@ fn bundles(data: &Path) -> usize {
         .count()
 }
 
-const FILE: &str = "{ type: file, path: events.jsonl, delivery: { linger_ms: 1 } }";
+pub(super) const FILE: &str = "{ type: file, path: events.jsonl, delivery: { linger_ms: 1 } }";
 
 /// Nobody listens there.
 const DOWN: &str = "{ type: webhook, name: down, url: 'http://127.0.0.1:9', delivery: { linger_ms: 1 } }";

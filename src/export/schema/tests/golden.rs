@@ -50,8 +50,8 @@ fn s0_1_every_schema_writes_every_event_as_its_golden_file_says() {
 }
 
 /// Events that lookups have completed, in the schemas that have a place for that.
-fn completed(name: &str) -> Vec<(String, Event)> {
-    if !matches!(name, "aarm" | "cim" | "ecs" | "ocsf-1.1" | "ocsf-1.4" | "ocsf-1.8" | "otel") {
+pub(super) fn completed(name: &str) -> Vec<(String, Event)> {
+    if !matches!(name, "aarm" | "cim" | "ecs" | "ocsf-1.1" | "ocsf-1.4" | "ocsf-1.8" | "otel" | "udm") {
         return Vec::new();
     }
     let answer = |fields: &[(&str, &str)]| {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::golden::completed;
 use super::{formatter, json as render};
 use crate::export::{Dialect, Schema, SchemaSettings, events_of, samples, sourcetype};
 use crate::model::EventType;
@@ -192,6 +193,21 @@ fn s3_12_records_carry_the_trace_of_the_request() {
     assert_eq!(record["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(record["spanId"], "b7ad6b7169203331");
     assert_eq!(event("otel", "action-bare", EventType::Action).get("traceId"), None);
+}
+
+/// Lookups and tags have no members of their own in the model: all of them stand in `additional`.
+#[test]
+fn s0_17_and_s1_22_udm_says_what_was_looked_up_and_what_is_evidence_of_what() {
+    let (_, event) = completed("udm").into_iter().find(|(_, event)| event.event_type == EventType::Decision).unwrap();
+    let (udm, aarm) = (render(&formatter("udm"), &event), render(&formatter("aarm"), &event));
+    let own = &udm["additional"]["aarm"];
+    assert_eq!(own["enrichment"]["identity_human"]["department"], "Treasury");
+    for member in ["enrichment", "enrichment_status", "compliance"] {
+        assert!(!own[member].is_null(), "{member}");
+        assert_eq!(own[member], aarm[member], "{member}");
+    }
+    let plain = render(&formatter("udm"), &events_of(&samples::entry(&samples::predicate("action-denied")))[0]);
+    assert!(plain["additional"]["aarm"].get("enrichment").is_none(), "what is unknown is left out");
 }
 
 /// What Google's importer asks of every event, and the words of its enumerations.

@@ -31,6 +31,23 @@ async fn salts_in_the_vault_open_the_digests() {
     assert!(seen.iter().all(|entry| !entry.payload.contains("hunter2")));
 }
 
+/// What a killed process leaves is what is on the disk at that moment.
+#[tokio::test]
+async fn the_key_of_a_session_is_in_the_vault_once_its_first_decision_is_durable() {
+    let bench = Bench::new();
+    let (recorder, _) = bench.start();
+    for number in 1..20 {
+        let session = format!("s{number}");
+        let mut decided = decide(&recorder, &session, number, Verdict::Allow).await;
+        decided.durable().await.unwrap();
+        let name = Digest::of(session.as_bytes()).to_hex();
+        let path = bench.directory.join(format!("vault/2026-11-20/{name}.jsonl"));
+        let vault = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(vault.starts_with(r#"{"kind":"key","chain":"#) && vault.ends_with("}\n"), "{session}: {vault:?}");
+        drop(decided.complete(samples::outcome(OutcomeStatus::Success)));
+    }
+}
+
 #[tokio::test]
 async fn facts_without_an_action() {
     let bench = Bench::new();

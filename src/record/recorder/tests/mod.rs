@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::model::{Enforcement, ManualClock, OutcomeStatus, Timestamp, Verdict};
+use crate::record::Config;
 use crate::record::disk::{FaultyDisk, Operation, Survivors};
 use crate::record::entry::{Domain, Kind, ParametersMode, Predicate, Statement, read_payload};
 use crate::record::{PublicKey, leaf_hash, open_envelope, samples};
@@ -34,7 +35,7 @@ impl Bench {
     fn try_start(&self) -> Result<(Recorder, Recovered), RecordError> {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1_795_209_298)));
         let (log, opened) = Log::open(&self.config(), Arc::new(self.disk.clone()), Arc::clone(&clock))?;
-        Recorder::start(log, &opened, clock, &self.config())
+        Recorder::start(log, &opened, clock)
     }
 
     fn start(&self) -> (Recorder, Recovered) {

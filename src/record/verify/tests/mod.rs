@@ -162,7 +162,7 @@ fn start_with(data_dir: &Path, clock: &Arc<ManualClock>, config: &Config) -> Rec
     };
     let clock: Arc<dyn crate::model::Clock> = Arc::clone(clock) as _;
     let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock)).unwrap();
-    Recorder::start(log, &opened, clock, &config).unwrap().0
+    Recorder::start(log, &opened, clock).unwrap().0
 }
 
 /// Bundles, tiles and checkpoint over these entries, written as plainly as the format allows.

@@ -4,10 +4,13 @@
 //! day are made from, and in `commit` mode the redacted texts. Removing a file closes the digests of that session and
 //! day for good; the log, its chain and its proofs stay whole.
 //!
-//! Lines are kept in memory and written by a thread of its own, once a second and at the end: the path of an action
-//! never waits for this. A process that is killed loses the lines of its last second; a machine that loses power loses
-//! what its kernel had not written yet. Digests whose key is lost stay valid and can no longer be opened. The vault
-//! must never hold a secret in clear, and never fail an action.
+//! Keys are written by the commit of the first entry that needs them ([`Keys`]). Texts are kept in memory and written by a
+//! thread of its own, many times a second and at the end: the path of an action never waits for this. A process that is
+//! killed loses the texts of its last moment; a machine that loses power loses what its kernel had not written yet. Digests
+//! whose key is lost stay valid and can no longer be opened. The vault must never hold a secret in clear, and never fail
+//! an action.
+
+mod keys;
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, OpenOptions};
@@ -23,10 +26,11 @@ use serde::Serialize;
 
 use crate::model::{ActionId, Digest, SessionId, Timestamp};
 
-/// How long lines wait in memory.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
-/// Most bytes that wait in memory; lines past it are dropped and counted. Keys have 200 bytes, so only `commit` mode on
-/// a disk that does not take them can come here.
+pub(crate) use keys::Keys;
+
+/// How long texts wait in memory.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+/// Most bytes that wait in memory; lines past it are dropped and counted. Only a disk that does not take them comes here.
 const PENDING_BYTES_MAX: usize = 16 << 20;
 
 /// The vault of one data directory.
@@ -38,7 +42,7 @@ pub(crate) struct Vault {
 
 #[derive(Debug)]
 struct Shared {
-    directory: PathBuf,
+    keys: Arc<Keys>,
     pending: Mutex<Pending>,
     wake: Condvar,
     lost: AtomicU64,
@@ -46,8 +50,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// Lines by day and file name.
-    files: HashMap<(String, String), Vec<u8>>,
+    /// Lines by file.
+    files: HashMap<PathBuf, Vec<u8>>,
     bytes: usize,
     stop: bool,
 }
@@ -63,20 +67,18 @@ enum Line<'a> {
 }
 
 impl Vault {
-    /// Starts the thread that writes below `directory`. Nothing is made before there is something to write.
-    pub(crate) fn start(directory: PathBuf) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { directory, pending: Mutex::default(), wake: Condvar::new(), lost: AtomicU64::new(0) });
+    /// Starts the thread that writes below the folder of the keys. Nothing is made before there is something to write.
+    pub(crate) fn start(keys: Arc<Keys>) -> io::Result<Self> {
+        let (pending, wake, lost) = (Mutex::default(), Condvar::new(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { keys, pending, wake, lost });
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("vault".into()).spawn(move || own.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Keeps the key of a chain's salts.
-    pub(crate) fn key(&self, place: &Place<'_>, run_id: &str, chain: u64, key: &[u8; 32]) {
-        let key = Digest(*key).to_hex();
-        let session = place.session.as_str();
-        self.shared.add(place, &Line::Key { chain, key: &key, run_id, session });
+    /// The keys, which the log writes.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.shared.keys
     }
 
     /// Keeps a text that was committed to.
@@ -86,7 +88,16 @@ impl Vault {
 
     /// Lines that could not be kept.
     pub(crate) fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+        self.shared.lost.load(Ordering::Relaxed) + self.shared.keys.lost()
+    }
+}
+
+impl Line<'_> {
+    /// As it is written.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self).ok()?;
+        bytes.push(b'\n');
+        Some(bytes)
     }
 }
 
@@ -111,6 +122,13 @@ pub(crate) struct Place<'a> {
     pub(crate) session: &'a SessionId,
 }
 
+impl Place<'_> {
+    /// The file below the folder of the vault. Session ids may hold any visible character.
+    fn path(&self, directory: &Path) -> PathBuf {
+        directory.join(self.day).join(format!("{}.jsonl", Digest::of(self.session.as_str().as_bytes()).to_hex()))
+    }
+}
+
 /// The UTC day of a time, `yyyy-mm-dd`.
 pub(crate) fn day_of(time: Timestamp) -> String {
     let mut text = time.to_string();
@@ -118,22 +136,16 @@ pub(crate) fn day_of(time: Timestamp) -> String {
     text
 }
 
-/// The name of a session's file: session ids may hold any visible character.
-fn file_name(session: &SessionId) -> String {
-    format!("{}.jsonl", Digest::of(session.as_str().as_bytes()).to_hex())
-}
-
 impl Shared {
     fn add(&self, place: &Place<'_>, line: &Line<'_>) {
-        let Ok(mut bytes) = serde_json::to_vec(line) else { return self.lose(1) };
-        bytes.push(b'\n');
+        let Some(bytes) = line.bytes() else { return self.lose(1) };
         let mut pending = self.pending();
         if pending.bytes + bytes.len() > PENDING_BYTES_MAX {
             return self.lose(1);
         }
         pending.bytes += bytes.len();
         let first = pending.files.is_empty();
-        pending.files.entry((place.day.to_owned(), file_name(place.session))).or_default().extend_from_slice(&bytes);
+        pending.files.entry(place.path(self.keys.directory())).or_default().extend_from_slice(&bytes);
         drop(pending);
         if first {
             self.wake.notify_one();
@@ -155,8 +167,7 @@ impl Shared {
             let (files, stop) = (std::mem::take(&mut pending.files), pending.stop);
             pending.bytes = 0;
             drop(pending);
-            for ((day, name), lines) in files {
-                let path = self.directory.join(&day).join(&name);
+            for (path, lines) in files {
                 if let Err(error) = write(&path, &lines) {
                     let count = lines.iter().filter(|byte| **byte == b'\n').count();
                     tracing::warn!(path = %path.display(), %error, count, "write to the vault");
@@ -165,6 +176,7 @@ impl Shared {
                 made.push(path);
             }
             if stop {
+                made.extend(self.keys.recent());
                 return sync(&made);
             }
             made.truncate(0);
@@ -180,10 +192,13 @@ impl Shared {
     }
 }
 
+/// Makes the folder that a file is to lie in.
+fn make_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder))
+}
+
 fn write(path: &Path, lines: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    make_folder(path)?;
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(lines)
 }
 
@@ -205,13 +220,14 @@ mod tests {
     #[test]
     fn keeps_lines_by_day_and_session() {
         let directory = crate::record::samples::scratch("vault");
-        let vault = Vault::start(directory.clone()).unwrap();
+        let vault = Vault::start(Arc::new(Keys::new(directory.clone()))).unwrap();
         let session = SessionId::parse("../../etc/passwd").unwrap();
         let place = Place { day: "2026-11-20", session: &session };
-        vault.key(&place, "run_1", 3, &[0xab; 32]);
+        vault.keys().keep(&place, "run_1", 3, &[0xab; 32]);
+        vault.keys().write();
         vault.text(&place, &ActionId::parse("act_1").unwrap(), "parameters", "{\"a\":1}\n");
         drop(vault);
-        let path = directory.join("2026-11-20").join(file_name(&session));
+        let path = place.path(&directory);
         let text = std::fs::read_to_string(&path).unwrap();
         let key = "ab".repeat(32);
         let expected = [
@@ -225,9 +241,10 @@ mod tests {
 
     #[test]
     fn a_disk_that_takes_nothing_costs_lines_and_no_action() {
-        let vault = Vault::start("/dev/null/vault".into()).unwrap();
+        let vault = Vault::start(Arc::new(Keys::new("/dev/null/vault".into()))).unwrap();
         let session = SessionId::parse("s").unwrap();
-        vault.key(&Place { day: "2026-11-20", session: &session }, "run_1", 1, &[0; 32]);
+        let place = Place { day: "2026-11-20", session: &session };
+        vault.text(&place, &ActionId::parse("act_1").unwrap(), "parameters", "{}");
         let shared = Arc::clone(&vault.shared);
         drop(vault);
         assert_eq!(shared.lost.load(Ordering::Relaxed), 1);
