@@ -32,8 +32,8 @@ const OUTAGE_EVENTS: u64 = 100_000;
 /// Events whose way is timed, at a pace that a busy agent has.
 const TIMED_EVENTS: u64 = 2_000;
 const PACE: Duration = Duration::from_millis(2);
-/// Appends that are timed beside the exporter.
-const APPENDS: u64 = 400;
+/// Appends that are timed with and without an exporter, in turns.
+const APPENDS: u64 = 2_000;
 /// Longest time for a backlog.
 const DRAIN_MAX: Duration = Duration::from_mins(5);
 
@@ -99,23 +99,43 @@ impl Bench {
         Ok(())
     }
 
-    /// How long single appends take until they are durable.
-    async fn appends(&self, from: u64) -> Fallible<Histogram> {
-        let mut seen = Histogram::new();
-        for number in 0..APPENDS {
-            let start = now();
-            self.append(from + number, false).await?;
-            seen.record(ns_between(start, now()));
-        }
-        Ok(seen)
-    }
-
     fn export(&self, folder: &Path, exporter: &str) -> Fallible<Exporter> {
         let text = format!("telemetry: {{ checkpoint_interval_s: 0, exporters: [ {exporter} ] }}");
         let config: Telemetry = countersign::config::parse(&text, &folder.join("bench.yaml"))?.telemetry;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Ok(Exporter::start(&config, &self.recorder, folder, clock)?)
     }
+}
+
+/// How long single appends take until they are durable, to one log and to another in turns: whatever else the machine and
+/// its disk do, both have alike.
+async fn appends(one: &Bench, other: &Bench, from: u64) -> Fallible<(Histogram, Histogram)> {
+    let (mut first, mut second) = (Histogram::new(), Histogram::new());
+    for number in 0..APPENDS {
+        for (bench, seen) in [(one, &mut first), (other, &mut second)] {
+            let start = now();
+            bench.append(from + number, false).await?;
+            seen.record(ns_between(start, now()));
+        }
+    }
+    Ok((first, second))
+}
+
+/// `p50 and p99 with ... of those without`.
+fn beside((without, with): &(Histogram, Histogram)) -> String {
+    let ratio = |share| match (without.quantile_ns(share), with.quantile_ns(share)) {
+        (Some(without), Some(with)) => format!("{:.2}", with as f64 / without.max(1) as f64),
+        _ => "-".into(),
+    };
+    format!(
+        "p50 {} p99 {}, without {} {}: ratios {} {}",
+        milliseconds(with, 5_000),
+        milliseconds(with, 9_900),
+        milliseconds(without, 5_000),
+        milliseconds(without, 9_900),
+        ratio(5_000),
+        ratio(9_900)
+    )
 }
 
 /// The payload of a sample entry, with a place for a number.
@@ -233,8 +253,10 @@ fn milliseconds(seen: &Histogram, share: u64) -> String {
 async fn hec(folder: &Path) -> Fallible<Vec<Line>> {
     std::fs::create_dir_all(folder)?;
     let (bench, (address, collector)) = (Bench::open(folder)?, Collector::start().await?);
+    std::fs::create_dir_all(folder.join("without"))?;
+    let alone = Bench::open(&folder.join("without"))?;
     bench.fill(0, 20_000).await?;
-    let alone = bench.appends(1_000_000).await?;
+    alone.fill(0, 20_000).await?;
     let token = folder.join("token");
     std::fs::write(&token, "not-a-token")?;
     let exporter = bench.export(folder, &format!(
@@ -243,37 +265,26 @@ async fn hec(folder: &Path) -> Fallible<Vec<Line>> {
     ))?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = memory()?;
-    bench.fill(100_000, OUTAGE_EVENTS).await?;
+    bench.fill(100_000, OUTAGE_EVENTS / 2).await?;
+    let half = memory()?;
+    bench.fill(100_000 + OUTAGE_EVENTS / 2, OUTAGE_EVENTS / 2).await?;
     let after = memory()?;
-    let beside = bench.appends(2_000_000).await?;
+    let beside_down = appends(&alone, &bench, 2_000_000).await?;
     let (monitor, events) = (exporter.monitor(), bench.recorder.size());
     collector.up.store(true, Ordering::SeqCst);
     let used = cpu();
     let took = settle(&monitor, &bench.recorder).await?;
     let used = cpu() - used;
-    let healthy = bench.appends(3_000_000).await?;
     let arrived = collector.arrivals()?.len() as u64;
+    let beside_healthy = appends(&alone, &bench, 3_000_000).await?;
     let mut lines = vec![
         line(
-            "resident memory beside a receiver that is down, before and after 100,000 events",
-            format!("{} and {} MiB", before >> 20, after >> 20),
+            "resident memory beside a receiver that is down: before, after 50,000 and after 100,000 events",
+            format!("{}, {} and {} MiB", before >> 20, half >> 20, after >> 20),
             "no growth beyond the window (8 MiB)",
         ),
-        line(
-            "append until durable, p50 and p99: without exporter",
-            format!("{} {}", milliseconds(&alone, 5_000), milliseconds(&alone, 9_900)),
-            "",
-        ),
-        line(
-            "append until durable, p50 and p99: beside a receiver that is down",
-            format!("{} {}", milliseconds(&beside, 5_000), milliseconds(&beside, 9_900)),
-            "as without",
-        ),
-        line(
-            "append until durable, p50 and p99: beside a healthy receiver",
-            format!("{} {}", milliseconds(&healthy, 5_000), milliseconds(&healthy, 9_900)),
-            "as without",
-        ),
+        line("append until durable beside a receiver that is down", beside(&beside_down), "as without"),
+        line("append until durable beside a healthy receiver", beside(&beside_healthy), "as without"),
         line("backlog to a local HEC stub, gzip", rate(events, took, used), ">= 20,000 events/s"),
         line("events of the log that arrived", format!("{arrived} entries of {events}"), "all"),
     ];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Approvals, ApproveError, Request, Status};
+use super::{Approvals, ApproveError, Opened, Request, Status};
 use crate::metrics::{Counter, count};
 use crate::model::{ApprovalId, ApprovalResult, Timestamp, Verification, with_causes};
 use crate::record::FollowUp;
@@ -22,7 +22,7 @@ pub struct Person {
     pub groups: Arc<[Arc<str>]>,
     /// The tenant the person is confined to.
     pub tenant: Option<Arc<str>>,
-    /// Where the answer comes from: `api`, `console`, `slack`.
+    /// Where the answer comes from: `api`, `console`, `mail`, `slack`.
     pub channel: &'static str,
     /// How it is known who it is.
     pub verification: Verification,
@@ -86,6 +86,12 @@ impl Approvals {
         }
         request.status.send_replace(next.clone());
         Ok(next)
+    }
+
+    /// Follows a link that was sent by mail, once: whom it logs in, and for which request.
+    #[must_use]
+    pub fn open_link(&self, secret: &str) -> Option<Opened> {
+        self.inner.notifiers.links.open(secret, self.inner.clock.now())
     }
 
     /// Takes what somebody pressed in Slack. Returns whether it was a press that counts, whatever came of it: that is said

@@ -35,7 +35,9 @@ pub use controls::{BREAK_GLASS_MINUTES_MAX, Control, ControlKind, ControlState};
 pub use deferral::{Day, DeferralConfig, DeferralStats, ResolverConfig, ResolverError, Window};
 pub use error::ApproveError;
 pub use grants::{GRANT_MINUTES_MAX, Grant, GrantRequest, GrantView};
-pub use notify::{ButtonsConfig, ButtonsPerson, MailConfig, MailSecurity, NotifierConfig, NotifyError, Pressed};
+pub use notify::{
+    ButtonsConfig, MailConfig, MailSecurity, NotifiedPerson, NotifierConfig, NotifyError, Opened, Pressed,
+};
 pub use queue::{Approvals, OpenError};
 pub use request::{Request, Source, Status};
 pub use scope::Scope;

@@ -86,7 +86,7 @@ impl Approvals {
         // Controls hold with nobody there to change them too.
         let deferrals = Arc::default();
         let replayed = replay::read(&recorder, &config, (from, clock.now()), &deferrals)?;
-        let notifiers = Notifiers::start(&config.notifiers, &clock)?;
+        let notifiers = Notifiers::start(&config.notifiers, public_url.is_some(), &clock)?;
         let resolvers = Resolvers::new(&config.deferral, data_dir, Arc::clone(&clock))?;
         let holds = Semaphore::new(config.holds_max);
         let public_url = public_url.map(|url| Arc::from(url.trim_end_matches('/')));

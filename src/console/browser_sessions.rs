@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::tokens::Holder;
-use crate::model::{Digest, Timestamp};
+use crate::model::{ApprovalId, Digest, Timestamp};
 use crate::net::{RandomError, Secret, random_bytes};
 
 /// Log-ins at once. Past it the one that was not used for longest ends.
@@ -25,6 +25,8 @@ pub(super) struct BrowserSessions(Mutex<HashMap<Digest, LogIn>>);
 /// Whom a log-in stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Grounds {
+    /// Whom a link in a mail was for: for this request alone.
+    Link(Arc<Holder>, ApprovalId),
     /// Whom an identity provider named, with the role of that moment.
     Person(Arc<Holder>),
     /// Whom the token of this digest stands for.

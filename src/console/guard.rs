@@ -15,8 +15,9 @@ use super::login::CookieScope;
 use super::refusals::Refusals;
 use super::tokens::Holder;
 use super::{Problem, Role, Tokens};
+use crate::approve::Opened;
 use crate::metrics::{Counter, count};
-use crate::model::{Clock, Digest, Timestamp, Verification, with_causes};
+use crate::model::{ApprovalId, Clock, Digest, Timestamp, Verification, with_causes};
 use crate::net::Secret;
 
 /// The header that only a script of this very site can add. Another site's form or image cannot, and its script is not
@@ -38,6 +39,8 @@ pub struct Caller {
     pub channel: &'static str,
     /// How it is known who it is.
     pub verification: Verification,
+    /// The one request that it may see and answer; everything that the role permits without.
+    pub only: Option<ApprovalId>,
 }
 
 impl Caller {
@@ -67,7 +70,16 @@ impl Caller {
             groups: Arc::clone(&holder.groups),
             channel,
             verification,
+            only: None,
         }
+    }
+
+    /// Whether what lies at this path below `/v1` is this caller's to ask for.
+    fn may_ask(&self, path: &str) -> bool {
+        let Some(only) = &self.only else { return true };
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        let of_request = path.strip_prefix("/approvals/").and_then(|rest| rest.strip_prefix(only.as_str()));
+        path == "/me" || matches!(of_request, Some("" | "/approve" | "/deny"))
     }
 }
 
@@ -109,6 +121,11 @@ impl Guard {
         }
         let grounds = self.cookies.secret(headers).and_then(|secret| self.browsers.find(secret, now));
         let caller = grounds.and_then(|grounds| match grounds {
+            Grounds::Link(holder, only) if holder.expires.is_some_and(|end| now < end) => {
+                let caller = Caller::of(&holder, "mail", Verification::TrustedProxy);
+                Some(Caller { only: Some(only), ..caller })
+            }
+            Grounds::Link(..) => None,
             Grounds::Person(holder) => Some(Caller::of(&holder, "console", Verification::Jwt)),
             Grounds::Token(token) => {
                 let holder = self.tokens.of_digest(token, now);
@@ -131,6 +148,20 @@ impl Guard {
         let Some(holder) = self.tokens.find(token, now) else { return Err(self.refuse(peer)) };
         tracing::info!(by = %holder.name, %peer, "logged in to the console");
         self.begin(Grounds::Token(Digest::of(token.as_bytes())))
+    }
+
+    /// Exchanges a link that was sent by mail for the secret of a cookie. `opened`: whom it logs in, if anybody.
+    pub(super) fn log_in_by(&self, opened: Option<Opened>, peer: SocketAddr) -> Result<Secret, Problem> {
+        let Some(Opened { person, request, until }) = opened else { return Err(self.refuse(peer)) };
+        tracing::info!(by = %person.name, %request, %peer, "opened a request by the link in a mail");
+        let holder = Holder {
+            name: person.name,
+            role: Role::Approver,
+            tenant: person.tenant,
+            groups: person.groups,
+            expires: Some(until),
+        };
+        self.begin(Grounds::Link(Arc::new(holder), request))
     }
 
     /// The cookie of a person whom an identity provider named.
@@ -226,6 +257,9 @@ pub(super) async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     let caller = guard.admit(request.method(), request.headers(), peer)?;
+    if !caller.may_ask(request.uri().path()) {
+        return Err(Problem::forbidden("the link in a mail opens one request; log in for anything else"));
+    }
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! `/login` and `/logout`: a token against a cookie, and the end of it.
+//! `/login` and `/logout`: a token, or the link in a mail, against a cookie, and the end of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,16 +13,20 @@ use serde::{Deserialize, Serialize};
 use super::Problem;
 use super::browser_sessions::LIFE_S;
 use super::guard::{Guard, require_own_script};
+use crate::approve::Approvals;
 
 /// The name of the cookie on loopback. Behind TLS it has the prefix `__Host-`: then no other host can set it.
 const COOKIE: &str = "countersign";
 
-pub(super) fn routes(guard: Arc<Guard>, oidc: bool) -> Router {
+pub(super) fn routes(guard: Arc<Guard>, approvals: Approvals, oidc: bool) -> Router {
+    // Following a link opens nothing: the page that it leads to posts what stands behind its `#`.
+    let links = Router::new().route("/login/link", post(open_link)).with_state((Arc::clone(&guard), approvals));
     Router::new()
         .route("/login", post(log_in))
         .route("/login/ways", get(async move || Json(Ways { oidc })))
         .route("/logout", post(log_out))
         .with_state(guard)
+        .merge(links)
 }
 
 /// How people can log in besides with a token.
@@ -72,6 +76,12 @@ struct Login {
     token: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    secret: String,
+}
+
 /// A cookie and nothing else. Nothing on the way may keep it.
 type Answer = (StatusCode, [(HeaderName, String); 2]);
 
@@ -83,6 +93,19 @@ async fn log_in(
 ) -> Result<Answer, Problem> {
     require_own_script(&headers)?;
     let secret = guard.log_in(&login.token, peer)?;
+    let cookie = guard.cookies.cookie(&headers, secret.expose(), LIFE_S);
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".into())]))
+}
+
+async fn open_link(
+    State((guard, approvals)): State<(Arc<Guard>, Approvals)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(link): Json<Link>,
+) -> Result<Answer, Problem> {
+    // Before the link is used up.
+    require_own_script(&headers)?;
+    let secret = guard.log_in_by(approvals.open_link(&link.secret), peer)?;
     let cookie = guard.cookies.cookie(&headers, secret.expose(), LIFE_S);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".into())]))
 }

@@ -46,7 +46,7 @@ use tokio::net::TcpListener;
 
 use crate::approve::Approvals;
 use crate::mediate::Mediator;
-use crate::model::Clock;
+use crate::model::{ApprovalId, Clock};
 
 pub use destinations::Deliveries;
 pub use guard::Caller;
@@ -150,7 +150,11 @@ pub async fn serve(
 
 fn routes(admin: Admin) -> Router {
     let guard = Arc::new(Guard::new(admin.tokens, &admin.hosts, admin.public_url.as_deref(), admin.clock));
-    let hooks = slack::routes(admin.approvals.clone());
+    let open = slack::routes(admin.approvals.clone()).merge(login::routes(
+        Arc::clone(&guard),
+        admin.approvals.clone(),
+        admin.oidc.is_some(),
+    ));
     let mut v1 = approvals::routes(admin.approvals.clone())
         .merge(controls::routes(admin.approvals))
         .merge(actions::routes(admin.ledger.clone()))
@@ -169,24 +173,23 @@ fn routes(admin: Admin) -> Router {
             .merge(sessions::routes(Arc::clone(&mediator)))
             .merge(tools::routes(mediator));
     }
-    guarded(guard, admin.health, v1, (hooks, admin.oidc))
+    guarded(guard, admin.health, v1, (open, admin.oidc))
 }
 
-/// `v1` behind the guard, beside what monitors ask.
+/// `v1` behind the guard, beside what monitors ask and what is open to those who have yet to say who they are.
 fn guarded(
     guard: Arc<Guard>,
     health: Arc<dyn Health>,
     v1: Router,
-    (hooks, oidc): (Router, Option<Arc<Oidc>>),
+    (open, oidc): (Router, Option<Arc<Oidc>>),
 ) -> Router {
     let authenticate = middleware::from_fn_with_state(Arc::clone(&guard), guard::authenticate);
     let v1 = v1.route("/me", get(me)).fallback(unknown).layer(authenticate);
     Router::new()
         .merge(health::routes(health))
-        .merge(login::routes(Arc::clone(&guard), oidc.is_some()))
         .merge(oidc.map_or_else(Router::new, |oidc| oidc::routes(Arc::clone(&guard), oidc)))
         .merge(pages::routes())
-        .merge(hooks)
+        .merge(open)
         .nest("/v1", v1)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -196,7 +199,7 @@ fn guarded(
 
 /// `GET /v1/me`: who the token stands for.
 async fn me(caller: Caller) -> Json<Me> {
-    Json(Me { name: caller.name, role: caller.role, groups: caller.groups, tenant: caller.tenant })
+    Json(Me { name: caller.name, role: caller.role, groups: caller.groups, tenant: caller.tenant, only: caller.only })
 }
 
 #[derive(Serialize)]
@@ -205,6 +208,8 @@ struct Me {
     role: Role,
     groups: Arc<[Arc<str>]>,
     tenant: Option<Arc<str>>,
+    /// The one request that a link in a mail opened.
+    only: Option<ApprovalId>,
 }
 
 async fn unknown() -> Problem {

@@ -4,8 +4,13 @@
 //! weaker redactor, or from a stage that forgot. It runs once for each entry, before any schema sees it, over every
 //! string of the predicate, and also over what base64 and hexadecimal strings hold. Schemas only copy, join and rename
 //! what they are given, so what was removed here is in no destination's bytes.
+//!
+//! Most strings of an entry stand in the entries around it too: who acts, with which tool, under which policy. What was
+//! searched a moment ago and held nothing is not searched again ([`Searched`]).
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crate::model::json::{Document, Kind, View, write_string};
 use crate::record::redact;
@@ -14,27 +19,76 @@ use crate::record::redact;
 const PUBLIC: [(&str, &str); 4] =
     [("genesis", "root_key"), ("key", "log_key"), ("key", "receipt_key"), ("anchor", "token")];
 
+/// Strings that are remembered by one thread: those of some dozens of agents, tools and rules.
+const SEARCHED_MAX: usize = 2_048;
+
+/// The longest string that is remembered, in bytes: longer ones are arguments and results, which differ.
+const SEARCHED_BYTES_MAX: usize = 256;
+
+/// Strings that held no secret. Whether one does depends on nothing but itself.
+struct Searched {
+    hasher: RandomState,
+    slots: Box<[Option<Box<str>>]>,
+}
+
+impl Searched {
+    fn new() -> Self {
+        Self { hasher: RandomState::new(), slots: vec![None; SEARCHED_MAX].into_boxed_slice() }
+    }
+
+    fn slot(&mut self, quoted: &str) -> Option<&mut Option<Box<str>>> {
+        let number = self.hasher.hash_one(quoted) % SEARCHED_MAX as u64;
+        self.slots.get_mut(usize::try_from(number).ok()?)
+    }
+
+    /// [`clean`], remembered.
+    fn clean(&mut self, view: View<'_>) -> Option<String> {
+        let quoted = view.text();
+        if quoted.len() > SEARCHED_BYTES_MAX {
+            return clean(view);
+        }
+        let Some(slot) = self.slot(quoted) else { return clean(view) };
+        if slot.as_deref() == Some(quoted) {
+            return None;
+        }
+        let cleaned = clean(view);
+        if cleaned.is_none() {
+            *slot = Some(quoted.into());
+        }
+        cleaned
+    }
+}
+
+/// One for each thread that opens entries just now.
+static IDLE: Mutex<Vec<Searched>> = Mutex::new(Vec::new());
+
 /// `text` without the secrets that are left in it; `None` when there are none, which is the rule. `document` is what
 /// scanning `text` gave.
 pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
     let predicate = document.root(text).get("predicate")?;
-    let public: Vec<usize> = PUBLIC
-        .iter()
-        .filter_map(|(block, member)| predicate.get(block)?.get(member))
+    let public: Vec<usize> = predicate
+        .members()
+        .flat_map(|(block, view)| {
+            PUBLIC.iter().filter(move |(name, _)| *name == block).map(move |(_, member)| (view, *member))
+        })
+        .filter_map(|(view, member)| view.get(member))
         .map(|view| view.place())
         .collect();
+    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut searched = idle.unwrap_or_else(Searched::new);
     let mut found: Vec<(Range<usize>, String)> = Vec::new();
     for view in predicate.descendants() {
         if view.kind() == Kind::String
             && !is_plain(view.text())
             && !public.contains(&view.place())
-            && let Some(clean) = clean(view)
+            && let Some(clean) = searched.clean(view)
         {
             let mut written = String::with_capacity(clean.len() + 2);
             write_string(&mut written, &clean);
             found.push((view.span(), written));
         }
     }
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(searched);
     if found.is_empty() {
         return None;
     }
@@ -49,7 +103,8 @@ pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
     Some(out)
 }
 
-/// Strings that are too short to hold a secret, digests and times: three quarters of an entry. `quoted` has its quotes.
+/// Strings that are too short to hold a secret, digests, times and ids of this product: three quarters of an entry.
+/// `quoted` has its quotes.
 fn is_plain(quoted: &str) -> bool {
     const SHORT: usize = 8;
     const DIGEST: usize = 73;
@@ -58,8 +113,19 @@ fn is_plain(quoted: &str) -> bool {
         0..=SHORT => true,
         DIGEST => quoted.get(1..8) == Some("sha256:"),
         TIME => quoted.get(11..13).is_some_and(|part| part.ends_with('T')) && quoted.ends_with("Z\""),
+        42 | 43 => quoted.split_once('_').is_some_and(|(_, id)| is_uuid(id)),
         _ => false,
     }
+}
+
+/// `019aa3d4-3f80-7000-8000-000000000001"`
+fn is_uuid(id: &str) -> bool {
+    id.len() == 37
+        && id.bytes().zip(0..).all(|(byte, at)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            36 => byte == b'"',
+            _ => byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'),
+        })
 }
 
 /// The string without its secrets; `None` when it holds none.
@@ -71,4 +137,42 @@ fn clean(view: View<'_>) -> Option<String> {
         _ => redact::text(&value),
     };
     (redacted.count > 0).then(|| redacted.text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::json::{Limits, scan};
+
+    fn redacted(value: &str) -> Option<String> {
+        let mut quoted = String::new();
+        write_string(&mut quoted, value);
+        let text = format!(r#"{{"predicate":{{"reason":{quoted}}}}}"#);
+        let (text, document) = scan(text.as_bytes(), Limits::default()).unwrap();
+        redact(text, &document)
+    }
+
+    #[test]
+    fn what_is_remembered_lets_no_secret_through() {
+        let secret = |number: usize| format!("run {number} with password: hunter{number}");
+        // More than are remembered, so that places are taken again and again.
+        for number in 0..2 * SEARCHED_MAX {
+            let (calm, secret) = (format!("policy rule number {number} allowed it"), secret(number));
+            for _ in 0..2 {
+                assert_eq!(redacted(&calm), None);
+                assert!(redacted(&secret).is_some_and(|text| !text.contains("hunter")), "{secret}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_passed_over_and_what_only_resembles_them_is_not() {
+        assert!(is_plain("\"act_019aa3d4-3f80-7000-8000-000000000001\""));
+        assert!(is_plain("\"sess_019aa3d4-3f80-7000-8000-0000000000bb\""));
+        for other in ["\"act_019aa3d4-3f80-7000-8000-00000000000g\"", "\"act_019aa3d4x3f80-7000-8000-000000000001\""] {
+            assert!(!is_plain(other), "{other}");
+        }
+        // As long as an id: nothing about the length alone makes a text plain.
+        assert!(redacted(&format!("act_{}", "ghp_0123456789abcdefghijABCDEFGHIJ012345")).is_some());
+    }
 }

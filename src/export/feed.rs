@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
@@ -9,9 +10,9 @@ use super::DecodedEntry;
 use crate::model::with_causes;
 use crate::record::{Log, StoredEntry};
 
-/// The newest entries that are kept opened: what destinations that keep up read within a batch of each other. About
-/// 10 KiB each.
-const KEPT_MAX: usize = 2_048;
+/// The newest entries that are kept opened where there are several destinations: what those that keep up read within a
+/// batch of each other. About 10 KiB each.
+const KEPT_MAX: usize = 1_024;
 
 /// Entries read at once: enough to be worth a thread, few enough that a destination never waits long for them.
 pub(super) const READ_ENTRIES_MAX: usize = 512;
@@ -22,27 +23,35 @@ pub(super) const READ_BYTES_MAX: usize = 4 << 20;
 /// Threads that open and render a backlog together.
 const THREADS_MAX: usize = 4;
 
-/// Entries for which a thread is worth its start.
-const PART_MIN: usize = 64;
+/// Entries that a thread takes at a time.
+const PART: usize = 32;
 
-/// What `work` makes of each, in order. Much of it, as when a destination returns, is shared among a few threads.
+/// What `work` makes of each, in order. Much of it, as when a destination returns, is shared among a few threads, each of
+/// which takes the next part when it has done one: other work slows some of them.
 pub(super) fn each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
-    let part = all.len().div_ceil(threads).max(PART_MIN);
-    let (here, others) = all.split_at(part.min(all.len()));
-    let do_part = |part: &[T]| part.iter().map(&work).collect::<Vec<R>>();
-    std::thread::scope(|scope| {
-        let start = |part| Builder::new().spawn_scoped(scope, move || do_part(part)).map_err(|_| part);
-        let started: Vec<_> = others.chunks(part).map(start).collect();
-        let mut made = do_part(here);
-        for part in started {
-            made.extend(match part {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(part) => do_part(part),
-            });
+    let parts: Vec<&[T]> = all.chunks(PART).collect();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX).min(parts.len());
+    let taken = AtomicUsize::new(0);
+    let do_parts = || {
+        let next = || {
+            let number = taken.fetch_add(1, Ordering::Relaxed);
+            parts.get(number).map(|part| (number, *part))
+        };
+        let made = std::iter::from_fn(next).map(|(number, part)| (number, part.iter().map(&work).collect::<Vec<R>>()));
+        made.collect::<Vec<_>>()
+    };
+    let mut made = std::thread::scope(|scope| {
+        // One that does not start is missed by nobody: the others take its parts.
+        let started = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, do_parts).ok());
+        let started: Vec<_> = started.collect();
+        let mut made = do_parts();
+        for thread in started {
+            made.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         made
-    })
+    });
+    made.sort_unstable_by_key(|(number, _)| *number);
+    made.into_iter().flat_map(|(_, part)| part).collect()
 }
 
 /// The log, as destinations read it.
@@ -50,11 +59,33 @@ pub(super) struct Feed {
     pub(super) log: Log,
     /// Consecutive entries, ascending.
     kept: Mutex<VecDeque<Arc<DecodedEntry>>>,
+    kept_max: usize,
 }
 
 impl Feed {
-    pub(super) const fn new(log: Log) -> Self {
-        Self { log, kept: Mutex::new(VecDeque::new()) }
+    pub(super) const fn new(log: Log, destinations: usize) -> Self {
+        let kept_max = if destinations > 1 { KEPT_MAX } else { 0 };
+        Self { log, kept: Mutex::new(VecDeque::new()), kept_max }
+    }
+
+    /// What `work` makes of the durable entries from `from` on, at most so many. Of a backlog no entry stays opened longer
+    /// than that takes.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn pass<R: Send>(
+        &self,
+        from: u64,
+        entries_max: usize,
+        bytes_max: usize,
+        work: impl Fn(&Arc<DecodedEntry>) -> R + Sync,
+    ) -> Result<Vec<R>, String> {
+        let is_backlog = from.saturating_add(self.kept_max as u64) < self.log.durable_size();
+        if is_backlog {
+            let work = |entry: &StoredEntry| open(entry).map(|entry| work(&entry));
+            return each(&self.stored(from, entries_max, bytes_max)?, work).into_iter().collect();
+        }
+        Ok(each(&self.read(from, entries_max, bytes_max)?, work))
     }
 
     /// Durable entries from `from` on, at most so many.
@@ -86,7 +117,7 @@ impl Feed {
             kept.clear();
         }
         kept.extend(opened.iter().cloned());
-        let excess = kept.len().saturating_sub(KEPT_MAX);
+        let excess = kept.len().saturating_sub(self.kept_max);
         kept.drain(..excess);
         Ok(opened)
     }

@@ -247,7 +247,7 @@ impl Exporter {
     ) -> Result<Self, ExportError> {
         let (stop, stopped) = watch::channel(false);
         let (folder, log) = (data_dir.join("export"), recorder.log());
-        let feed = Arc::new(feed::Feed::new(log.clone()));
+        let feed = Arc::new(feed::Feed::new(log.clone(), destinations.len()));
         let defaults = seed::delivery_defaults(&config.buffer, &config.retry);
         let (enricher, tagging) = (enrich::Enricher::new(config, &clock)?, config.tagging()?);
         let (mut tasks, mut meters) = (Vec::new(), Vec::new());

@@ -66,9 +66,13 @@ pub(super) fn prepare(
     entries_max: usize,
     bytes_max: usize,
 ) -> Result<Vec<Prepared>, String> {
-    let entries = feed.read(from, entries_max, bytes_max)?;
-    route.gather(entries.iter().map(|entry| &**entry));
-    let mut prepared = each(&entries, |entry| route.prepare(entry));
+    let mut prepared = if route.enricher.is_some() {
+        let entries = feed.read(from, entries_max, bytes_max)?;
+        route.gather(entries.iter().map(|entry| &**entry));
+        each(&entries, |entry| route.prepare(entry))
+    } else {
+        feed.pass(from, entries_max, bytes_max, |entry| route.prepare(entry))?
+    };
     let mut bytes = 0;
     let enough = prepared.iter().take_while(|next| {
         let before = bytes;

@@ -316,6 +316,26 @@ async function run() {
     const answer = await fetch(`${stand.console}/v1/me`, { headers: { cookie: cookies.map(({ name, value }) => `${name}=${value}`).join("; ") } });
     assert.equal(answer.status, 401);
   });
+
+  await check("the link in a mail opens its one request, once, and decides nothing by itself", async () => {
+    const asked = await stand.call("third", "pay", { to: "DE02 1203 0000 0000 2020 51", amount: 77 });
+    const link = await stand.post.link("dora@office.example", asked.result._meta["countersign/decision"].approval_id);
+    const { page: mailed, problems: theirs } = await open();
+    await mailed.goto(link);
+    await mailed.getByText("Money leaves the company").first().waitFor();
+    assert.ok(!mailed.url().includes("once"), "the secret stays in the address");
+    assert.equal(await mailed.getByRole("link", { name: "Sessions" }).count(), 0);
+    await mailed.getByText("pending").first().waitFor();
+    await look(mailed, "mailed");
+    await mailed.getByLabel("Reason").fill("Not today");
+    await mailed.getByRole("button", { name: "Deny" }).click();
+    await mailed.getByText("Not today").waitFor();
+    await mailed.getByText("dora@office.example").last().waitFor();
+    const { page: again, problems: elsewhere } = await open();
+    await again.goto(link);
+    await again.getByLabel("Your token").waitFor();
+    assert.deepEqual([...theirs, ...elsewhere], []);
+  });
   assert.deepEqual(problems, [], "errors in the pages");
 }
 

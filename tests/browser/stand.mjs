@@ -65,11 +65,53 @@ async function office(names) {
   return { url: `http://127.0.0.1:${server.address().port}/mcp`, calls, close: () => server.close() };
 }
 
+/** A mail server that keeps what it takes. */
+async function postOffice() {
+  const mails = [];
+  const server = createSocket((socket) => {
+    let [to, text, inText, rest] = [[], "", false, ""];
+    const take = (line) => {
+      if (inText && line === ".") {
+        mails.push({ to, text });
+        [to, text, inText] = [[], "", false];
+        return "250 taken";
+      }
+      if (inText) return void (text += `${line}\n`);
+      if (line === "DATA") {
+        inText = true;
+        return "354 go ahead";
+      }
+      const recipient = /^RCPT TO:<(.*)>/.exec(line)?.[1];
+      if (recipient) to.push(recipient);
+      return line === "QUIT" ? "221 bye" : "250 ok";
+    };
+    socket.write("220 mail.example ESMTP\r\n");
+    socket.setEncoding("utf8").on("data", (chunk) => {
+      const lines = (rest + chunk).split("\r\n");
+      rest = lines.pop();
+      for (const answer of lines.map(take)) if (answer) socket.write(`${answer}\r\n`);
+    }).on("error", () => {});
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  /** The address in the mail to this person about this request, out of quoted-printable. */
+  const link = async (to, id) => {
+    for (let polls = 0; polls < 200; polls += 1) {
+      const mail = mails.find((mail) => mail.to.includes(to) && mail.text.replaceAll("=\n", "").includes(id));
+      const plain = mail?.text.replaceAll("=\n", "").replace(/=([0-9A-F]{2})/g, (_, code) => String.fromCharCode(parseInt(code, 16)));
+      if (plain) return /http\S+/.exec(plain)[0];
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`no mail to ${to} about ${id}`);
+  };
+  return { port: server.address().port, link, close: () => server.close() };
+}
+
 /** Starts everything. `binary`: the proxy; `work`: a folder for what the run leaves behind. */
 export async function start(binary, work) {
   mkdirSync(work, { recursive: true });
   const names = ["read_email", "find_customer", "list_files", "send_email", "query", "drop_table", "pay", "delete_file"];
   const upstream = await office([...names, HOSTILE]);
+  const post = await postOffice();
   const [listen, admin] = [await freePort(), await freePort()];
   const keys = (...words) => JSON.parse(execFileSync(binary, ["keys", ...words, "--json"], { encoding: "utf8" }));
   const [agent, approver, viewer] = [keys("new", "sales"), keys("admin", "ann@office.example", "--role", "approver"), keys("admin", "vera@office.example", "--role", "viewer")];
@@ -78,13 +120,22 @@ export async function start(binary, work) {
 listen: 127.0.0.1:${listen}
 admin:
   listen: 127.0.0.1:${admin}
+  public_url: http://127.0.0.1:${admin}
   tokens:
     - { name: ann@office.example, role: approver, groups: [finance], hash: "${approver.entry.hash}" }
     - { name: vera@office.example, role: viewer, hash: "${viewer.entry.hash}" }
 data_dir: data
 policies: [office.yaml]
 policy: { schema: off, unknown_schema: allow, internal_domains: [office.example] }
-approve: { legacy_hold_ms: 50 }
+approve:
+  legacy_hold_ms: 50
+  notifiers:
+    - type: email
+      server: 127.0.0.1:${post.port}
+      security: none
+      from: countersign@office.example
+      to: [dora@office.example]
+      people: { dora@office.example: { name: dora@office.example, groups: [finance] } }
 identity:
   api_keys: [{ name: sales, hash: "${agent.hash}", human: bob@office.example, service: desk, agent: sales-assistant }]
 servers:
@@ -109,11 +160,12 @@ telemetry:
   }
   const stop = async () => {
     upstream.close();
+    post.close();
     if (proxy.exitCode !== null) return;
     proxy.kill("SIGTERM");
     await once(proxy, "exit");
   };
-  return { console, upstream, stop, proxy, tokens: { approver: approver.token, viewer: viewer.token }, call: caller(`http://127.0.0.1:${listen}/mcp/office`, agent.key) };
+  return { console, upstream, post, stop, proxy, tokens: { approver: approver.token, viewer: viewer.token }, call: caller(`http://127.0.0.1:${listen}/mcp/office`, agent.key) };
 }
 
 /** A tool whose name is markup, with a mark that turns the direction of writing. */

@@ -32,13 +32,13 @@ pub struct ButtonsConfig {
     /// The signing secret of the app.
     pub signing_secret: SecretSource,
     /// Who Slack's users are, by the id that begins with `U` or `W`.
-    pub people: BTreeMap<String, ButtonsPerson>,
+    pub people: BTreeMap<String, NotifiedPerson>,
 }
 
-/// Somebody who answers in Slack.
+/// Somebody whom a message is for, and who may answer by it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ButtonsPerson {
+pub struct NotifiedPerson {
     /// The person's id, as in `admin.tokens`.
     pub name: String,
     /// The person's groups.
@@ -95,6 +95,19 @@ struct Action {
     value: Option<String>,
 }
 
+impl NotifiedPerson {
+    /// The person, answering by this channel: its service says who it was, and the operator who that is.
+    pub(super) fn person(&self, channel: &'static str) -> Person {
+        Person {
+            name: self.name.as_str().into(),
+            groups: self.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
+            tenant: self.tenant.as_deref().map(Arc::from),
+            channel,
+            verification: Verification::TrustedProxy,
+        }
+    }
+}
+
 impl Buttons {
     pub(super) fn new(
         name: &str,
@@ -112,17 +125,9 @@ impl Buttons {
         if config.people.values().any(|person| person.name.trim().is_empty()) {
             return Err(wrong("everybody under `interactive.people` has a name"));
         }
-        let person = |person: &ButtonsPerson| Person {
-            name: person.name.as_str().into(),
-            groups: person.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
-            tenant: person.tenant.as_deref().map(Arc::from),
-            channel: "slack",
-            // Slack says who it was, and the operator who that is.
-            verification: Verification::TrustedProxy,
-        };
         Ok(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()),
-            people: config.people.iter().map(|(id, known)| (id.clone(), person(known))).collect(),
+            people: config.people.iter().map(|(id, known)| (id.clone(), known.person("slack"))).collect(),
             slack: Url::parse(url.expose()).map_err(|_| wrong("`url` is no address"))?,
             client,
             clock,

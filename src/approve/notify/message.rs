@@ -79,13 +79,19 @@ impl Notice {
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
+        self.lines_with(None)
+    }
+
+    /// The same with a link that logs its reader in, once.
+    pub(super) fn lines_with(&self, once: Option<&str>) -> Vec<String> {
         let mut lines = vec![format!("Why: {}", self.reason), format!("Until: {}", self.expires)];
         if !self.approvers.is_empty() {
             lines.push(format!("For: {}", self.approvers));
         }
-        lines.push(match &self.url {
-            Some(url) => format!("Decide: {url}"),
-            None => format!("Decide: countersign approvals show {}", self.id),
+        lines.push(match (&self.url, once) {
+            (Some(url), Some(secret)) => format!("Decide (this link logs you in, once): {url}#once={secret}"),
+            (Some(url), None) => format!("Decide: {url}"),
+            (None, _) => format!("Decide: countersign approvals show {}", self.id),
         });
         lines
     }

@@ -1,14 +1,17 @@
 //! Tells people that something waits: Slack, Teams, mail, webhooks. The message links to the console, and answers
-//! nothing: whoever follows the link logs in there. Buttons in Slack are there when the operator asks for them.
+//! nothing: whoever follows the link logs in there. Buttons in Slack, and links in mail that log in once, are there when the
+//! operator asks for them.
 //!
 //! Nothing waits for a notifier, and nothing is lost with one: the request stands in the queue and in the log. One that
 //! fails is tried again a few times, counted and said loudly.
 
 mod buttons;
+mod links;
 mod mail;
 mod message;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +23,11 @@ use crate::model::{Clock, Severity};
 use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource};
 
 pub(super) use buttons::Buttons;
-pub use buttons::{ButtonsConfig, ButtonsPerson, Pressed};
+pub use buttons::{ButtonsConfig, NotifiedPerson, Pressed};
+pub use links::Opened;
 pub(super) use message::{Notice, Occasion};
 
+use links::Links;
 use mail::Mail;
 use webhook::Webhook;
 
@@ -113,6 +118,10 @@ pub struct MailConfig {
     pub from: String,
     /// Who gets it.
     pub to: Vec<String>,
+    /// Who of them, by address, gets a mail of their own with a link that logs them in once, for the one request. Then
+    /// whoever reads that mailbox can answer in that person's name.
+    #[serde(default)]
+    pub people: BTreeMap<String, NotifiedPerson>,
 }
 
 /// How the way to the mail server is protected.
@@ -171,21 +180,27 @@ pub(super) struct Notifiers {
     all: Vec<(Severity, Arc<str>, mpsc::Sender<Arc<Notice>>)>,
     /// Those that answer.
     pub(super) buttons: Vec<Arc<Buttons>>,
+    /// Links in mail.
+    pub(super) links: Arc<Links>,
 }
 
 impl Notifiers {
-    /// Starts them. They end with the last holder of the queue.
-    pub(super) fn start(configs: &[NotifierConfig], clock: &Arc<dyn Clock>) -> Result<Self, NotifyError> {
-        let (mut all, mut buttons) = (Vec::new(), Vec::new());
+    /// Starts them. They end with the last holder of the queue. `linked`: whether messages can link to the console.
+    pub(super) fn start(configs: &[NotifierConfig], linked: bool, clock: &Arc<dyn Clock>) -> Result<Self, NotifyError> {
+        let (mut all, mut buttons, links) = (Vec::new(), Vec::new(), Arc::default());
         for config in configs {
             let (name, from_risk) = config.named();
             buttons.extend(config.buttons(&name, clock)?.map(Arc::new));
-            let way = config.build(&name, Arc::clone(clock))?;
+            if !linked && matches!(config, NotifierConfig::Email(mail) if !mail.people.is_empty()) {
+                let problem = "`people` get links to the console: say under `admin.public_url` where it is".into();
+                return Err(NotifyError::Value { name: name.to_string(), problem });
+            }
+            let way = config.build(&name, &links, Arc::clone(clock))?;
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
             tokio::spawn(deliver(Arc::clone(&name), way, receiver));
             all.push((from_risk, name, sender));
         }
-        Ok(Self { all, buttons })
+        Ok(Self { all, buttons, links })
     }
 
     /// Hands a message to all that want it. Never waits.
@@ -219,7 +234,7 @@ impl NotifierConfig {
         Buttons::new(name, config, &url, client, Arc::clone(clock)).map(Some)
     }
 
-    fn build(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Way, NotifyError> {
+    fn build(&self, name: &str, links: &Arc<Links>, clock: Arc<dyn Clock>) -> Result<Way, NotifyError> {
         let secret = |source: &SecretSource| {
             source.load().map_err(|source| NotifyError::Secret { name: name.to_owned(), source })
         };
@@ -227,7 +242,7 @@ impl NotifierConfig {
             client.build().map_err(|source| NotifyError::Client { name: name.to_owned(), source: Box::new(source) })
         };
         Ok(match self {
-            Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config)?)),
+            Self::Email(config) => Way::Mail(Box::new(Mail::new(name, config, Arc::clone(links))?)),
             Self::Slack { url, client, interactive, .. } => {
                 Way::Webhook(Webhook::slack(secret(url)?, interactive.is_some(), made(client)?, clock))
             }
@@ -262,6 +277,35 @@ async fn deliver(name: Arc<str>, way: Way, mut queue: mpsc::Receiver<Arc<Notice>
                     tracing::error!(notifier = %name, error, request = %notice.id, "people were not told by this notifier");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ManualClock, Timestamp};
+
+    fn start(people: &str, linked: bool) -> Result<(), String> {
+        let text = format!(
+            "{{ type: email, server: 'localhost:25', security: none, from: a@example.com, to: [b@example.com], people: {people} }}"
+        );
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
+        let config: NotifierConfig = serde_saphyr::from_str(&text).unwrap();
+        Notifiers::start(&[config], linked, &clock).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn links_need_a_console_a_recipient_and_a_name() {
+        assert_eq!(start("{ b@example.com: { name: b } }", true), Ok(()));
+        assert_eq!(start("{}", false), Ok(()));
+        for (people, linked, said) in [
+            ("{ b@example.com: { name: b } }", false, "admin.public_url"),
+            ("{ c@example.com: { name: c } }", true, "`c@example.com` under `people` gets no mail"),
+            ("{ b@example.com: { name: ' ' } }", true, "has a name"),
+        ] {
+            let problem = start(people, linked).unwrap_err();
+            assert!(problem.contains(said), "{people}: {problem}");
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) const SCHEMAS: &[(&str, &[&str])] = &[
     ),
     ("Looked", &["changed:boolean!"]),
     ("Made", &["id:string!", "state:string!"]),
-    ("Me", &["name:string!", "role:viewer|approver|admin!", "groups:[]string!", "tenant"]),
+    ("Me", &["name:string!", "role:viewer|approver|admin!", "groups:[]string!", "tenant", "only"]),
     (
         "Policies",
         &[

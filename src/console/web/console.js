@@ -35,7 +35,8 @@ function navigation() {
   const item = (path, name, count) => el("li", null,
     el("a", { href: path, "aria-current": here === path || here.startsWith(`${path}/`) ? "page" : null }, name, count));
   const count = el("span", { id: "waiting", class: "count", hidden: true });
-  const links = PAGES.map(({ path, name }) => item(path, name, path === "/approvals" ? count : null));
+  // A link from a mail opened one request and nothing else.
+  const links = me?.only ? [] : PAGES.map(({ path, name }) => item(path, name, path === "/approvals" ? count : null));
   const manual = item("/manual", "Manual", null);
   const who = me && el("div", { class: "who" },
     el("span", { title: me.tenant ? `tenant ${me.tenant}` : null }, `${me.name} (${me.role})`),
@@ -111,7 +112,7 @@ export async function go(path) {
 }
 
 async function countWaiting() {
-  if (!me || document.hidden) return;
+  if (!me || me.only || document.hidden) return;
   try {
     const { total } = await get("/v1/approvals", { status: "pending", limit: 0 });
     const count = document.getElementById("waiting");
@@ -120,6 +121,23 @@ async function countWaiting() {
     count.hidden = total === 0;
   } catch {
     // The page itself says when nothing answers.
+  }
+}
+
+/**
+ * The link in a mail has a secret behind its `#`, which logs its reader in once. It leaves the address at once, and
+ * stays unused where somebody is logged in already. One that was used or has ended leads to the log-in.
+ */
+async function openLink() {
+  const secret = new URLSearchParams(location.hash.slice(1)).get("once");
+  if (!secret) return;
+  history.replaceState(null, "", location.pathname);
+  if (me) return;
+  try {
+    await post("/login/link", { secret });
+    me = await get("/v1/me");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
   }
 }
 
@@ -139,6 +157,7 @@ try {
 } catch {
   me = null;
 }
+await openLink();
 await draw();
 countWaiting();
 setInterval(countWaiting, COUNT_EVERY);

@@ -32,7 +32,7 @@ pub(crate) struct Members {
 #[derive(Default)]
 struct Node {
     member: Option<u16>,
-    /// By name, sorted.
+    /// By name with its quotes, sorted.
     children: Vec<(String, usize)>,
 }
 
@@ -129,12 +129,13 @@ impl Members {
         if node.children.is_empty() {
             return;
         }
-        // Members of entries stand in the order of their names (RFC 8785), so the next child is almost always the one.
+        // Members of entries stand in the order of their names and need no escapes (RFC 8785), so the next child is almost
+        // always the one.
         let mut next = 0;
-        for (name, value) in view.members() {
-            let found = match node.after(next, &name) {
+        for (name, value) in view.written_members() {
+            let found = match node.after(next, name) {
                 Some(found) => found,
-                None => node.children.binary_search_by(|(other, _)| other.as_str().cmp(&name)),
+                None => node.children.binary_search_by(|(other, _)| other.as_str().cmp(name)),
             };
             next = found.unwrap_or_else(|place| place);
             if found.is_ok()
@@ -148,13 +149,13 @@ impl Members {
 
     fn add(&mut self, path: &str) {
         let mut at = 0;
-        for name in path.split('.') {
+        for name in path.split('.').map(|name| format!("\"{name}\"")) {
             let next = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { return };
-            match node.children.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
+            match node.children.binary_search_by(|(other, _)| other.cmp(&name)) {
                 Ok(found) => at = node.children.get(found).map_or(0, |(_, child)| *child),
                 Err(place) => {
-                    node.children.insert(place, (name.to_owned(), next));
+                    node.children.insert(place, (name, next));
                     self.nodes.push(Node::default());
                     at = next;
                 }

@@ -86,7 +86,7 @@ pub fn scan(text: &[u8], limits: Limits) -> Result<(&str, Document), JsonError> 
     let mut scanner = Scanner {
         text,
         at: 0,
-        nodes: Vec::with_capacity((text.len() / 32).clamp(16, 1_024)),
+        nodes: Vec::with_capacity((text.len() / 16).clamp(16, 1_024)),
         open: Vec::new(),
         limits,
     };
@@ -98,16 +98,27 @@ struct Scanner<'a> {
     text: &'a str,
     at: usize,
     nodes: Vec<Node>,
-    /// Indexes of the arrays and objects that are not closed yet, outermost first.
-    open: Vec<usize>,
+    /// The arrays and objects that are not closed yet, outermost first.
+    open: Vec<Open>,
     limits: Limits,
+}
+
+/// An array or object that is not closed yet.
+struct Open {
+    /// Its place among the nodes.
+    index: usize,
+    /// The name of its last member, with its quotes.
+    key: Range<usize>,
+    /// Whether each name so far stands, as it is written, behind the one before it in the order of bytes and none is
+    /// escaped: then no name stands twice. Canonical JSON (RFC 8785) always is that way.
+    ascending: bool,
 }
 
 impl Scanner<'_> {
     fn run(&mut self) -> Result<(), JsonError> {
         self.skip_space();
         self.value(0..0)?;
-        while let Some(&parent) = self.open.last() {
+        while let Some(parent) = self.open.last().map(|open| open.index) {
             self.skip_space();
             let kind = self.nodes.get(parent).map_or(Kind::Null, |node| node.kind);
             let first = self.nodes.len() == parent + 1;
@@ -133,7 +144,8 @@ impl Scanner<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected());
         }
-        let key = self.string()?;
+        let (key, escaped) = self.string()?;
+        self.note_name(key.clone(), escaped);
         self.skip_space();
         if self.peek() != Some(b':') {
             return Err(self.unexpected());
@@ -141,6 +153,14 @@ impl Scanner<'_> {
         self.at += 1;
         self.skip_space();
         self.value(key)
+    }
+
+    fn note_name(&mut self, key: Range<usize>, escaped: bool) {
+        let text = self.text.as_bytes();
+        if let Some(object) = self.open.last_mut() {
+            object.ascending &= !escaped && text.get(object.key.clone()) < text.get(key.clone());
+            object.key = key;
+        }
     }
 
     fn value(&mut self, key: Range<usize>) -> Result<(), JsonError> {
@@ -178,20 +198,20 @@ impl Scanner<'_> {
             if self.open.len() >= self.limits.depth_max {
                 return Err(JsonError::TooDeep(self.limits.depth_max));
             }
-            self.open.push(index);
+            self.open.push(Open { index, key: 0..0, ascending: true });
         }
         Ok(())
     }
 
     fn close(&mut self, index: usize) -> Result<(), JsonError> {
         self.at += 1;
-        self.open.pop();
+        let ascending = self.open.pop().is_some_and(|open| open.ascending);
         let (end, next) = (offset(self.at), offset(self.nodes.len()));
         if let Some(node) = self.nodes.get_mut(index) {
             node.end = end;
             node.next = next;
         }
-        self.no_duplicates(View::new(self.text, &self.nodes, index))
+        if ascending { Ok(()) } else { self.no_duplicates(View::new(self.text, &self.nodes, index)) }
     }
 
     fn no_duplicates(&self, object: View<'_>) -> Result<(), JsonError> {
@@ -244,8 +264,8 @@ impl Scanner<'_> {
         if self.at == start { Err(self.unexpected()) } else { Ok(()) }
     }
 
-    /// Reads a string and returns its span with the quotes.
-    fn string(&mut self) -> Result<Range<usize>, JsonError> {
+    /// Reads a string and returns its span with the quotes, and whether anything in it is escaped.
+    fn string(&mut self) -> Result<(Range<usize>, bool), JsonError> {
         let start = self.at;
         let mut escaped = false;
         self.at += 1;
@@ -263,10 +283,10 @@ impl Scanner<'_> {
         }
         self.at += 1;
         let inner = self.text.get(start + 1..self.at - 1).ok_or(JsonError::InvalidString(start))?;
-        if escaped && view::unescape(inner).is_none() {
+        if escaped && !view::can_unescape(inner) {
             return Err(JsonError::InvalidString(start));
         }
-        Ok(start..self.at)
+        Ok((start..self.at, escaped))
     }
 
     fn skip_if(&mut self, byte: u8) -> bool {
@@ -373,6 +393,24 @@ mod tests {
                 let again = [members.clone(), vec![members[twice].clone()]].concat();
                 assert!(matches!(scanned(&again), Err(JsonError::Duplicate { .. })), "{count} {twice}");
             }
+        }
+    }
+
+    #[test]
+    fn names_in_order_are_checked_as_names_in_any_order_are() {
+        for (text, twice) in [
+            (r#"{"a":0,"b":0,"b":0}"#, true),
+            (r#"{"a":0,"ab":{"a":0,"a":0},"b":0}"#, true),
+            (r#"{"a":{"z":0},"b":0,"c":{"a":0}}"#, false),
+            (r#"{"a":0,"a\u0062":0,"ab":0}"#, true),
+            (r#"{"\u0062":0,"b":0}"#, true),
+            (r#"{"b":0,"a":0,"b":0}"#, true),
+            (r#"{"b":0,"a":[{"b":0},{"b":0}]}"#, false),
+            (r#"[{"a":0},{"a":0}]"#, false),
+        ] {
+            let found = scan(text.as_bytes(), Limits::default());
+            assert_eq!(matches!(found, Err(JsonError::Duplicate { .. })), twice, "{text}");
+            assert_eq!(found.is_ok(), !twice, "{text}");
         }
     }
 

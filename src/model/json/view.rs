@@ -117,7 +117,7 @@ impl<'a> View<'a> {
     }
 
     /// The members of an object with their names as they are written, quotes included, in the order of the text.
-    pub(super) fn written_members(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+    pub(crate) fn written_members(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
         let (object, text) = (self.kind() == Kind::Object, self.text);
         self.children()
             .filter(move |_| object)
@@ -159,27 +159,45 @@ fn unquote(text: &str) -> &str {
 
 /// The value of a string's inside. `None` for an escape that JSON does not have, or half a surrogate pair.
 pub(super) fn unescape(inner: &str) -> Option<Cow<'_, str>> {
-    let Some(first) = inner.find('\\') else { return Some(Cow::Borrowed(inner)) };
-    let mut out = String::with_capacity(inner.len());
-    out.push_str(inner.get(..first)?);
-    let mut rest = inner.get(first..)?.chars();
-    while let Some(character) = rest.next() {
-        if character != '\\' {
-            out.push(character);
-            continue;
-        }
-        out.push(match rest.next()? {
-            same @ ('"' | '\\' | '/') => same,
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => unicode(&mut rest)?,
-            _ => return None,
-        });
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
     }
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, behind)) = rest.split_once('\\') {
+        let (character, behind) = escaped(behind)?;
+        out.push_str(plain);
+        out.push(character);
+        rest = behind;
+    }
+    out.push_str(rest);
     Some(Cow::Owned(out))
+}
+
+/// Whether [`unescape`] gives a value.
+pub(super) fn can_unescape(inner: &str) -> bool {
+    let mut rest = inner;
+    while let Some((_, behind)) = rest.split_once('\\') {
+        let Some((_, behind)) = escaped(behind) else { return false };
+        rest = behind;
+    }
+    true
+}
+
+/// The character that an escape stands for, and what is behind it. `text` begins behind the backslash.
+fn escaped(text: &str) -> Option<(char, &str)> {
+    let mut rest = text.chars();
+    let character = match rest.next()? {
+        same @ ('"' | '\\' | '/') => same,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => unicode(&mut rest)?,
+        _ => return None,
+    };
+    Some((character, rest.as_str()))
 }
 
 fn unicode(rest: &mut std::str::Chars<'_>) -> Option<char> {

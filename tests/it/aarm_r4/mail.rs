@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{People, STEP_UP};
-use crate::harness::PATIENCE;
+use crate::harness::{Folder, PATIENCE, Server, Stand, ordinary};
 
 /// One message as the server took it.
 #[derive(Clone, Debug, Default)]
@@ -129,4 +131,118 @@ async fn a_4_24_mail_is_sent_over_smtp_and_again_after_a_refusal() {
     assert!(body.contains(&id) && body.contains("money leaves"), "{body}");
     assert!(!body.contains("4111") && !body.lines().any(|line| line.starts_with("Bcc")), "{body}");
     people.stand.stop().await;
+}
+
+/// The admin API as a browser asks it.
+async fn browse(
+    stand: &Stand,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<Value>,
+) -> (StatusCode, HeaderMap, Value) {
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+    for (name, value) in headers.iter().chain(body.is_some().then_some(&("content-type", "application/json"))) {
+        request = request.header(*name, *value);
+    }
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let (status, headers, body) = stand.send_to(stand.admin, request.body(Full::new(body.into())).unwrap()).await;
+    (status, headers, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// What a script of the console sends along.
+const OWN: [(&str, &str); 2] = [("countersign-console", "1"), ("origin", "http://localhost")];
+
+/// The secret behind `#` in the mail that only this address got.
+async fn secret_of(taken: &Mutex<Vec<Mail>>, to: &str, id: &str) -> String {
+    let look = || {
+        let mails = taken.lock().unwrap();
+        let mine = mails.iter().find(|mail| mail.to == [to] && plain(&mail.text).contains(id))?;
+        let text = plain(&mine.text);
+        let (before, secret) = text.split_once("#once=").expect("a link of its own");
+        assert!(before.ends_with(&format!("https://console.example.com/approvals/{id}")), "{before}");
+        Some(secret.split_whitespace().next().unwrap().to_owned())
+    };
+    let arrived = async {
+        loop {
+            if let Some(secret) = look() {
+                return secret;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, arrived).await.expect("the mail arrives")
+}
+
+/// The payment of this amount, as the id of its request.
+async fn ask_for(stand: &Stand, amount: u32) -> String {
+    let answer = stand.call("pay", json!({ "amount": amount })).await;
+    answer["result"]["_meta"]["countersign/decision"]["approval_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .into()
+}
+
+#[tokio::test]
+async fn a_4_24_the_link_in_a_mail_opens_one_request_once_and_decides_nothing() {
+    let (address, taken) = server().await;
+    let approve = format!(
+        "approve: {{ legacy_hold_ms: 50, notifiers: [{{ type: email, server: '{address}', security: none, \
+         from: countersign@example.com, to: [ann@example.com, duty@example.com], \
+         people: {{ ann@example.com: {{ name: ann@example.com }} }} }}] }}"
+    );
+    // Behind the tokens of the flow mapping.
+    let admin = "], public_url: 'https://console.example.com', hosts: [console.example.com";
+    let server = Server::start(ordinary).await;
+    let stand = Stand::with_people(STEP_UP, "", admin, &approve, server, Folder::new()).await;
+    let (id, other) = (ask_for(&stand, 5).await, ask_for(&stand, 6).await);
+    let secret = secret_of(&taken, "ann@example.com", &id).await;
+    let common = taken.lock().unwrap().iter().find(|mail| mail.to == ["duty@example.com"]).cloned().unwrap();
+    assert!(!plain(&common.text).contains("once="), "{}", common.text);
+
+    // Whoever follows the link without a script of ours: a mail scanner, a preview, another site's form.
+    let page = format!("/approvals/{id}");
+    let follows = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    assert_eq!(browse(&stand, "GET", &page, &follows, None).await.0, StatusCode::OK);
+    let by_get = browse(&stand, "GET", &format!("/login/link?secret={secret}"), &OWN, None).await.0;
+    assert_eq!(by_get, StatusCode::METHOD_NOT_ALLOWED);
+    let link = || Some(json!({ "secret": secret }));
+    assert_eq!(browse(&stand, "POST", "/login/link", &[], link()).await.0, StatusCode::FORBIDDEN);
+    let made_up = Some(json!({ "secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }));
+    assert_eq!(browse(&stand, "POST", "/login/link", &OWN, made_up).await.0, StatusCode::UNAUTHORIZED);
+    // The script, once.
+    let (status, headers, _) = browse(&stand, "POST", "/login/link", &OWN, link()).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(browse(&stand, "POST", "/login/link", &OWN, link()).await.0, StatusCode::UNAUTHORIZED, "once");
+    let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let mine = [OWN[0], OWN[1], ("cookie", cookie.as_str())];
+
+    let api = format!("/v1/approvals/{id}");
+    let (status, _, shown) = browse(&stand, "GET", &api, &mine, None).await;
+    assert_eq!((status, &shown["status"]), (StatusCode::OK, &json!("pending")), "opened, and not decided");
+    assert_eq!(browse(&stand, "GET", "/v1/me", &mine, None).await.2["only"], json!(id));
+    for (method, path) in [
+        ("GET", "/v1/approvals".to_owned()),
+        ("GET", format!("/v1/approvals/{other}")),
+        ("GET", format!("{api}x")),
+        ("GET", "/v1/receipts".to_owned()),
+        ("GET", "/v1/sessions".to_owned()),
+        ("POST", format!("/v1/approvals/{other}/approve")),
+        ("POST", "/v1/approvals/decide".to_owned()),
+        ("POST", "/v1/controls".to_owned()),
+    ] {
+        let body = (method == "POST").then(|| json!({}));
+        assert_eq!(browse(&stand, method, &path, &mine, body).await.0, StatusCode::FORBIDDEN, "{method} {path}");
+    }
+    let approve = format!("{api}/approve");
+    let (status, ..) = browse(&stand, "POST", &approve, &mine[2..], Some(json!({}))).await;
+    assert_eq!((status, stand.server.calls().len()), (StatusCode::FORBIDDEN, 0), "a cookie alone changes nothing");
+    assert_eq!(browse(&stand, "POST", &approve, &mine, Some(json!({}))).await.0, StatusCode::OK);
+    stand.call("pay", json!({ "amount": 5 })).await;
+    assert_eq!(stand.server.calls().len(), 1);
+    let (entries, _folder) = stand.stop().await;
+    let of_ann = |entry: &&Value| entry["predicate"]["approval"]["approver"] == "ann@example.com";
+    let answer = &entries.iter().find(of_ann).expect("an answer")["predicate"]["approval"];
+    assert_eq!((&answer["channel"], &answer["status"]), (&json!("mail"), &json!("APPROVED")));
+    assert_eq!(answer["approver_verification"], "trusted_proxy");
 }

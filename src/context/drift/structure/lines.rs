@@ -246,5 +246,5 @@ fn field<'t>(value: &'t str, out: &mut Leaves<'t>) {
 /// No sentence: few words, and no stop at the end or inside.
 fn is_short(text: &str, words: usize) -> bool {
     let ends_sentence = text.ends_with(['!', '?', ',', ';', ':']) || (text.ends_with('.') && text.contains(' '));
-    (1..=words).contains(&text.split_whitespace().count()) && !ends_sentence && !text.contains(". ")
+    (1..=words).contains(&text.split_whitespace().take(words + 1).count()) && !ends_sentence && !text.contains(". ")
 }

@@ -127,6 +127,8 @@ fn settings(config: &KafkaConfig, access: &Access, name: &str) -> ClientConfig {
         .set("message.timeout.ms", timeout_ms.to_string())
         .set("message.max.bytes", REQUEST_BYTES_MAX.to_string())
         .set("compression.type", compression)
+        // A batch is handed over as a whole, and then waited for: there is nothing else to gather.
+        .set("linger.ms", "1")
         // The same partition for a key as Java producers choose.
         .set("partitioner", "murmur2_random")
         // A topic that is not there is a mistake, not a wish.
@@ -288,9 +290,10 @@ impl Destination for Kafka {
         &self.name
     }
 
-    /// librdkafka makes requests of its own size out of a batch.
+    /// librdkafka makes requests of its own size out of a batch. A third of the window that is usual, so that the next
+    /// events are read while brokers confirm these.
     fn limits(&self) -> Limits {
-        Limits { events_max: 5_000, bytes_max: 8_000_000, event_bytes_max: 900_000, overhead: 0, ..Limits::default() }
+        Limits { events_max: 2_500, bytes_max: 2_500_000, event_bytes_max: 900_000, overhead: 0, ..Limits::default() }
     }
 
     fn send<'a>(&'a self, batch: &'a Batch) -> Sending<'a> {
