@@ -45,7 +45,8 @@ impl Backfill {
         Ok(Self { store, layout, cut })
     }
 
-    /// Writes every range of entries that touches the time from `from` to `to` and is complete.
+    /// Writes every range of entries that touches the time from `from` to `to` and is complete. A range whose beginning
+    /// retention removed is none: under another name its events would be in two files.
     ///
     /// # Errors
     /// [`SendError`]: the log cannot be read, or the place does not take files.
@@ -76,7 +77,8 @@ impl Backfill {
 
     /// The first entry of the range that `from` lies in.
     fn begin(&self, log: &mut Archive, from: Timestamp) -> Result<u64, SendError> {
-        let (mut low, mut high) = (0, log.end());
+        let kept_from = log.kept_from();
+        let (mut low, mut high) = (kept_from, log.end());
         while low < high {
             let middle = low + (high - low) / 2;
             let opened = entry(log, middle)?;
@@ -85,10 +87,14 @@ impl Backfill {
         if low == 0 || low == log.end() {
             return Ok(low);
         }
+        let at = low;
         // Back to where a range begins: not further than a round number.
         let opened = entry(log, low)?;
         let mut time = written(&opened);
         while !low.is_multiple_of(ENTRIES_MAX) {
+            if low == kept_from {
+                return self.next_range(log, at);
+            }
             let opened = entry(log, low - 1)?;
             let before = written(&opened);
             if self.cut.between(before, low, time) {
@@ -97,6 +103,21 @@ impl Backfill {
             (low, time) = (low - 1, before);
         }
         Ok(low)
+    }
+
+    /// Where the range after the one of an entry begins; the end of the log where there is none yet.
+    fn next_range(&self, log: &mut Archive, index: u64) -> Result<u64, SendError> {
+        let opened = entry(log, index)?;
+        let mut before = written(&opened);
+        for next in index + 1..log.end() {
+            let opened = entry(log, next)?;
+            let time = written(&opened);
+            if self.cut.between(before, next, time) {
+                return Ok(next);
+            }
+            before = time;
+        }
+        Ok(log.end())
     }
 
     /// The entries of the range that begins at `first`, and whether its end is known; `None` behind `to` and at the end.

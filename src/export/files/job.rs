@@ -10,6 +10,7 @@ use super::layout::{File, Layout};
 use super::range::{Cut, written};
 use crate::export::cursor::{Cursor, Place};
 use crate::export::destination::SendError;
+use crate::export::gap::removed;
 use crate::export::health::{Change, Health};
 use crate::export::monitor::Meter;
 use crate::export::store::Store;
@@ -92,6 +93,7 @@ impl Job {
     }
 
     async fn write_next(&mut self) -> Result<bool, SendError> {
+        self.move_past_removed().await?;
         let (log, cut, now, from) = (self.log.clone(), self.cut, self.clock.now(), self.cursor.place.next);
         let searched = self.searched;
         let (searched, end) = offload(move || search(&log, cut, searched, now)).await?;
@@ -117,6 +119,29 @@ impl Job {
         // The entry that ended the range is the first of the next.
         self.searched = (end, None);
         Ok(true)
+    }
+}
+
+impl Job {
+    /// Files that begin on a log whose first entries were removed: a signed entry says what is in none of them.
+    async fn move_past_removed(&mut self) -> Result<(), SendError> {
+        let (from, to) = (self.cursor.place.next, self.log.kept_from());
+        if from >= to {
+            return Ok(());
+        }
+        // COMMIT POINT of a gap. Without it nothing is left out.
+        let recorded = self.recorder.control(removed(&self.name, from, to - 1)).await;
+        recorded.map_err(|error| SendError::later(with_causes(&error)))?;
+        tracing::error!(destination = self.name, from, to, "entries were removed before they were in files");
+        let (log, mut cursor) = (self.log.clone(), self.cursor.clone());
+        self.cursor = offload(move || {
+            let last = log.leaf_hash(to - 1).map_err(|error| with_causes(&error))?;
+            let place = Place { next: to, last: Some(last), ..cursor.place.clone() };
+            cursor.save(place).map(|()| cursor).map_err(|error| with_causes(&error))
+        })
+        .await?;
+        self.searched = (to, None);
+        Ok(())
     }
 }
 

@@ -142,7 +142,7 @@ fn archived(seed: u64, bench: &Bench) -> u64 {
 }
 
 /// The events of a file, each with its entry: between those that its name says.
-fn rows(path: &Path) -> Vec<(String, u64)> {
+pub(super) fn rows(path: &Path) -> Vec<(String, u64)> {
     let name = path.file_stem().unwrap().to_str().unwrap();
     let mut bounds = name.split('-').skip(1).map(|number| number.parse::<u64>().unwrap());
     let (first, last) = (bounds.next().unwrap(), bounds.next().unwrap());
@@ -157,7 +157,7 @@ fn rows(path: &Path) -> Vec<(String, u64)> {
     rows.collect()
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+pub(super) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

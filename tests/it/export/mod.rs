@@ -3,7 +3,6 @@
 mod aitf;
 mod all_at_once;
 mod archive;
-mod archive_retention;
 mod aws_keys;
 mod aws_streams;
 mod backlog;
@@ -13,6 +12,7 @@ mod compliance;
 mod connection;
 mod conservation;
 mod copies;
+mod copies_retention;
 mod datadog;
 mod elasticsearch;
 mod files;

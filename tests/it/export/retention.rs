@@ -19,7 +19,7 @@ pub(super) const DAY: u64 = 86_400;
 pub(super) struct Life {
     pub(super) log: Log,
     pub(super) recorder: Recorder,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Life {
@@ -51,7 +51,11 @@ impl Life {
     }
 
     pub(super) fn export(&self, data: &Path, exporters: &str) -> Exporter {
-        let text = format!("servers: {{}}\ntelemetry: {{ checkpoint_interval_s: 0, exporters: [ {exporters} ] }}\n");
+        self.start(data, &format!("exporters: [ {exporters} ]"))
+    }
+
+    pub(super) fn start(&self, data: &Path, telemetry: &str) -> Exporter {
+        let text = format!("servers: {{}}\ntelemetry: {{ checkpoint_interval_s: 0, {telemetry} }}\n");
         let config: Config = countersign::config::parse(&text, &data.join("countersign.yaml")).unwrap().telemetry;
         Exporter::start(&config, &self.recorder, data, Arc::clone(&self.clock) as _).unwrap()
     }

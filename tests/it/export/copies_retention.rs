@@ -1,12 +1,15 @@
-//! Archive and retention: what an archive lacks because the log forgot it first, a signed entry says, in the log and in the
-//! archive; a required archive is waited for.
+//! Copies and retention: what an archive lacks because the log forgot it first, a signed entry says, in the log and in the
+//! archive; a required archive is waited for. The same for files.
 
 use std::path::{Path, PathBuf};
 
+use countersign::export::files::Backfill;
+use countersign::model::Timestamp;
 use countersign::record::verify::Verdict;
 use countersign::record::{Archive, VerifyOptions, verify_directory};
 
 use super::bench::gaps;
+use super::copies::{collect, rows};
 use super::retention::{DAY, FILE, Life, until};
 use crate::harness::Folder;
 
@@ -151,4 +154,49 @@ async fn retention_waits_for_an_archive_unless_it_is_not_required() {
     assert!(removed >= 768, "{removed}");
     same(&copy, &life, size);
     life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_begin_behind_the_beginning_say_what_they_lack() {
+    const BATCH: &str = "batch_export: { enabled: true, destination: ../files, format: parquet, interval: 1h }";
+    let folder = Folder::new();
+    let data = folder.0.join("data");
+    forget(&data).await;
+    let life = Life::begin(&data, DAY, LATE);
+    let exporter = life.start(&data, BATCH);
+    // Those of three days ago are in an hour that is over.
+    until("the first file", || exporter.monitor().needed_from() >= 1_500).await;
+    exporter.stop().await;
+    assert_eq!(gaps(&life.log, "batch_export"), [(0, 1_279)]);
+    let mut files = Vec::new();
+    collect(&folder.0.join("files"), &mut files);
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let mut indexes: Vec<u64> = rows(file).into_iter().map(|(_, index)| index).collect();
+    indexes.dedup();
+    assert!(indexes.first() == Some(&1_280) && indexes.is_sorted() && *indexes.last().unwrap() >= 1_499, "{indexes:?}");
+    // A second start has nothing more to say.
+    let exporter = life.start(&data, BATCH);
+    exporter.stop().await;
+    assert_eq!(gaps(&life.log, "batch_export").len(), 1);
+    life.end().await;
+
+    // By hand: the range whose beginning is gone is not made again under another name; a later one is.
+    let life = Life::begin(&data, DAY, LATE + 7_200);
+    life.write(10).await;
+    life.end().await;
+    let text = format!("servers: {{}}\ntelemetry: {{ {} }}\n", BATCH.replace("../files", "../again"));
+    let config = countersign::config::parse(&text, &data.join("countersign.yaml")).unwrap().telemetry;
+    let backfill = Backfill::open(&config, "batch_export", &data).unwrap();
+    let all = (Timestamp::from_secs(0), Timestamp::from_secs(LATE + 7_200));
+    let now = Timestamp::from_secs(LATE + 4 * 7_200);
+    let mut log = Archive::open(&data).unwrap();
+    let end = log.end();
+    let done = backfill.write(&mut log, all, now, &|_, _| {}).await.unwrap();
+    let mut files = Vec::new();
+    collect(&folder.0.join("again"), &mut files);
+    let mut indexes: Vec<u64> = files.iter().flat_map(|file| rows(file)).map(|(_, index)| index).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    assert!(done.files == files.len() as u64 && files.len() >= 2, "{done:?}");
+    assert!(indexes[0] >= 1_500 && indexes.last() == Some(&(end - 1)), "{indexes:?} of {end}");
 }
