@@ -2,8 +2,6 @@
 
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use regex::bytes::Regex;
 
 use super::boundary;
@@ -130,7 +128,7 @@ fn decoded(entry: &StoredEntry) -> Result<Vec<u8>, String> {
     let encoded = entry.bytes.strip_prefix(b"{\"payload\":\"").ok_or("not an envelope")?;
     let text = std::str::from_utf8(encoded).map_err(|_| "not an envelope")?;
     let (encoded, _) = text.split_once('"').ok_or("not an envelope")?;
-    BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())
+    base64_simd::STANDARD.decode_to_vec(encoded).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

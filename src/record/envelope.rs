@@ -95,7 +95,7 @@ pub fn seal(payload: &[u8], keys: &[&SigningKey]) -> Sealed {
     let message = pre_authentication_encoding(PAYLOAD_TYPE, payload);
     let mut entry = String::with_capacity(payload.len() / 3 * 4 + 96 + keys.len() * 196);
     entry.push_str(BEFORE_PAYLOAD);
-    BASE64_STANDARD.encode_string(payload, &mut entry);
+    base64_simd::STANDARD.encode_append(payload, &mut entry);
     entry.push_str(BEFORE_SIGNATURES);
     for (position, key) in keys.iter().enumerate() {
         if position > 0 {
