@@ -15,6 +15,7 @@ use super::bench::{Bench, Dice};
 use super::compliance::CANARY;
 use super::connection::everywhere;
 use super::copies::{self, Obstacle, is_copy};
+use super::lake_streams;
 use super::stub::{Fault, Stub};
 use super::sumologic;
 use crate::harness::{Folder, PATIENCE};
@@ -107,6 +108,9 @@ impl World {
             std::fs::copy(own.0.join("token"), &path).unwrap();
             exporters.push(exporter.replace(&own.0.join("token").display().to_string(), &path.display().to_string()));
             receivers.push(("sumologic", Receiver::Http(stub)));
+            let stub = Stub::start(lake_streams::Streams::new(lake_streams::ALL)).await;
+            exporters.push(lake_streams::exporter(&stub, &folder));
+            receivers.push(("security_lake", Receiver::Http(stub)));
             let delivery = "delivery: { linger_ms: 1, batch_events: 9, retry_base_ms: 2, retry_cap_ms: 5, confirm_interval_ms: 5 }";
             for (name, more) in [("syslog", ""), ("trend_vision_one", ", schema: cef")] {
                 let (address, receiver) = lines().await;

@@ -20,13 +20,13 @@ use super::stub::{Fault, Protocol, Stub};
 use crate::harness::{Folder, PATIENCE, Received, respond};
 
 /// The streams that there are, each of one class. Every third call finds every other record too much.
-struct Streams {
+pub(super) struct Streams {
     there: &'static [&'static str],
     calls: AtomicU64,
 }
 
 impl Streams {
-    fn new(there: &'static [&'static str]) -> Self {
+    pub(super) fn new(there: &'static [&'static str]) -> Self {
         Self { there, calls: AtomicU64::new(0) }
     }
 }
@@ -62,7 +62,10 @@ impl Protocol for Streams {
     }
 }
 
-fn exporter(stub: &Stub, folder: &Folder) -> String {
+pub(super) const ALL: &[&str] =
+    &["lake-AARM-6003", "lake-AARM-2004", "lake-AARM-3003", "lake-AARM-3004", "lake-AARM-6002"];
+
+pub(super) fn exporter(stub: &Stub, folder: &Folder) -> String {
     format!(
         "{{ type: security_lake, approach: firehose, stream: lake-AARM, firehose: {{ region: eu-central-1, \
          endpoint: 'http://{}', credentials: {{ {} }}, http: {{ timeout_ms: 400 }} }}, delivery: {{ linger_ms: 1, \
@@ -83,8 +86,7 @@ const FAULTS: [Fault; 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_3_and_s1_9_a_lake_by_firehose_gets_every_event_in_the_stream_of_its_class() {
-    let there = &["lake-AARM-6003", "lake-AARM-2004", "lake-AARM-3003", "lake-AARM-3004", "lake-AARM-6002"];
-    let (stub, folder) = (Stub::start(Streams::new(there)).await, Folder::new());
+    let (stub, folder) = (Stub::start(Streams::new(ALL)).await, Folder::new());
     FAULTS.into_iter().for_each(|fault| stub.fail(fault));
     let text = format!("servers: {{}}\ntelemetry: {{ exporters: [ {} ] }}\n", exporter(&stub, &folder));
     let config = countersign::config::parse(&text, &folder.0.join("countersign.yaml")).unwrap().telemetry;
