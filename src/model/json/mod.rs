@@ -7,6 +7,7 @@
 //! value, byte order marks, bad UTF-8, lone surrogates, control characters, `NaN`, and nesting or sizes past a limit.
 
 mod canonical;
+mod names;
 mod scanner;
 mod view;
 
