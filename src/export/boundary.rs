@@ -66,12 +66,9 @@ static IDLE: Mutex<Vec<Searched>> = Mutex::new(Vec::new());
 /// scanning `text` gave.
 pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
     let predicate = document.root(text).get("predicate")?;
-    let public: Vec<usize> = predicate
-        .members()
-        .flat_map(|(block, view)| {
-            PUBLIC.iter().filter(move |(name, _)| *name == block).map(move |(_, member)| (view, *member))
-        })
-        .filter_map(|(view, member)| view.get(member))
+    let public: Vec<usize> = PUBLIC
+        .iter()
+        .filter_map(|(block, member)| predicate.get(block)?.get(member))
         .map(|view| view.place())
         .collect();
     let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();

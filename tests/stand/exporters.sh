@@ -23,12 +23,7 @@ CALLS=400
 # shellcheck source=tests/stand/processes.sh
 source "$HERE/processes.sh"
 
-finish() {
-    end_started
-    # A lone broker waits long for a controller that is itself.
-    [ -z "${KAFKA_PID:-}" ] || kill -KILL "$KAFKA_PID" 2>/dev/null || true
-}
-trap finish EXIT
+trap end_started EXIT
 
 UDP=$(free_port)
 TCP=$(free_port)

@@ -1,5 +1,5 @@
 # A real Kafka broker for exporters.sh: one node in KRaft mode, one topic with four partitions, a plain listener and one
-# with TLS and SCRAM. Sourced; uses SCRATCH, WORK, PIDS, free_port, until_true, ca.pem, server.pem and server.key.
+# with TLS and SCRAM. Sourced; uses SCRATCH, WORK, PIDS, LINGERING, free_port, until_true, ca.pem, server.pem and server.key.
 
 KAFKA_PLAIN=$(free_port)
 KAFKA_TLS=$(free_port)
@@ -71,6 +71,8 @@ kafka_start() {
     java -Xmx512m -cp "$SCRATCH/kafka/libs/*" kafka.Kafka kafka.properties >>kafka.log 2>&1 </dev/null &
     KAFKA_PID=$!
     PIDS+=("$KAFKA_PID")
+    # A lone broker waits long for a controller that is itself.
+    LINGERING+=("$KAFKA_PID")
     until_true 60 "$SCRATCH/kafka_client/bin/python" "$HERE/kafka_topic.py" reach "127.0.0.1:$KAFKA_PLAIN" >/dev/null ||
         { echo "Kafka does not listen"; tail -n 5 kafka.log; return 1; }
 }
@@ -79,6 +81,8 @@ kafka_start() {
 kafka_kill() {
     kill -KILL "$KAFKA_PID"
     wait "$KAFKA_PID" 2>/dev/null || true
+    # Its id may soon be another's.
+    LINGERING=()
     ! (: >"/dev/tcp/127.0.0.1/$KAFKA_PLAIN") 2>/dev/null || { echo "the broker survived its death"; return 1; }
 }
 

@@ -1,13 +1,17 @@
 # What stands share: free ports, waiting for what comes up, ending what was started, a certificate. Sourced.
 
-# Process ids of what a stand has started; it adds its own.
+# Process ids of what a stand has started; it adds its own. Those of LINGERING would take long to end when asked.
 PIDS=()
+LINGERING=()
 
 # Ends what was started. A stopped process takes no other signal, so it goes on first.
 end_started() {
     local pid
     for pid in "${PIDS[@]:-}"; do
         [ -n "$pid" ] && kill -CONT "$pid" 2>/dev/null && kill "$pid" 2>/dev/null || true
+    done
+    for pid in "${LINGERING[@]:-}"; do
+        [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null || true
     done
 }
 

@@ -26,12 +26,7 @@ source "$HERE/processes.sh"
 source "$HERE/slapd.sh"
 # shellcheck source=tests/stand/kafka.sh
 source "$HERE/kafka.sh"
-finish() {
-    end_started
-    # A lone broker waits long for a controller that is itself.
-    [ -z "${KAFKA_PID:-}" ] || kill -KILL "$KAFKA_PID" 2>/dev/null || true
-}
-trap finish EXIT
+trap end_started EXIT
 
 AWS=$(free_port)
 PROXY_PORT=$(free_port)

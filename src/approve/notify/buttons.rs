@@ -12,15 +12,14 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::person::{self, NotifiedPerson};
 use super::{Notice, NotifyError};
 use crate::approve::{Answer, Person};
-use crate::model::{ApprovalId, Clock, Verification, with_causes};
+use crate::model::{ApprovalId, Clock, with_causes};
 use crate::net::{Secret, SecretSource};
 
 /// How old a press may be, seconds: what Slack recommends against replays.
 const AGE_S_MAX: u64 = 300;
-/// People who may answer at most.
-const PEOPLE_MAX: usize = 1_000;
 const APPROVE: &str = "countersign_approve";
 const DENY: &str = "countersign_deny";
 const REASON: &str = "countersign_reason";
@@ -33,20 +32,6 @@ pub struct ButtonsConfig {
     pub signing_secret: SecretSource,
     /// Who Slack's users are, by the id that begins with `U` or `W`.
     pub people: BTreeMap<String, NotifiedPerson>,
-}
-
-/// Somebody whom a message is for, and who may answer by it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NotifiedPerson {
-    /// The person's id, as in `admin.tokens`.
-    pub name: String,
-    /// The person's groups.
-    #[serde(default)]
-    pub groups: Vec<String>,
-    /// The tenant the person is confined to.
-    #[serde(default)]
-    pub tenant: Option<String>,
 }
 
 /// The buttons of one notifier.
@@ -95,19 +80,6 @@ struct Action {
     value: Option<String>,
 }
 
-impl NotifiedPerson {
-    /// The person, answering by this channel: its service says who it was, and the operator who that is.
-    pub(super) fn person(&self, channel: &'static str) -> Person {
-        Person {
-            name: self.name.as_str().into(),
-            groups: self.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
-            tenant: self.tenant.as_deref().map(Arc::from),
-            channel,
-            verification: Verification::TrustedProxy,
-        }
-    }
-}
-
 impl Buttons {
     pub(super) fn new(
         name: &str,
@@ -119,12 +91,10 @@ impl Buttons {
         let wrong = |problem: &str| NotifyError::Value { name: name.to_owned(), problem: problem.to_owned() };
         let secret = config.signing_secret.load();
         let secret = secret.map_err(|source| NotifyError::Secret { name: name.to_owned(), source })?;
-        if config.people.is_empty() || config.people.len() > PEOPLE_MAX {
-            return Err(wrong("`interactive.people` names 1 to 1000 people"));
+        if config.people.is_empty() {
+            return Err(wrong("name somebody under `interactive.people`"));
         }
-        if config.people.values().any(|person| person.name.trim().is_empty()) {
-            return Err(wrong("everybody under `interactive.people` has a name"));
-        }
+        person::check(&config.people, "interactive.people").map_err(|problem| wrong(&problem))?;
         Ok(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()),
             people: config.people.iter().map(|(id, known)| (id.clone(), known.person("slack"))).collect(),

@@ -9,7 +9,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::links::{Links, Opened};
-use super::{MailConfig, MailSecurity, Notice, NotifyError};
+use super::{MailConfig, MailSecurity, Notice, NotifyError, person};
 use crate::approve::Person;
 use crate::model::with_causes;
 
@@ -60,9 +60,7 @@ impl Mail {
         if let Some(address) = config.people.keys().find(|address| !config.to.contains(address)) {
             return Err(wrong(format!("`{address}` under `people` gets no mail: name it under `to`")));
         }
-        if config.people.values().any(|person| person.name.trim().is_empty()) {
-            return Err(wrong("everybody under `people` has a name".into()));
-        }
+        person::check(&config.people, "people").map_err(wrong)?;
         let (mut to, mut people) = (Vec::new(), Vec::new());
         for address in &config.to {
             match config.people.get(address) {

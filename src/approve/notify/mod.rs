@@ -9,6 +9,7 @@ mod buttons;
 mod links;
 mod mail;
 mod message;
+mod person;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,10 @@ use crate::model::{Clock, Severity};
 use crate::net::{HttpClient, HttpClientError, SecretError, SecretSource};
 
 pub(super) use buttons::Buttons;
-pub use buttons::{ButtonsConfig, NotifiedPerson, Pressed};
+pub use buttons::{ButtonsConfig, Pressed};
 pub use links::Opened;
 pub(super) use message::{Notice, Occasion};
+pub use person::NotifiedPerson;
 
 use links::Links;
 use mail::Mail;
