@@ -57,7 +57,8 @@ pub(crate) fn run(directory: &Path) -> Fallible<Vec<Line>> {
 
 struct Bench {
     recorder: Recorder,
-    /// The payloads of entries, but for a number.
+    clock: Arc<dyn Clock>,
+    /// The payloads of entries, but for a number and the time.
     ordinary: String,
     urgent: String,
 }
@@ -67,14 +68,15 @@ impl Bench {
         let config = Config { data_dir: folder.to_owned(), ..Config::default() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (log, opened) = Log::open(&config, Arc::new(RealDisk), Arc::clone(&clock))?;
-        let (recorder, _) = Recorder::start(log, &opened, clock)?;
-        Ok(Self { recorder, ordinary: sample("action-allowed")?, urgent: sample("action-denied")? })
+        let (recorder, _) = Recorder::start(log, &opened, Arc::clone(&clock))?;
+        Ok(Self { recorder, clock, ordinary: sample("action-allowed")?, urgent: sample("action-denied")? })
     }
 
     /// Hands over the outcome of an action.
     async fn hand_over(&self, number: u64, urgent: bool) -> Fallible<Appended> {
         let payload = if urgent { &self.urgent } else { &self.ordinary };
         let payload = payload.replace("act_number", &format!("act_{number}"));
+        let payload = payload.replace("time_now", &self.clock.now().to_string());
         let entry = Bytes::from(format!("{{\"payload\":\"{}\"}}", BASE64_STANDARD.encode(payload)));
         let log = self.recorder.log();
         Ok(log.append(log.reserve().await?, entry))
@@ -138,12 +140,17 @@ fn beside((without, with): &(Histogram, Histogram)) -> String {
     )
 }
 
-/// The payload of a sample entry, with a place for a number.
+/// The payload of a sample entry, with a place for a number and one for the time.
 fn sample(name: &str) -> Fallible<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/golden/events/entries/{name}.json"));
     let mut predicate: Value = serde_json::from_slice(&std::fs::read(path)?)?;
     let action = predicate.get_mut("action").and_then(Value::as_object_mut).ok_or("a sample without an action")?;
     action.insert("action_id".into(), "act_number".into());
+    for (block, member) in [("outcome", "completed"), ("time", "wall")] {
+        if let Some(block) = predicate.get_mut(block).and_then(Value::as_object_mut) {
+            block.insert(member.into(), "time_now".into());
+        }
+    }
     Ok(serde_json::json!({ "predicate": predicate }).to_string())
 }
 

@@ -62,7 +62,7 @@ pub(super) struct Pipeline {
     confirm_pause: Duration,
     /// When the log is to be looked at; `None`: when it grows.
     look_at: Option<Instant>,
-    /// Since when something waits for company.
+    /// Since when something waits for company: from when it happened on, not from when it was read.
     waiting_since: Option<Instant>,
     saved_at: Instant,
     /// Set while the process stops: when the last attempt must have ended.
@@ -242,16 +242,22 @@ impl Pipeline {
                 || self.window.is_urgent()
                 || self.window.is_full_batch(limits.events_max, limits.bytes_max)
                 || !self.window.has_room()
-                || self.waiting_since.is_some_and(|since| since + limits.linger <= Instant::now()))
+                || (!self.reading && self.waiting_since.is_some_and(|since| since + limits.linger <= Instant::now())))
+    }
+
+    /// Since when the first of what waits does. The last events of a backlog have waited long enough.
+    fn first_waits_since(&self) -> Option<Instant> {
+        let happened = self.window.first_waiting()?.as_micros();
+        let age = Duration::from_micros(self.clock.now().as_micros().saturating_sub(happened));
+        let now = Instant::now();
+        Some(now.checked_sub(age.min(self.settings.limits.linger)).unwrap_or(now))
     }
 
     fn start_sending(&mut self) {
         while self.sending < self.settings.concurrency && self.health.allows(Instant::now()) && self.is_ready() {
             let limits = self.settings.limits;
             let (items, is_part) = self.window.take(limits.events_max, limits.bytes_max, limits.overhead);
-            if self.window.waiting() == 0 {
-                self.waiting_since = None;
-            }
+            self.waiting_since = self.first_waits_since();
             let (destination, batch, deadline) = (Arc::clone(&self.destination), Batch { items }, self.deadline);
             self.sending += 1;
             self.work.spawn(async move {
@@ -309,8 +315,8 @@ impl Pipeline {
             // What the task held is lost to this run: the cursor has not moved, so start over from it.
             Err(error) => self.start_over(&error),
         }
-        if self.window.waiting() > 0 {
-            self.waiting_since.get_or_insert_with(Instant::now);
+        if self.waiting_since.is_none() {
+            self.waiting_since = self.first_waits_since();
         }
         self.tell();
         Ok(())
@@ -335,7 +341,7 @@ impl Pipeline {
         let linger = self.waiting_since.map(|since| since + self.settings.limits.linger);
         let timers = [
             self.look_at,
-            blocked.or(linger).filter(|_| waiting || self.window.has_unfit()),
+            blocked.or(linger.filter(|_| !self.reading)).filter(|_| waiting || self.window.has_unfit()),
             (!self.confirming && !self.unconfirmed.is_empty()).then_some(self.confirm_at),
             (self.cursor.place.next != self.window.next()).then(|| self.saved_at + SAVE_INTERVAL),
             self.deadline,

@@ -114,6 +114,12 @@ impl Window {
         self.express.len() + self.queue.len() + self.groups.iter().map(Vec::len).sum::<usize>()
     }
 
+    /// When the first of them happened.
+    pub(super) fn first_waiting(&self) -> Option<Timestamp> {
+        let groups = self.groups.iter().flatten();
+        self.express.iter().chain(groups).chain(&self.queue).next().map(|item| item.time)
+    }
+
     /// Events that are not settled, and the bytes of their texts.
     pub(super) const fn held(&self) -> (usize, usize) {
         (self.held_events, self.held_bytes)
