@@ -10,7 +10,6 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use crate::model::json::{Document, Kind, View, write_string};
 use crate::record::redact;
@@ -26,16 +25,18 @@ const SEARCHED_MAX: usize = 2_048;
 const SEARCHED_BYTES_MAX: usize = 256;
 
 /// Strings that held no secret. Whether one does depends on nothing but itself.
-struct Searched {
+pub(super) struct Searched {
     hasher: RandomState,
     slots: Box<[Option<Box<str>>]>,
 }
 
-impl Searched {
-    fn new() -> Self {
+impl Default for Searched {
+    fn default() -> Self {
         Self { hasher: RandomState::new(), slots: vec![None; SEARCHED_MAX].into_boxed_slice() }
     }
+}
 
+impl Searched {
     fn slot(&mut self, quoted: &str) -> Option<&mut Option<Box<str>>> {
         let number = self.hasher.hash_one(quoted) % SEARCHED_MAX as u64;
         self.slots.get_mut(usize::try_from(number).ok()?)
@@ -59,33 +60,28 @@ impl Searched {
     }
 }
 
-/// One for each thread that opens entries just now.
-static IDLE: Mutex<Vec<Searched>> = Mutex::new(Vec::new());
-
-/// `text` without the secrets that are left in it; `None` when there are none, which is the rule. `document` is what
-/// scanning `text` gave.
-pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
+/// `text` without the secrets that are left in `views`, values of it; `None` when there are none, which is the rule.
+/// `document` is what scanning `text` gave.
+pub(super) fn redact<'a>(
+    text: &'a str,
+    document: &'a Document,
+    views: impl Iterator<Item = View<'a>>,
+    searched: &mut Searched,
+) -> Option<String> {
     let predicate = document.root(text).get("predicate")?;
-    let public: Vec<usize> = PUBLIC
-        .iter()
-        .filter_map(|(block, member)| predicate.get(block)?.get(member))
-        .map(|view| view.place())
-        .collect();
-    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut searched = idle.unwrap_or_else(Searched::new);
+    let within = predicate.span();
     let mut found: Vec<(Range<usize>, String)> = Vec::new();
-    for view in predicate.descendants() {
-        if view.kind() == Kind::String
-            && !is_plain(view.text())
-            && !public.contains(&view.place())
+    for view in views.filter(|view| view.kind() == Kind::String && !is_plain(view.text())) {
+        let span = view.span();
+        if within.contains(&span.start)
             && let Some(clean) = searched.clean(view)
+            && !is_public(predicate, view)
         {
             let mut written = String::with_capacity(clean.len() + 2);
             write_string(&mut written, &clean);
-            found.push((view.span(), written));
+            found.push((span, written));
         }
     }
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(searched);
     if found.is_empty() {
         return None;
     }
@@ -98,6 +94,12 @@ pub(super) fn redact(text: &str, document: &Document) -> Option<String> {
     }
     out.push_str(text.get(copied..).unwrap_or_default());
     Some(out)
+}
+
+/// Whether `view` is one of [`PUBLIC`].
+fn is_public(predicate: View<'_>, view: View<'_>) -> bool {
+    let mut public = PUBLIC.iter().filter_map(|(block, member)| predicate.get(block)?.get(member));
+    public.any(|public| public.place() == view.place())
 }
 
 /// Strings that are too short to hold a secret, digests, times and ids of this product: three quarters of an entry.
@@ -141,23 +143,24 @@ mod tests {
     use super::*;
     use crate::model::json::{Limits, scan};
 
-    fn redacted(value: &str) -> Option<String> {
+    fn redacted(value: &str, searched: &mut Searched) -> Option<String> {
         let mut quoted = String::new();
         write_string(&mut quoted, value);
         let text = format!(r#"{{"predicate":{{"reason":{quoted}}}}}"#);
         let (text, document) = scan(text.as_bytes(), Limits::default()).unwrap();
-        redact(text, &document)
+        redact(text, &document, document.root(text).descendants(), searched)
     }
 
     #[test]
     fn what_is_remembered_lets_no_secret_through() {
+        let mut searched = Searched::default();
         let secret = |number: usize| format!("run {number} with password: hunter{number}");
         // More than are remembered, so that places are taken again and again.
         for number in 0..2 * SEARCHED_MAX {
             let (calm, secret) = (format!("policy rule number {number} allowed it"), secret(number));
             for _ in 0..2 {
-                assert_eq!(redacted(&calm), None);
-                assert!(redacted(&secret).is_some_and(|text| !text.contains("hunter")), "{secret}");
+                assert_eq!(redacted(&calm, &mut searched), None);
+                assert!(redacted(&secret, &mut searched).is_some_and(|text| !text.contains("hunter")), "{secret}");
             }
         }
     }
@@ -170,6 +173,7 @@ mod tests {
             assert!(!is_plain(other), "{other}");
         }
         // As long as an id: nothing about the length alone makes a text plain.
-        assert!(redacted(&format!("act_{}", "ghp_0123456789abcdefghijABCDEFGHIJ012345")).is_some());
+        let token = format!("act_{}", "ghp_0123456789abcdefghijABCDEFGHIJ012345");
+        assert!(redacted(&token, &mut Searched::default()).is_some());
     }
 }

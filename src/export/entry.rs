@@ -1,13 +1,13 @@
 //! An entry of the log, opened once for all destinations.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::bytes::Regex;
 
-use super::boundary;
 use super::event::is_silent;
+use super::reader::{self, Content};
 use super::schema::members::{Member, Members};
-use crate::model::json::{Document, Kind, Limits, View, scan};
+use crate::model::json::{Kind, View};
 use crate::model::{Digest, Severity, Timestamp};
 use crate::record::{Gist, StoredEntry};
 
@@ -18,10 +18,7 @@ pub struct DecodedEntry {
     pub index: u64,
     /// Its leaf hash: with it, a SIEM is a witness of the log.
     pub leaf_hash: Digest,
-    text: String,
-    document: Document,
-    /// Where the members that mapping tables name stand, by [`Member`]; 0 where there is none.
-    places: Box<[u32]>,
+    content: Arc<Content>,
 }
 
 impl DecodedEntry {
@@ -34,13 +31,7 @@ impl DecodedEntry {
     pub fn open(entry: &StoredEntry) -> Result<Self, String> {
         if entry.gist.is_some_and(is_silent) {
             let (index, leaf_hash) = (entry.index, entry.leaf_hash);
-            return Ok(Self {
-                index,
-                leaf_hash,
-                text: String::new(),
-                document: Document::default(),
-                places: Box::default(),
-            });
+            return Ok(Self { index, leaf_hash, content: Arc::default() });
         }
         Self::of(payload(entry)?, entry.index, entry.leaf_hash)
     }
@@ -59,28 +50,21 @@ impl DecodedEntry {
     }
 
     pub(super) fn of(payload: String, index: u64, leaf_hash: Digest) -> Result<Self, String> {
-        let read = |text: &str| scan(text.as_bytes(), Limits::default()).map(|(_, document)| document);
-        let mut text = payload;
-        let mut document = read(&text).map_err(|error| error.to_string())?;
-        if let Some(clean) = boundary::redact(&text, &document) {
-            text = clean;
-            document = read(&text).map_err(|error| error.to_string())?;
-        }
-        let places = document.root(&text).get("predicate").map(|predicate| Members::all().places(predicate));
-        Ok(Self { index, leaf_hash, text, document, places: places.unwrap_or_default() })
+        Ok(Self { index, leaf_hash, content: reader::read(payload)? })
     }
 
     /// What the entry states; `None` for an entry without a predicate, and for one that was not read.
     #[must_use]
     pub fn predicate(&self) -> Option<View<'_>> {
-        self.document.root(&self.text).get("predicate")
+        self.content.predicate()
     }
 
     /// A member that mapping tables name. `None` when the entry has none, or null.
     #[must_use]
     pub(crate) fn member(&self, member: Member) -> Option<View<'_>> {
-        let place = self.places.get(member.number()).copied().filter(|place| *place > 0)?;
-        let view = self.document.at(&self.text, usize::try_from(place).ok()?);
+        let Content { text, document, places } = &*self.content;
+        let place = places.get(member.number()).copied().filter(|place| *place > 0)?;
+        let view = document.at(text, usize::try_from(place).ok()?);
         (view.kind() != Kind::Null).then_some(view)
     }
 

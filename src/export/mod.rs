@@ -29,6 +29,7 @@ mod monitor;
 mod pipeline;
 mod prepare;
 mod push;
+mod reader;
 mod retention;
 #[cfg(test)]
 mod samples;

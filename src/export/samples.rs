@@ -37,11 +37,20 @@ pub(crate) fn predicate(name: &str) -> Value {
 
 /// An entry that says `predicate`, as the log would give it.
 pub(crate) fn entry(predicate: &Value) -> Arc<DecodedEntry> {
+    raw(payload(predicate))
+}
+
+/// The payloads of all samples.
+pub(crate) fn payloads() -> impl Iterator<Item = String> {
+    predicates().into_iter().map(|(_, predicate)| payload(&predicate))
+}
+
+fn payload(predicate: &Value) -> String {
     let typed: Predicate<'static> = serde_json::from_value(predicate.clone()).unwrap();
     let payload = write_statement(&Statement::new(typed, "sample".into(), Digest::of(b"subject").to_hex())).unwrap();
     let read = read_payload(&payload).unwrap();
     assert_eq!(read.unknown, Vec::<String>::new(), "a sample has no member that the format lacks");
-    raw(String::from_utf8(payload).unwrap())
+    String::from_utf8(payload).unwrap()
 }
 
 /// An entry of this payload, which no format has to allow.

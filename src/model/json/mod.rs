@@ -6,11 +6,13 @@
 //! treat differently is refused: duplicate member names at any depth (compared after unescaping), bytes behind the
 //! value, byte order marks, bad UTF-8, lone surrogates, control characters, `NaN`, and nesting or sizes past a limit.
 
+mod alike;
 mod canonical;
 mod names;
 mod scanner;
 mod view;
 
+pub use alike::{Alike, scan_alike};
 pub use canonical::{is_canonical, write_string};
 pub use scanner::{JsonError, Limits, scan};
 pub use view::{Kind, View};

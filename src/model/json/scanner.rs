@@ -58,7 +58,7 @@ pub enum JsonError {
 }
 
 /// One value of a document. Offsets into the text; `next` is the index of the first node behind this value's subtree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) kind: Kind,
     pub(super) start: u32,
@@ -87,6 +87,21 @@ pub fn scan(text: &[u8], limits: Limits) -> Result<(&str, Document), JsonError> 
     };
     scanner.run()?;
     Ok((text, Document { nodes: scanner.nodes }))
+}
+
+/// Where the value at `start` ends, if it is one of that kind, and none that holds others.
+pub(super) fn scalar(text: &str, start: usize, kind: Kind) -> Option<usize> {
+    let mut scanner = Scanner { text, at: start, nodes: Vec::new(), open: Vec::new(), limits: Limits::default() };
+    if scanner.kind()? != kind {
+        return None;
+    }
+    match kind {
+        Kind::Array | Kind::Object => return None,
+        Kind::Bool | Kind::Null => scanner.literal().ok()?,
+        Kind::Number => scanner.number().ok()?,
+        Kind::String => drop(scanner.string().ok()?),
+    }
+    Some(scanner.at)
 }
 
 struct Scanner<'a> {
@@ -150,6 +165,19 @@ impl Scanner<'_> {
         self.value(key)
     }
 
+    /// What begins here.
+    fn kind(&self) -> Option<Kind> {
+        Some(match self.peek()? {
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            b'"' => Kind::String,
+            b'-' | b'0'..=b'9' => Kind::Number,
+            b't' | b'f' => Kind::Bool,
+            b'n' => Kind::Null,
+            _ => return None,
+        })
+    }
+
     fn note_name(&mut self, key: Range<usize>, escaped: bool) {
         let text = self.text.as_bytes();
         if let Some(object) = self.open.last_mut() {
@@ -160,15 +188,7 @@ impl Scanner<'_> {
 
     fn value(&mut self, key: Range<usize>) -> Result<(), JsonError> {
         let start = self.at;
-        let kind = match self.peek() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::String,
-            Some(b'-' | b'0'..=b'9') => Kind::Number,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'n') => Kind::Null,
-            _ => return Err(self.unexpected()),
-        };
+        let kind = self.kind().ok_or_else(|| self.unexpected())?;
         match kind {
             Kind::Array | Kind::Object => self.at += 1,
             Kind::Bool | Kind::Null => self.literal()?,

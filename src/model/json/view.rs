@@ -83,7 +83,7 @@ impl<'a> View<'a> {
     /// The member `name` of an object.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Self> {
-        self.members().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.written_members().find(|(key, _)| is_named(unquote(key), name)).map(|(_, value)| value)
     }
 
     /// The value a JSON pointer (RFC 6901) leads to.
@@ -155,6 +155,12 @@ impl<'a> View<'a> {
 
 fn unquote(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Whether the inside of a written name stands for `name`.
+fn is_named(inner: &str, name: &str) -> bool {
+    let escaped = || inner.contains('\\');
+    if inner == name { !escaped() } else { escaped() && unescape(inner).is_some_and(|inner| inner == name) }
 }
 
 /// The value of a string's inside. `None` for an escape that JSON does not have, or half a surrogate pair.
@@ -236,6 +242,7 @@ mod tests {
         assert_eq!(root.pointer("/a/1").unwrap().text(), "12345678901234567890123");
         assert_eq!(root.pointer("/a/2/b~0~1c").unwrap().as_str().unwrap(), "A\u{1f600}");
         assert_eq!(root.get("name").unwrap().kind(), Kind::Null);
+        assert!(root.get(r"n\u0061me").is_none());
         assert_eq!(root.pointer("").unwrap().span(), root.span());
         assert!(root.pointer("/a/9").is_none() && root.pointer("/z").is_none());
         assert_eq!(root.descendants().count(), document.len());
