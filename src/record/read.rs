@@ -82,7 +82,7 @@ pub(crate) struct Bundles {
     settled: AtomicU64,
     /// Below this bundles may have been removed.
     kept_from: AtomicU64,
-    cached: Mutex<VecDeque<(u64, Arc<Vec<Bytes>>)>>,
+    cached: Mutex<VecDeque<(u64, Arc<Vec<Sealed>>)>>,
 }
 
 impl Bundles {
@@ -114,7 +114,9 @@ impl Bundles {
         self.settled.store(size, Ordering::Release);
     }
 
-    fn bundle(&self, number: u64) -> Result<Arc<Vec<Bytes>>, RecordError> {
+    /// The entries of a full bundle. Their leaf hashes stand in the tree, which saves hashing them again; nobody who reads
+    /// the log of this process takes them for a proof.
+    fn bundle(&self, number: u64) -> Result<Arc<Vec<Sealed>>, RecordError> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(position) = cached.iter().position(|(held, _)| *held == number)
             && let Some(hit) = cached.remove(position)
@@ -124,12 +126,20 @@ impl Bundles {
             return Ok(bundle);
         }
         drop(cached);
-        let bundle = Arc::new(self.tiles.bundle(number, TILE_WIDTH)?);
+        let entries = self.tiles.bundle(number, TILE_WIDTH)?;
+        let bundle = Arc::new(match self.tiles.tile(0, number, TILE_WIDTH) {
+            Ok(hashes) => {
+                let sealed = |(bytes, leaf_hash)| Sealed { bytes, leaf_hash, gist: None };
+                entries.into_iter().zip(hashes).map(sealed).collect()
+            }
+            // Whoever misses the tile hashes the entries.
+            Err(_) => entries.into_iter().map(Sealed::from).collect::<Vec<_>>(),
+        });
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         cached.push_front((number, Arc::clone(&bundle)));
         let mut bytes = 0;
         cached.retain(|(held, entries)| {
-            bytes += entries.iter().map(Bytes::len).sum::<usize>();
+            bytes += entries.iter().map(|entry| entry.bytes.len()).sum::<usize>();
             *held == number || bytes <= BUNDLES_BYTES_MAX
         });
         Ok(bundle)
@@ -145,14 +155,14 @@ impl Bundles {
     }
 
     /// The entries from `from` on, or from the first behind it that was not removed, and which that is.
-    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<(u64, Vec<Bytes>), RecordError> {
+    fn read(&self, from: u64, mut enough: impl FnMut(&Bytes) -> bool) -> Result<(u64, Vec<Sealed>), RecordError> {
         let from = self.step_over(from);
         let bundle = self.bundle(from / TILE_WIDTH)?;
         let skip = usize::try_from(from % TILE_WIDTH).unwrap_or(usize::MAX);
         let mut entries = Vec::new();
         for entry in bundle.iter().skip(skip) {
             entries.push(entry.clone());
-            if enough(entry) {
+            if enough(&entry.bytes) {
                 break;
             }
         }
@@ -193,8 +203,7 @@ impl Shared {
         if let Some(entries) = self.tail().read(from, &mut enough) {
             return Ok((from, entries));
         }
-        let (from, entries) = self.find_on_disk(from, end, enough)?;
-        Ok((from, entries.into_iter().map(Sealed::from).collect()))
+        self.find_on_disk(from, end, enough)
     }
 
     fn find_on_disk(
@@ -202,7 +211,7 @@ impl Shared {
         from: u64,
         end: u64,
         enough: impl FnMut(&Bytes) -> bool,
-    ) -> Result<(u64, Vec<Bytes>), RecordError> {
+    ) -> Result<(u64, Vec<Sealed>), RecordError> {
         if from < self.bundles.settled() {
             return self.bundles.read(from, enough);
         }
@@ -214,7 +223,10 @@ impl Shared {
             behind.checked_sub(1).and_then(|at| segments.get(at).cloned()).map(|segment| (segment, next.min(end)))
         };
         match found {
-            Some((segment, end)) => segment.read(from, end, enough).map(|entries| (from, entries)),
+            Some((segment, end)) => {
+                let entries = segment.read(from, end, enough)?;
+                Ok((from, entries.into_iter().map(Sealed::from).collect()))
+            }
             // Between the look at the bundles and this one the integrator has settled the entry.
             None => self.bundles.read(from, enough),
         }

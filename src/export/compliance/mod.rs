@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 
 use super::Event;
+use crate::model::EventType;
 use crate::model::json::write_string;
 
 /// Largest mapping, bytes.
@@ -104,7 +105,6 @@ struct When {
 
 /// What conditions are compared with, read once for all mappings.
 struct Facts<'a> {
-    event_type: &'static str,
     kind: Cow<'a, str>,
     tags: Vec<Cow<'a, str>>,
     result: Cow<'a, str>,
@@ -117,7 +117,6 @@ impl<'a> Facts<'a> {
         let text = |path| event.entry.text(path);
         let tags = event.entry.at("decision.tags").into_iter().flat_map(|tags| tags.children());
         Self {
-            event_type: event.event_type.as_str(),
             kind: text("kind"),
             tags: tags.filter_map(|tag| tag.as_str()).collect(),
             result: text("decision.result"),
@@ -127,11 +126,14 @@ impl<'a> Facts<'a> {
     }
 }
 
+fn among(wanted: &[String], is: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| wanted == is)
+}
+
 impl When {
+    /// Whether it holds for an event of a type that it speaks about.
     fn holds(&self, facts: &Facts<'_>) -> bool {
-        let among = |wanted: &[String], is: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == is);
-        among(&self.event_type, facts.event_type)
-            && (self.tag.is_empty() || facts.tags.iter().any(|tag| self.tag.iter().any(|wanted| wanted == tag)))
+        (self.tag.is_empty() || facts.tags.iter().any(|tag| self.tag.iter().any(|wanted| wanted == tag)))
             && among(&self.kind, &facts.kind)
             && among(&self.result, &facts.result)
             && among(&self.reason_code, &facts.reason_code)
@@ -143,17 +145,18 @@ impl When {
 #[derive(Clone, Debug)]
 pub struct Compliance {
     frameworks: Vec<Framework>,
-    mappings: Vec<Mapping>,
+    /// Those that can hold for events of a type.
+    mappings: Vec<(EventType, Vec<Mapping>)>,
+    /// What controls are called, by id, where a mapping says.
+    titles: BTreeMap<String, String>,
 }
 
 impl Compliance {
     /// The mapping of this program, for all frameworks.
     #[must_use]
     pub fn shipped() -> Arc<Self> {
-        static ALL: LazyLock<Arc<Compliance>> = LazyLock::new(|| {
-            let mappings = read(SHIPPED).unwrap_or_default();
-            Arc::new(Compliance { frameworks: Framework::ALL.to_vec(), mappings })
-        });
+        static ALL: LazyLock<Arc<Compliance>> =
+            LazyLock::new(|| Arc::new(Compliance::new(Framework::ALL.to_vec(), read(SHIPPED).unwrap_or_default())));
         Arc::clone(&ALL)
     }
 
@@ -169,29 +172,44 @@ impl Compliance {
             None => read(SHIPPED)?,
             Some(path) => read(&text_of(path)?).map_err(|problem| format!("`{}`: {problem}", path.display()))?,
         };
-        Ok(Arc::new(Self { frameworks: config.frameworks.clone(), mappings }))
+        Ok(Arc::new(Self::new(config.frameworks.clone(), mappings)))
+    }
+
+    fn new(frameworks: Vec<Framework>, mappings: Vec<Mapping>) -> Self {
+        let of_type = |event_type: EventType| {
+            let speaks = |mapping: &&Mapping| among(&mapping.when.event_type, event_type.as_str());
+            (event_type, mappings.iter().filter(speaks).cloned().collect())
+        };
+        let titles = mappings.iter().rev().filter_map(|mapping| Some((mapping.id.clone(), mapping.title.clone()?)));
+        Self { frameworks, titles: titles.collect(), mappings: EventType::ALL.into_iter().map(of_type).collect() }
+    }
+
+    fn mappings(&self, event: &Event) -> &[Mapping] {
+        let found = self.mappings.iter().find(|(event_type, _)| *event_type == event.event_type);
+        found.map_or(&[], |(_, mappings)| mappings)
     }
 
     /// The controls of an event by framework, each once, sorted.
     #[must_use]
-    pub fn of(&self, event: &Event) -> BTreeMap<Framework, Vec<String>> {
-        let mut found: BTreeMap<Framework, Vec<String>> = BTreeMap::new();
-        let mut add = |framework: Framework, id: &str| {
+    pub fn of<'a>(&'a self, event: &'a Event) -> BTreeMap<Framework, Vec<Cow<'a, str>>> {
+        let mut found: BTreeMap<Framework, Vec<Cow<'a, str>>> = BTreeMap::new();
+        let mut add = |framework: Framework, id: Cow<'a, str>| {
             if self.frameworks.contains(&framework) {
-                found.entry(framework).or_default().push(id.to_owned());
+                found.entry(framework).or_default().push(id);
             }
         };
         let facts = Facts::of(event);
         for tag in &facts.tags {
             let named = tag.split_once(':').and_then(|(catalogue, id)| {
-                Some((Framework::ALL.into_iter().find(|framework| framework.as_str() == catalogue)?, id))
+                let framework = Framework::ALL.into_iter().find(|framework| framework.as_str() == catalogue)?;
+                Some((framework, Cow::Owned(id.to_owned())))
             });
             if let Some((framework, id)) = named {
                 add(framework, id);
             }
         }
-        for mapping in self.mappings.iter().filter(|mapping| mapping.when.holds(&facts)) {
-            add(mapping.framework, &mapping.id);
+        for mapping in self.mappings(event).iter().filter(|mapping| mapping.when.holds(&facts)) {
+            add(mapping.framework, Cow::Borrowed(&mapping.id));
         }
         for ids in found.values_mut() {
             ids.sort();
@@ -220,8 +238,8 @@ impl Compliance {
     /// The same as a list of `framework:control`, for schemas without objects.
     pub(super) fn list(&self, event: &Event) -> Option<String> {
         let found = self.of(event).into_iter();
-        let name = |framework: Framework, ids: Vec<String>| {
-            ids.into_iter().map(move |id| format!("{}:{id}", framework.as_str()))
+        let name = |framework: Framework, ids: Vec<Cow<'_, str>>| {
+            ids.into_iter().map(move |id| format!("{}:{id}", framework.as_str())).collect::<Vec<_>>()
         };
         let names: Vec<String> = found.flat_map(|(framework, ids)| name(framework, ids)).collect();
         let mut out = String::new();
@@ -242,11 +260,9 @@ impl Compliance {
         let ids = self.of(event).remove(&Framework::MitreAtlas)?;
         let mut out = String::from("[");
         for id in ids {
-            let title =
-                self.mappings.iter().find(|mapping| mapping.id == id).and_then(|mapping| mapping.title.as_ref());
             out.push_str(if out.len() > 1 { ",{\"technique\":{\"uid\":" } else { "{\"technique\":{\"uid\":" });
             write_string(&mut out, &id);
-            if let Some(title) = title {
+            if let Some(title) = self.titles.get(&*id) {
                 out.push_str(",\"name\":");
                 write_string(&mut out, title);
             }
@@ -257,13 +273,13 @@ impl Compliance {
     }
 }
 
-fn list(out: &mut String, ids: &[String]) {
+fn list(out: &mut String, ids: &[impl AsRef<str>]) {
     out.push('[');
     for (place, id) in ids.iter().enumerate() {
         if place > 0 {
             out.push(',');
         }
-        write_string(out, id);
+        write_string(out, id.as_ref());
     }
     out.push(']');
 }

@@ -34,25 +34,25 @@ fn s1_22_every_shipped_mapping_names_a_source_and_a_reason_and_all_frameworks_ar
 
 #[test]
 fn s1_22_tags_come_from_the_mapping_and_from_rules_and_from_nothing_else() {
-    let found = Compliance::shipped().of(&tagged(
-        "action-denied",
-        EventType::Decision,
-        json!(["owasp_agentic:ASI01", "x:own"]),
-    ));
+    let (shipped, tags) = (Compliance::shipped(), json!(["owasp_agentic:ASI01", "x:own"]));
+    let event = tagged("action-denied", EventType::Decision, tags);
+    let found = shipped.of(&event);
     assert_eq!(found[&Framework::OwaspAgentic], ["ASI01"]);
     assert_eq!(found[&Framework::OwaspLlm], ["LLM01"]);
     assert_eq!(found[&Framework::MitreAtlas], ["AML.T0051"]);
     assert_eq!(found[&Framework::Soc2], ["CC6.1"]);
     assert_eq!(found[&Framework::EuAiAct], ["Article 12(1)", "Article 15(5)"]);
     assert_eq!(found[&Framework::NistAiRmf], ["MEASURE 2.7"]);
-    let found = Compliance::shipped().of(&tagged("action-denied", EventType::Decision, json!([])));
+    let event = tagged("action-denied", EventType::Decision, json!([]));
+    let found = shipped.of(&event);
     assert!(!found.contains_key(&Framework::MitreAtlas), "no mapping, no tag: {found:?}");
 }
 
 #[test]
 fn s1_22_operators_choose_frameworks_and_bring_mappings_of_their_own() {
     let only = ComplianceConfig { frameworks: vec![Framework::Soc2], mapping: None };
-    let found = Compliance::open(&only).unwrap().of(&event("action-allowed", EventType::Action));
+    let (only, allowed) = (Compliance::open(&only).unwrap(), event("action-allowed", EventType::Action));
+    let found = only.of(&allowed);
     assert_eq!(found.keys().collect::<Vec<_>>(), [&Framework::Soc2]);
     let none = ComplianceConfig { frameworks: Vec::new(), mapping: None };
     assert_eq!(Compliance::open(&none).unwrap().json(&event("action-allowed", EventType::Action)), None);

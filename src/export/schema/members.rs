@@ -24,8 +24,8 @@ impl Member {
 /// All members that tables name, as a tree of names.
 pub(crate) struct Members {
     paths: Vec<String>,
-    /// The places of `paths`, by length and then by text: most are told apart by their length alone.
-    by_path: Vec<u16>,
+    /// The places of `paths` by [`key`], ascending.
+    by_key: Vec<(u64, u16)>,
     nodes: Vec<Node>,
 }
 
@@ -83,11 +83,19 @@ const IN_CODE: [&str; 25] = [
     "time.wall",
 ];
 
+/// The same for the same path, rarely for two: its length, its first and its last bytes.
+fn key(path: &str) -> u64 {
+    let bytes = path.as_bytes();
+    let (first, last) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>());
+    let word = |chunk: Option<&[u8; 8]>| chunk.copied().map_or(0, u64::from_le_bytes);
+    word(first) ^ word(last).rotate_left(29) ^ (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 impl Members {
     /// Those of all tables of this program.
     pub(crate) fn all() -> &'static Self {
         static ALL: LazyLock<Members> = LazyLock::new(|| {
-            let mut members = Members { paths: Vec::new(), by_path: Vec::new(), nodes: vec![Node::default()] };
+            let mut members = Members { paths: Vec::new(), by_key: Vec::new(), nodes: vec![Node::default()] };
             for path in IN_CODE {
                 members.add(path);
             }
@@ -96,10 +104,8 @@ impl Members {
                     Expression::paths(line.expression).for_each(|path| members.add(path));
                 }
             }
-            let paths = &members.paths;
-            let mut order: Vec<(&String, u16)> = paths.iter().zip(0..).collect();
-            order.sort_by_key(|(path, _)| (path.len(), *path));
-            members.by_path = order.into_iter().map(|(_, number)| number).collect();
+            members.by_key = members.paths.iter().zip(0..).map(|(path, number)| (key(path), number)).collect();
+            members.by_key.sort_unstable();
             members
         });
         &ALL
@@ -107,11 +113,11 @@ impl Members {
 
     /// The member at a dotted path, if a table names it.
     pub(crate) fn find(&self, path: &str) -> Option<Member> {
-        let place = self.by_path.binary_search_by(|number| {
-            let other = self.paths.get(usize::from(*number)).map_or("", String::as_str);
-            (other.len(), other).cmp(&(path.len(), path))
-        });
-        self.by_path.get(place.ok()?).copied().map(Member)
+        let key = key(path);
+        let from = self.by_key.partition_point(|(other, _)| *other < key);
+        let same = self.by_key.iter().skip(from).take_while(|(other, _)| *other == key);
+        let mut numbers = same.map(|(_, number)| *number);
+        numbers.find(|number| self.paths.get(usize::from(*number)).is_some_and(|other| other == path)).map(Member)
     }
 
     /// Where each member stands in the entry that says `predicate`; 0 where it has none.
