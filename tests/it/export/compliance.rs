@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::export::{Batch, Destination, Item, SendError};
+use countersign::export::{Batch, Destination, Exporter, Item, SendError};
 use countersign::model::{EventType, Severity, Timestamp};
 
 use super::bench::Bench;
@@ -130,6 +130,16 @@ pub(super) async fn conserve(stub: &Stub, folder: &Folder, exporter: &str, fault
     stub.fail(Fault::Answer(413, &[], ""));
     let exporter = bench.start(&config);
     bench.write(0, 60).await;
+    settle(&exporter, &bench).await;
+    exporter.stop().await;
+    let taken = stub.taken().split_off(before);
+    for event in bench.events() {
+        assert!(taken.contains(&event.id), "entry {} never arrived", event.index);
+    }
+}
+
+/// Waits until nothing in the log is needed for a delivery any more.
+pub(super) async fn settle(exporter: &Exporter, bench: &Bench) {
     let settled = async {
         while exporter.monitor().needed_from() < bench.recorder.size() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -137,9 +147,4 @@ pub(super) async fn conserve(stub: &Stub, folder: &Folder, exporter: &str, fault
     };
     let settled = tokio::time::timeout(PATIENCE, settled).await;
     assert!(settled.is_ok(), "not settled: {}", exporter.monitor().render());
-    exporter.stop().await;
-    let taken = stub.taken().split_off(before);
-    for event in bench.events() {
-        assert!(taken.contains(&event.id), "entry {} never arrived", event.index);
-    }
 }

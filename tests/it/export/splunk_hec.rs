@@ -8,7 +8,8 @@ use countersign::net::Body;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::compliance::{CANARY, Class, batch, build, comply, conserve, token};
+use super::bench::Bench;
+use super::compliance::{CANARY, Class, batch, build, comply, conserve, settle, token};
 use super::stub::{Fault, Protocol, Stub, text};
 use crate::harness::{Folder, Received, respond};
 
@@ -16,6 +17,9 @@ use crate::harness::{Folder, Received, respond};
 #[derive(Default)]
 pub(super) struct Hec {
     acknowledges: bool,
+    /// Numbers batches from 1, tells of each once and forgets it, and its first word is lost on the way: what the
+    /// receiver of the OpenTelemetry collector does, by its source (`splunkhecreceiver` with `ackextension`).
+    tells_once: bool,
     state: Mutex<State>,
 }
 
@@ -50,6 +54,7 @@ impl Protocol for Hec {
         let mut state = self.state.lock().unwrap();
         if path(request) == "/services/collector/ack" {
             let asked: Value = serde_json::from_str(&text(request)).unwrap();
+            let lost = self.tells_once && state.asked.is_empty();
             let acks: serde_json::Map<String, Value> = asked["acks"]
                 .as_array()
                 .unwrap()
@@ -57,9 +62,12 @@ impl Protocol for Hec {
                 .map(|id| {
                     let times = state.asked.entry(id.as_u64().unwrap()).or_default();
                     *times += 1;
-                    (id.to_string(), json!(*times > 1))
+                    (id.to_string(), json!(if self.tells_once { *times == 1 } else { *times > 1 }))
                 })
                 .collect();
+            if lost {
+                return (respond(StatusCode::BAD_GATEWAY, ""), Vec::new());
+            }
             return (respond(StatusCode::OK, &json!({ "acks": acks }).to_string()), Vec::new());
         }
         assert_eq!(path(request), "/services/collector/event");
@@ -67,7 +75,7 @@ impl Protocol for Hec {
             events(request).iter().map(|event| event["fields"]["event_id"].as_str().unwrap().to_owned()).collect();
         let mut reply = json!({ "text": "Success", "code": 0 });
         if self.acknowledges {
-            reply["ackId"] = json!(state.next);
+            reply["ackId"] = json!(state.next + u64::from(self.tells_once));
             state.next += 1;
         }
         (respond(StatusCode::OK, &reply.to_string()), ids)
@@ -81,6 +89,11 @@ const FAULTS: &[(Fault, Class)] = &[
     // What counts is the code.
     (Fault::Answer(200, &[], r#"{"text":"Server is busy","code":9}"#), Class::Later),
     (Fault::Answer(200, &[], "<html>welcome</html>"), Class::Later),
+    // The OpenTelemetry collector's receiver answers some failures with a bare string.
+    (Fault::Answer(500, &[], r#""Internal Server Error""#), Class::Later),
+    (Fault::Answer(415, &[], r#""\"Content-Encoding\" must be \"gzip\" or empty""#), Class::Refused),
+    (Fault::Answer(400, &[], r#""Failed to unmarshal message body""#), Class::Rejected),
+    (Fault::Answer(400, &[], r#"{"text": "Invalid data channel", "code": 11}"#), Class::Refused),
     (Fault::Answer(403, &[], r#"{"text":"Invalid token","code":4}"#), Class::Refused),
     (Fault::Answer(401, &[], r#"{"text":"Invalid authorization","code":3}"#), Class::Refused),
     (Fault::Answer(400, &[], r#"{"text":"Incorrect index","code":7}"#), Class::Refused),
@@ -142,6 +155,42 @@ async fn s0_9_a_restarted_indexer_confirms_nothing() {
     let answers = destination.confirm(&[first, second]).await.unwrap();
     assert!(matches!(answers[..], [Confirmation::Lost(_), Confirmation::Pending]), "{answers:?}");
     assert_eq!(destination.confirm(&[second]).await.unwrap(), [Confirmation::Arrived]);
+}
+
+/// One delivery at a time and no other fault: the number of a batch is its place among the deliveries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_9_a_confirmation_lost_on_the_way_is_made_up_for_by_sending_again() {
+    let hec = Hec { acknowledges: true, tells_once: true, ..Hec::default() };
+    let (stub, folder, bench) = (Stub::start(hec).await, Folder::new(), Bench::new());
+    let wait = "confirm_interval_ms: 5, confirm_timeout_ms: 60";
+    let exporter = exporter(&stub, &folder, "").replace("confirm_interval_ms: 5", wait);
+    let yaml = format!("servers: {{}}\ntelemetry: {{ exporters: [ {exporter} ] }}\n");
+    let config = countersign::config::parse(&yaml, &folder.0.join("countersign.yaml")).unwrap().telemetry;
+    let exporter = bench.start(&config);
+    bench.write(0, 20).await;
+    settle(&exporter, &bench).await;
+    exporter.stop().await;
+
+    let requests = stub.requests();
+    let question = requests.iter().position(|request| path(request) == "/services/collector/ack").unwrap();
+    let lost: Value = serde_json::from_str(&text(&requests[question])).unwrap();
+    let deliveries = |requests: &[Received]| -> Vec<Vec<Value>> {
+        let deliveries = requests.iter().filter(|request| path(request) == "/services/collector/event");
+        deliveries
+            .map(|request| events(request).into_iter().map(|mut event| event["fields"].take()).collect())
+            .collect()
+    };
+    let (before, after) = (deliveries(&requests[..question]), deliveries(&requests[question..]).concat());
+    let lost: Vec<u64> = lost["acks"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
+    assert_eq!(lost.first(), Some(&1));
+    for id in lost {
+        for event in &before[usize::try_from(id).unwrap() - 1] {
+            assert!(after.contains(event), "batch {id} was counted without a word from the collector: {event}");
+        }
+    }
+    for event in bench.events() {
+        assert!(stub.taken().contains(&event.id), "entry {} never arrived", event.index);
+    }
 }
 
 #[tokio::test]
