@@ -19,6 +19,10 @@ mod path;
 
 use std::process::ExitCode;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match path::run(std::env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,

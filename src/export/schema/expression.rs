@@ -51,6 +51,15 @@ impl Expression {
         present.next().unwrap_or(Value::Null)
     }
 
+    /// Appends the value in `scene` as JSON; null, and false, when no alternative has one.
+    pub(super) fn write(&self, scene: &Scene<'_>, out: &mut String) -> bool {
+        let is_known = self.0.iter().any(|alternative| alternative.write(scene, out));
+        if !is_known {
+            out.push_str("null");
+        }
+        is_known
+    }
+
     /// The members that an expression names.
     pub(super) fn paths(text: &str) -> impl Iterator<Item = &str> {
         split(text, " | ").filter_map(|alternative| {
@@ -97,6 +106,20 @@ impl Alternative {
             Some(function) => function.of(value),
             None => value,
         })
+    }
+
+    /// Appends the value unless it is null. Most values are members of the entry as they are written.
+    fn write(&self, scene: &Scene<'_>, out: &mut String) -> bool {
+        if let (Source::Member(member), None, true) = (&self.source, &self.function, self.words.is_empty()) {
+            let view = scene.entry.member(*member);
+            return view.map(|view| out.push_str(view.text())).is_some();
+        }
+        let value = self.value(scene);
+        let is_known = !matches!(value, Value::Null);
+        if is_known {
+            value.write_json(out);
+        }
+        is_known
     }
 
     fn mapped<'a>(&'a self, value: Value<'a>) -> Value<'a> {

@@ -116,11 +116,7 @@ impl Template {
             }
             out.push_str(&branch.key);
             let wrote = match &branch.shape {
-                Shape::Leaf(expression) => {
-                    let value = expression.value(scene);
-                    value.write_json(out);
-                    !matches!(value, Value::Null)
-                }
+                Shape::Leaf(expression) => expression.write(scene, out),
                 Shape::Object(inside) => self.object(inside, scene, out),
                 Shape::List(inside) => self.group(inside, ('[', ']'), scene, out),
             };
