@@ -167,11 +167,11 @@ mod tests {
             "\\u00e9",
             "\\ud800",
         ];
-        for (at, _) in KNOWN.char_indices() {
+        for at in 0..KNOWN.len() {
             for length in 0..5 {
-                let Some(behind) = KNOWN.get(at + length..) else { continue };
+                let (Some(before), Some(behind)) = (KNOWN.get(..at), KNOWN.get(at + length..)) else { continue };
                 for insertion in inserted.iter().chain(&[""]) {
-                    let text = format!("{}{insertion}{behind}", &KNOWN[..at]);
+                    let text = format!("{before}{insertion}{behind}");
                     if check(&text, KNOWN) { read += 1 } else { left += 1 }
                 }
             }

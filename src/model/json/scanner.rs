@@ -99,7 +99,9 @@ pub(super) fn scalar(text: &str, start: usize, kind: Kind) -> Option<usize> {
         Kind::Array | Kind::Object => return None,
         Kind::Bool | Kind::Null => scanner.literal().ok()?,
         Kind::Number => scanner.number().ok()?,
-        Kind::String => drop(scanner.string().ok()?),
+        Kind::String => {
+            scanner.string().ok()?;
+        }
     }
     Some(scanner.at)
 }
