@@ -6,7 +6,8 @@
 //! what they are given, so what was removed here is in no destination's bytes.
 //!
 //! Most strings of an entry stand in the entries around it too: who acts, with which tool, under which policy. What was
-//! searched a moment ago and held nothing is not searched again ([`Searched`]).
+//! searched a moment ago and held nothing is not searched again ([`Searched`]), nor is what stands in the same place of an
+//! entry that was read before ([`super::reader`]).
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;

@@ -53,17 +53,16 @@ impl Reader {
 
     /// Reads a text that is much like one of the last. Gives it back when it is like none, or holds a secret.
     fn read_alike(&mut self, text: String) -> Result<Arc<Content>, String> {
-        let recent = self.recent.iter().enumerate();
-        let compared = recent.map(|(at, known)| (at, known, scan_alike(&text, (&known.text, &known.document))));
-        let Some((at, known, alike)) = compared.filter_map(|(at, known, alike)| Some((at, known, alike?))).next()
-        else {
-            return Err(text);
+        let compare = |(at, known): (usize, &Arc<Content>)| {
+            let alike = scan_alike(&text, (&known.text, &known.document))?;
+            Some((at, Arc::clone(&known.places), alike))
         };
+        let Some((at, places, alike)) = self.recent.iter().enumerate().find_map(compare) else { return Err(text) };
         let changed = alike.changed.iter().map(|place| alike.document.at(&text, *place));
         if boundary::redact(&text, &alike.document, changed, &mut self.searched).is_some() {
             return Err(text);
         }
-        let content = Arc::new(Content { document: alike.document, places: Arc::clone(&known.places), text });
+        let content = Arc::new(Content { document: alike.document, places, text });
         self.recent.remove(at);
         self.recent.push_front(Arc::clone(&content));
         Ok(content)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::environment::{secret, switch, text, variable};
 use super::http::{Answer, BodyCompression, RotatingSecret, address, authorization, below, client, exchange, offload};
@@ -43,9 +43,9 @@ pub struct SplunkHecConfig {
     /// How bodies are compressed.
     #[serde(default)]
     pub compression: BodyCompression,
-    /// Whether to wait until indexers have the events, where the token offers that.
-    #[serde(default = "yes")]
-    pub acknowledgement: bool,
+    /// Whether to wait until indexers have the events.
+    #[serde(default)]
+    pub acknowledgement: Acknowledgement,
     /// The connection.
     #[serde(default)]
     pub http: HttpClient,
@@ -55,8 +55,30 @@ fn source() -> String {
     "countersign".into()
 }
 
-const fn yes() -> bool {
-    true
+/// Whether to wait until indexers have the events: `true`, `false` or `required`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+pub enum Acknowledgement {
+    /// `false`: the collector's word is enough.
+    No,
+    /// `true`: where the token offers that.
+    #[default]
+    Offered,
+    /// `required`: a token that does not offer it, or does no more, refuses us.
+    Required,
+}
+
+impl TryFrom<Value> for Acknowledgement {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match (value.as_bool(), value.as_str()) {
+            (Some(false), _) => Ok(Self::No),
+            (Some(true), _) => Ok(Self::Offered),
+            (_, Some("required")) => Ok(Self::Required),
+            _ => Err(format!("`acknowledgement` is true, false or required, not {value}")),
+        }
+    }
 }
 
 impl Settings for SplunkHecConfig {
@@ -234,7 +256,15 @@ impl SplunkHec {
         };
         let (body, encoding) = offload(encode).await?;
         let reply = sort(&self.post("services/collector/event", body, encoding).await?)?;
-        let id = reply.ack_id.filter(|_| self.envelope.config.acknowledgement);
+        let id = match (self.envelope.config.acknowledgement, reply.ack_id) {
+            (Acknowledgement::No, _) => None,
+            (Acknowledgement::Required, None) => {
+                let problem = "the token does not offer indexer acknowledgement, which `acknowledgement: required` asks \
+                               for: enable it for the token";
+                return Err(SendError::Refused(problem.into()));
+            }
+            (_, id) => id,
+        };
         let ticket = id.map(|id| self.acks.lock().unwrap_or_else(PoisonError::into_inner).issue(id));
         Ok(Delivery { ticket, ..Delivery::default() })
     }

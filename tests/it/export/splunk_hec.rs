@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use countersign::export::Confirmation;
+use countersign::export::{Confirmation, SendError};
 use countersign::net::Body;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -191,6 +191,24 @@ async fn s0_9_a_confirmation_lost_on_the_way_is_made_up_for_by_sending_again() {
     for event in bench.events() {
         assert!(stub.taken().contains(&event.id), "entry {} never arrived", event.index);
     }
+}
+
+#[tokio::test]
+async fn s0_9_a_token_that_confirms_no_more_refuses_us_where_confirmation_is_required() {
+    for (acknowledges, setting, is_taken) in
+        [(false, "required", false), (false, "true", true), (false, "false", true), (true, "required", true)]
+    {
+        let (stub, folder) = (Stub::start(Hec { acknowledges, ..Hec::default() }).await, Folder::new());
+        let exporter = exporter(&stub, &folder, &format!(", acknowledgement: {setting}"));
+        match build(&folder, &exporter).unwrap().send(&batch(0..1)).await {
+            Ok(delivery) => assert!(is_taken && delivery.ticket.is_some() == acknowledges, "{setting} {delivery:?}"),
+            Err(SendError::Refused(problem)) => assert!(!is_taken && problem.contains("required"), "{problem}"),
+            Err(problem) => panic!("{setting}: {problem}"),
+        }
+    }
+    let (stub, folder) = (Stub::start(Hec::default()).await, Folder::new());
+    let problem = build(&folder, &exporter(&stub, &folder, ", acknowledgement: maybe")).err().unwrap();
+    assert!(problem.contains("`acknowledgement` is true, false or required, not \"maybe\""), "{problem}");
 }
 
 #[tokio::test]
