@@ -2,7 +2,7 @@
 //!
 //! The collector drops no repeats: every event carries its id in the indexed field `event_id`, so that a search can.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Url;
@@ -143,13 +143,17 @@ struct SplunkHec {
     acks: Mutex<Acks>,
 }
 
+/// Batches that a collector has yet to confirm, at most. Those it never does are sent again and stay here: beyond this, the
+/// oldest counts as lost.
+const OPEN_MAX: usize = 16_384;
+
 /// What indexers have yet to confirm. A collector numbers the batches of a channel from 0, and from 0 again after a
 /// restart: then older numbers mean nothing any more, and what they stood for is sent again.
 #[derive(Debug, Default)]
 struct Acks {
     tickets: u64,
-    /// Acknowledgement ids by ticket.
-    open: HashMap<u64, u64>,
+    /// Acknowledgement ids by ticket, at most [`OPEN_MAX`].
+    open: BTreeMap<u64, u64>,
     highest: Option<u64>,
 }
 
@@ -161,6 +165,9 @@ impl Acks {
         self.highest = Some(id);
         self.tickets += 1;
         self.open.insert(self.tickets, id);
+        if self.open.len() > OPEN_MAX {
+            self.open.pop_first();
+        }
         self.tickets
     }
 }
@@ -287,7 +294,7 @@ impl SplunkHec {
         };
         let mut acks = self.acks.lock().unwrap_or_else(PoisonError::into_inner);
         let answers = tickets.iter().zip(ids).map(|(ticket, id)| match id {
-            None => Confirmation::Lost("the collector restarted before indexers had the events".into()),
+            None => Confirmation::Lost("the collector restarted, or never said whether indexers had the events".into()),
             Some(id) if known.get(&id.to_string()).copied().unwrap_or_default() => {
                 acks.open.remove(ticket);
                 Confirmation::Arrived
@@ -321,5 +328,20 @@ impl Destination for SplunkHec {
             let answer = exchange(self.client.get(below(&self.url, "services/collector/health/1.0"))).await?;
             if answer.status.is_success() { Ok(Some(answer.problem())) } else { Err(answer.failure()) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_collector_never_confirms_takes_bounded_memory() {
+        let mut acks = Acks::default();
+        for id in 0..2 * OPEN_MAX as u64 {
+            let ticket = acks.issue(id);
+            assert_eq!(acks.open.get(&ticket), Some(&id));
+        }
+        assert_eq!(acks.open.len(), OPEN_MAX);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::expression::Expression;
 use super::table;
-use crate::model::json::View;
+use crate::model::json::{View, name_key};
 
 /// A member of the predicate that some table names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Member {
 /// All members that tables name, as a tree of names.
 pub(crate) struct Members {
     paths: Vec<String>,
-    /// The places of `paths` by [`key`], ascending.
+    /// The places of `paths` by [`name_key`], ascending.
     by_key: Vec<(u64, u16)>,
     nodes: Vec<Node>,
 }
@@ -83,14 +83,6 @@ const IN_CODE: [&str; 25] = [
     "time.wall",
 ];
 
-/// The same for the same path, rarely for two: its length, its first and its last bytes.
-fn key(path: &str) -> u64 {
-    let bytes = path.as_bytes();
-    let (first, last) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>());
-    let word = |chunk: Option<&[u8; 8]>| chunk.copied().map_or(0, u64::from_le_bytes);
-    word(first) ^ word(last).rotate_left(29) ^ (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 impl Members {
     /// Those of all tables of this program.
     pub(crate) fn all() -> &'static Self {
@@ -104,7 +96,8 @@ impl Members {
                     Expression::paths(line.expression).for_each(|path| members.add(path));
                 }
             }
-            members.by_key = members.paths.iter().zip(0..).map(|(path, number)| (key(path), number)).collect();
+            members.by_key =
+                members.paths.iter().zip(0..).map(|(path, number)| (name_key(path.as_bytes()), number)).collect();
             members.by_key.sort_unstable();
             members
         });
@@ -113,7 +106,7 @@ impl Members {
 
     /// The member at a dotted path, if a table names it.
     pub(crate) fn find(&self, path: &str) -> Option<Member> {
-        let key = key(path);
+        let key = name_key(path.as_bytes());
         let from = self.by_key.partition_point(|(other, _)| *other < key);
         let same = self.by_key.iter().skip(from).take_while(|(other, _)| *other == key);
         let mut numbers = same.map(|(_, number)| *number);

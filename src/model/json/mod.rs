@@ -14,6 +14,7 @@ mod view;
 
 pub use alike::{Alike, scan_alike};
 pub use canonical::{is_canonical, write_string};
+pub(crate) use names::name_key;
 pub use scanner::{JsonError, Limits, scan};
 pub use view::{Kind, View};
 

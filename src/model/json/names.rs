@@ -52,7 +52,7 @@ where
 }
 
 /// Length, first and last bytes of a name in one number: the same for the same name, rarely for two.
-fn name_key(name: &[u8]) -> u64 {
+pub(crate) fn name_key(name: &[u8]) -> u64 {
     let word =
         |bytes: &mut dyn Iterator<Item = &u8>| bytes.take(8).fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
     let (first, last) = (word(&mut name.iter()), word(&mut name.iter().rev()));

@@ -77,6 +77,7 @@ fn read_all(log: &Log) -> Vec<Bytes> {
         }
         for stored in more {
             assert_eq!(stored.index, entries.len() as u64);
+            assert_eq!(stored.leaf_hash, leaf_hash(&stored.bytes), "wherever it is read from");
             entries.push(stored.bytes);
         }
     }

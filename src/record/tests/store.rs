@@ -32,6 +32,21 @@ async fn reads_from_memory_segments_and_bundles_alike() {
 }
 
 #[tokio::test]
+async fn reads_what_bundles_hold_when_the_tile_beside_them_is_gone() {
+    let disk = FaultyDisk::new();
+    let (log, _) = open(&disk).unwrap();
+    append_many(&log, 0, 600, 2_000).await.unwrap();
+    log.checkpoint_now().await.unwrap();
+    audit(&log);
+    // A bundle that was not read before, so that no memory of it helps.
+    append_many(&log, 600, 1_200, 2_000).await.unwrap();
+    log.checkpoint_now().await.unwrap();
+    disk.remove_file(Path::new("/data/log/tile/0/002")).unwrap();
+    assert_eq!(read_all(&log).len(), 1_200);
+    assert!(log.tiles().tile(0, 2, 256).is_err());
+}
+
+#[tokio::test]
 async fn unlinks_segments_only_when_full_bundles_hold_their_entries() {
     let disk = FaultyDisk::new();
     let (log, _) = open(&disk).unwrap();
